@@ -1,0 +1,1 @@
+"""What every Towpath service stands on: broker, delivery, settings, telemetry, health."""

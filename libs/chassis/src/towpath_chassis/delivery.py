@@ -1,0 +1,194 @@
+"""What becomes of a message once its handler is done: the only place that acknowledges.
+
+A handler says what happened by returning or raising:
+
+* returns               -> acknowledged
+* `RetryLater`          -> delivered again after the delay it names, or the usual backoff
+* any other exception   -> delivered again, until the attempts are used up
+* `Disowned`            -> nothing: the message is another process's concern now
+* `GiveUp`, or used up  -> terminated, and kept as a dead letter with the reason
+"""
+
+import asyncio
+import base64
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Literal, NamedTuple
+
+import structlog
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+
+from towpath_chassis.errors import BrokerError, UnconfirmedError
+from towpath_chassis.jetstream import JetStream
+from towpath_schemas import subjects
+from towpath_schemas.dead import DeadLetter
+from towpath_schemas.failure import Failure
+
+log = structlog.get_logger(__name__)
+
+
+class RetryLater(Exception):  # noqa: N818 - an outcome, not an error
+    """Raised by a handler that wants the same message again.
+
+    Attributes:
+        after_s: Seconds to wait first; None for the usual backoff.
+    """
+
+    def __init__(self, reason: str, *, after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_s = after_s
+
+
+class GiveUp(Exception):  # noqa: N818 - an outcome, not an error
+    """Raised by a handler that knows no retry can help.
+
+    Attributes:
+        failure: The reason as data, where there is one.
+    """
+
+    def __init__(self, reason: str | Failure) -> None:
+        super().__init__(reason.message if isinstance(reason, Failure) else reason)
+        self.failure = reason if isinstance(reason, Failure) else None
+
+
+class Disowned(Exception):  # noqa: N818 - an outcome, not an error
+    """Raised by a handler whose message is another process's concern now: the broker is told nothing.
+
+    An acknowledgement would take the message away from under the process that has it.
+    """
+
+
+class Acknowledged(NamedTuple):
+    """The message is done."""
+
+
+class DeliveredAgain(NamedTuple):
+    """The message comes back after `after_s` seconds."""
+
+    after_s: float
+    reason: str
+
+
+class Buried(NamedTuple):
+    """The message is given up and kept as a dead letter."""
+
+    reason: str
+
+
+class LeftAlone(NamedTuple):
+    """The broker is told nothing."""
+
+
+Verdict = Acknowledged | DeliveredAgain | Buried | LeftAlone
+
+
+def backoff_s(attempt: int, *, first_s: float = 0.5, longest_s: float = 60.0) -> float:
+    """Compute the seconds to wait after attempt number `attempt`, from 1, before jitter.
+
+    >>> [backoff_s(n) for n in (1, 2, 3, 10)]
+    [0.5, 1.0, 2.0, 60.0]
+    """
+    return float(min(longest_s, first_s * 2 ** (attempt - 1)))
+
+
+def judge(outcome: Exception | None, attempt: int, max_attempts: int) -> Verdict:
+    """Decide what becomes of a message whose handler ended with `outcome` in its attempt, from 1."""
+    match outcome:
+        case None:
+            return Acknowledged()
+        case Disowned():
+            return LeftAlone()
+        case GiveUp():
+            return Buried(str(outcome))
+        case RetryLater(after_s=float() as after_s):
+            return DeliveredAgain(after_s, str(outcome))
+        case RetryLater() | BrokerError():  # the broker's own trouble uses up no attempts
+            return DeliveredAgain(_jittered(backoff_s(min(attempt, 5))), str(outcome))
+        case _ if attempt >= max_attempts:
+            return Buried(f"{type(outcome).__name__}: {outcome}")
+        case _:
+            return DeliveredAgain(_jittered(backoff_s(attempt)), f"{type(outcome).__name__}: {outcome}")
+
+
+def _jittered(seconds: float) -> float:
+    return seconds * random.uniform(0.8, 1.2)  # noqa: S311 - spreads load, hides nothing
+
+
+class Delivery:
+    """Runs handlers and tells the broker how each ended."""
+
+    def __init__(self, js: JetStream, *, stream: str, consumer: str, max_attempts: int) -> None:
+        self._js = js
+        self._stream = stream
+        self._consumer = consumer
+        self._max_attempts = max_attempts
+
+    async def conclude(self, message: Msg, handle: Callable[[Msg], Awaitable[object]]) -> None:
+        """Handle one message, then acknowledge, delay or bury it."""
+        attempt = message.metadata.num_delivered
+        try:
+            await handle(message)
+        except asyncio.CancelledError:
+            await self._settle(message, DeliveredAgain(0.0, "the process is stopping"), attempt)
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary between handlers and the broker
+            _tell(error, message, attempt)
+            await self._settle(message, judge(error, attempt, self._max_attempts), attempt)
+        else:
+            await self._settle(message, Acknowledged(), attempt)
+
+    async def _settle(self, message: Msg, verdict: Verdict, attempt: int) -> None:
+        with suppress(NatsError):  # not connected: the broker delivers it again by itself
+            match verdict:
+                case Acknowledged():
+                    await message.ack()
+                case DeliveredAgain(after_s=after_s):
+                    await message.nak(delay=after_s or None)
+                case Buried(reason=reason):
+                    await self._bury(message, reason, attempt)
+                case LeftAlone():
+                    pass
+
+    async def _bury(self, message: Msg, reason: str, attempt: int) -> None:
+        sequence = message.metadata.sequence.stream
+        body, encoding = _as_text(message.data)
+        letter = DeadLetter(
+            stream=self._stream,
+            consumer=self._consumer,
+            reason=reason,
+            attempts=attempt,
+            at=time.time(),
+            subject=message.subject,
+            sequence=sequence,
+            headers=dict(message.headers or {}),
+            body=body,
+            encoding=encoding,
+        )
+        try:
+            await self._js.publish(
+                subjects.dead(self._stream, self._consumer),
+                letter.to_body(),
+                message_id=f"{self._stream}:{sequence}",
+            )
+        except UnconfirmedError:
+            await message.nak(delay=1.0)
+        else:
+            await message.term()
+
+
+def _as_text(body: bytes) -> tuple[str, Literal["utf-8", "base64"]]:
+    try:
+        return body.decode(), "utf-8"
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode(), "base64"
+
+
+def _tell(error: Exception, message: Msg, attempt: int) -> None:
+    told = log.bind(subject=message.subject, attempt=attempt, reason=str(error))
+    if isinstance(error, RetryLater | GiveUp | Disowned | BrokerError):
+        told.info("message not handled", outcome=type(error).__name__)
+    else:
+        told.error("handler failed", exc_info=error)

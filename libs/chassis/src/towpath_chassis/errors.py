@@ -1,0 +1,46 @@
+"""What the broker can say to a publisher or reader, as exceptions.
+
+BrokerError
+|- NotStoredError            the broker refused the message: it is certainly not stored
+|   |- FencedError           an expectation did not hold: somebody else was first
+|   `- AlreadyWrittenError   a write-once subject has its message
+|- UnconfirmedError          no answer came: the message may or may not be stored
+|- NoResponderError          a request found nobody who listens
+`- BrokerRefusedError        an API call was refused; carries the broker's code
+"""
+
+
+class BrokerError(Exception):
+    """The root of what the broker can say."""
+
+
+class NotStoredError(BrokerError):
+    """The broker refused the message; it is certainly not stored."""
+
+
+class FencedError(NotStoredError):
+    """An expected sequence did not hold: somebody else was first."""
+
+
+class AlreadyWrittenError(NotStoredError):
+    """The subject is write-once and has its message already."""
+
+
+class UnconfirmedError(BrokerError):
+    """No answer came; whether the message is stored is not known."""
+
+
+class NoResponderError(BrokerError):
+    """A request found nobody who listens on its subject."""
+
+
+class BrokerRefusedError(BrokerError):
+    """An API call was refused.
+
+    Attributes:
+        code: JetStream's error code, such as 10058.
+    """
+
+    def __init__(self, code: int, description: str) -> None:
+        super().__init__(f"{description} ({code})")
+        self.code = code

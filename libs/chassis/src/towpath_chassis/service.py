@@ -1,0 +1,173 @@
+"""What a service stands on while it runs: connection, streams, logs, traces, health; and how it starts and ends.
+
+A service is an async context manager over a `Chassis`: entering it begins the work, leaving it drains.
+"""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+from uuid import uuid4
+
+import structlog
+import uvloop
+from faststream import AckPolicy
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+
+from towpath_chassis.health import Health, health_server
+from towpath_chassis.jetstream import JetStream, jetstream
+from towpath_chassis.logs import configure_logs
+from towpath_chassis.presence import present
+from towpath_chassis.settings import ServiceSettings
+from towpath_chassis.streams import ensure_streams
+from towpath_chassis.telemetry import Tracing
+from towpath_schemas.envelope import Envelope
+from towpath_schemas.presence import Heartbeat
+
+log = structlog.get_logger(__name__)
+
+_RECONNECT_WAIT_S = 0.1
+
+SettingsT_co = TypeVar("SettingsT_co", bound=ServiceSettings, covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Chassis(Generic[SettingsT_co]):
+    """What a running service stands on.
+
+    Attributes:
+        role: The kind of service: `router`, `agent-runner`, ...
+        broker: For subscribers whose messages are handled at once.
+        js: For everything else.
+    """
+
+    role: str
+    settings: SettingsT_co
+    broker: NatsBroker
+    js: JetStream
+    tracing: Tracing
+    health: Health
+
+    def envelope(self, event_type: str, **attributes: Any) -> Envelope:
+        """Write the envelope of an event that this process sends now."""
+        return Envelope(
+            id=attributes.pop("id", None) or uuid4().hex,
+            type=event_type,
+            source=f"/towpath/{self.role}/{self.settings.instance}",
+            time=datetime.fromtimestamp(time.time(), UTC).isoformat().replace("+00:00", "Z"),
+            **attributes,
+        )
+
+
+Service = Callable[[Chassis[SettingsT_co]], AbstractAsyncContextManager[None]]
+
+
+@asynccontextmanager
+async def connection(url: str, *, name: str) -> AsyncGenerator[tuple[NatsBroker, JetStream]]:
+    """Connect to the broker, for as long as it takes, and stay connected until the end.
+
+    Nothing is buffered while there is no connection (`pending_size=0`): a publish either reaches the broker
+    or fails at once, so that nothing is stored behind the back of a writer who was told otherwise.
+    """
+    doors: list[JetStream] = []
+
+    async def on_disconnect() -> None:
+        for door in doors:
+            door.disconnected()
+
+    async def on_reconnect() -> None:
+        log.info("connected to the broker again")
+        for door in doors:
+            door.reconnected()
+
+    async def on_error(error: Exception) -> None:
+        log.debug("the broker connection complains", error=repr(error))
+
+    broker = NatsBroker(
+        url,
+        name=name,
+        pending_size=0,
+        reconnect_time_wait=_RECONNECT_WAIT_S,  # type: ignore[arg-type] # seconds; a float works
+        max_reconnect_attempts=-1,
+        disconnected_cb=on_disconnect,
+        reconnected_cb=on_reconnect,
+        error_cb=on_error,
+        ack_policy=AckPolicy.MANUAL,
+        apply_types=False,  # handlers read their messages themselves; injection would cost more than they do
+        logger=None,
+    )
+    nats: Client = await broker.connect()
+    try:
+        async with jetstream(nats) as js:
+            doors.append(js)
+            yield broker, js
+    finally:
+        await broker.stop()
+
+
+@asynccontextmanager
+async def chassis(role: str, settings: SettingsT_co) -> AsyncGenerator[Chassis[SettingsT_co]]:
+    """Put up what a service stands on."""
+    async with AsyncExitStack() as stack:
+        tracing = Tracing.of(settings, service=role)
+        stack.callback(tracing.shutdown)
+        broker, js = await stack.enter_async_context(connection(settings.nats_url, name=f"towpath-{role}"))
+        await ensure_streams(js)
+        health = Health()
+        health.add("broker", lambda: js.nats.is_connected)
+        yield Chassis(role, settings, broker, js, tracing, health)
+
+
+@asynccontextmanager
+async def running(
+    role: str,
+    settings: SettingsT_co,
+    service: Service[SettingsT_co],
+    *,
+    serves: str | None = None,
+) -> AsyncGenerator[int | None]:
+    """Run a service until the end of the block; yields its health port."""
+    async with AsyncExitStack() as stack:
+        standing = await stack.enter_async_context(chassis(role, settings))
+        await stack.enter_async_context(service(standing))
+        heartbeat = Heartbeat(role=role, instance=settings.instance, state="alive", service=serves)
+        await stack.enter_async_context(present(standing.js, heartbeat))
+        server = health_server(standing.health, settings.health_host, settings.health_port)
+        yield await stack.enter_async_context(server)
+
+
+def serve(
+    role: str,
+    settings: SettingsT_co,
+    service: Service[SettingsT_co],
+    *,
+    serves: str | None = None,
+) -> None:
+    """Be the process of a service: run it until SIGTERM or SIGINT, then drain."""
+    configure_logs(settings, service=role)
+    try:
+        uvloop.run(_until_stopped(role, settings, service, serves))
+    except (OSError, ValueError) as error:
+        sys.exit(f"towpath {role} cannot start: {error}")
+
+
+async def _until_stopped(
+    role: str,
+    settings: SettingsT_co,
+    service: Service[SettingsT_co],
+    serves: str | None,
+) -> None:
+    stopped = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
+    async with running(role, settings, service, serves=serves) as health_port:
+        log.info("service ready", nats_url=settings.nats_url, health_port=health_port)
+        await stopped.wait()
+        log.info("service draining")
+    log.info("service stopped")

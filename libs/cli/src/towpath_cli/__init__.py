@@ -1,0 +1,1 @@
+"""The `towpath` command: run a whole platform on a laptop, and look into any other."""

@@ -1,0 +1,1 @@
+"""Servers from wheels, builders and conformance suites for the tests of Towpath itself."""

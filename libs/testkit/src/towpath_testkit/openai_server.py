@@ -1,0 +1,150 @@
+"""A local server that speaks OpenAI's chat completions, says what it is told to, and fails when it is told to."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Says:
+    """An answer: text, or tool calls as (id, name, arguments); arguments may be text that is no JSON."""
+
+    text: str | None = None
+    tool_calls: Sequence[tuple[str, str, Mapping[str, Any] | str]] = ()
+    finish_reason: str | None = None
+    delay_s: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refuses:
+    """An error with a status, and how long to wait, where the server says so."""
+
+    status: int = 429
+    code: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class SaysGarbage:
+    """Status 200 and a body that is no chat completion."""
+
+    body: str = '{"choices": [{"mess'
+
+
+@dataclass(frozen=True, slots=True)
+class CutsOff:
+    """The connection ends in the middle of the answer."""
+
+
+Act = str | Says | Refuses | SaysGarbage | CutsOff
+
+
+@dataclass(slots=True)
+class OpenAIServer:
+    """A running server.
+
+    Attributes:
+        base_url: What to give the client library.
+        script: What it does at each request, in order; the last act is repeated.
+        requests: The bodies of all requests so far.
+        authorisations: Their `Authorization` headers.
+    """
+
+    base_url: str
+    script: list[Act]
+    requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    authorisations: list[str | None] = field(default_factory=list[str | None])
+
+    async def complete(self, request: Request) -> Response:
+        """Answer one request by the script."""
+        act = self.script[min(len(self.requests), len(self.script) - 1)]
+        self.requests.append(await request.json())
+        self.authorisations.append(request.headers.get("authorization"))
+        return await _perform(Says(act) if isinstance(act, str) else act, self.requests[-1])
+
+
+@asynccontextmanager
+async def openai_server(*script: Act) -> AsyncGenerator[OpenAIServer]:
+    """Run a server on a free port of this machine for as long as the block lasts."""
+    with _listening() as listener:
+        server = OpenAIServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", list(script) or ["Hello."])
+        app = Starlette(routes=[Route("/v1/chat/completions", server.complete, methods=["POST"])])
+        runner = _Runner(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none", timeout_graceful_shutdown=1))
+        running = asyncio.create_task(runner.serve(sockets=[listener]))
+        try:
+            await runner.accepts(running)
+            yield server
+        finally:
+            runner.should_exit = True
+            await running
+
+
+class _Runner(uvicorn.Server):
+    """A server inside a program that has signal handlers of its own."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def accepts(self, running: asyncio.Task[None]) -> None:
+        """Wait until it accepts connections."""
+        while not self.started:
+            if running.done():
+                await running
+            await asyncio.sleep(0.005)
+
+
+@contextmanager
+def _listening() -> Iterator[socket.socket]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        yield listener
+
+
+async def _perform(act: Says | Refuses | SaysGarbage | CutsOff, asked: Mapping[str, Any]) -> Response:
+    match act:
+        case Says():
+            await asyncio.sleep(act.delay_s)
+            return JSONResponse(_completion(act, asked))
+        case Refuses():
+            error = {"message": "the server refuses", "type": "error", "param": None, "code": act.code}
+            return JSONResponse({"error": error}, act.status, dict(act.headers))
+        case SaysGarbage():
+            return Response(act.body, media_type="application/json")
+        case CutsOff():
+            return StreamingResponse(_half_an_answer(), headers={"content-length": "1000"})
+
+
+async def _half_an_answer() -> AsyncGenerator[bytes]:
+    yield b'{"id": "chatcmpl-'
+    raise ConnectionResetError("the script cuts the connection")
+
+
+def _completion(said: Says, asked: Mapping[str, Any]) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": said.text}
+    if said.tool_calls:
+        message["tool_calls"] = [_tool_call(*call) for call in said.tool_calls]
+    reason = said.finish_reason or ("tool_calls" if said.tool_calls else "stop")
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion",
+        "created": 0,
+        "model": asked["model"],
+        "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": None}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
+    }
+
+
+def _tool_call(call_id: str, name: str, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
+    written = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": written}}

@@ -1,0 +1,125 @@
+"""Durable agents, workflows, entities and tools in plain Python, on NATS JetStream.
+
+Everything public is here by name, and is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from towpath.agents.agent import Agent
+    from towpath.agents.result import AgentResult
+    from towpath.agents.run import AgentRun
+    from towpath.agents.slots import ConcurrentInvocationMode
+    from towpath.components import ComponentType
+    from towpath.context import Context, ExecutionContext, WorkflowContext, current_context
+    from towpath.entities import EntityType, entity
+    from towpath.errors import (
+        ComponentError,
+        ConfigurationError,
+        ContextError,
+        DuplicateStepError,
+        InvalidInputError,
+        ModelError,
+        NonDeterminismError,
+        NonRetryableError,
+        NotSerialisableError,
+        RegistrationError,
+        TowpathError,
+        UnknownOutcomeError,
+    )
+    from towpath.functions import function
+    from towpath.local.local_context import LocalContext
+    from towpath.models.default_model import LanguageModel
+    from towpath.models.port import Message, ModelReply, ModelRequest
+    from towpath.models.scripted import script, tool_call
+    from towpath.retry import RetryPolicy
+    from towpath.tools.function_tool import tool
+    from towpath.tools.tool import Tool, ToolCall, ToolOutcome
+    from towpath.workflows import workflow
+
+_HOMES = {
+    "towpath.agents.agent": ("Agent",),
+    "towpath.agents.result": ("AgentResult",),
+    "towpath.agents.run": ("AgentRun",),
+    "towpath.agents.slots": ("ConcurrentInvocationMode",),
+    "towpath.components": ("ComponentType",),
+    "towpath.context": ("Context", "ExecutionContext", "WorkflowContext", "current_context"),
+    "towpath.entities": ("EntityType", "entity"),
+    "towpath.errors": (
+        "ComponentError",
+        "ConfigurationError",
+        "ContextError",
+        "DuplicateStepError",
+        "InvalidInputError",
+        "ModelError",
+        "NonDeterminismError",
+        "NonRetryableError",
+        "NotSerialisableError",
+        "RegistrationError",
+        "TowpathError",
+        "UnknownOutcomeError",
+    ),
+    "towpath.functions": ("function",),
+    "towpath.local.local_context": ("LocalContext",),
+    "towpath.models.default_model": ("LanguageModel",),
+    "towpath.models.port": ("Message", "ModelReply", "ModelRequest"),
+    "towpath.models.scripted": ("script", "tool_call"),
+    "towpath.retry": ("RetryPolicy",),
+    "towpath.tools.function_tool": ("tool",),
+    "towpath.tools.tool": ("Tool", "ToolCall", "ToolOutcome"),
+    "towpath.workflows": ("workflow",),
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: RUF022 - by concept
+    "Agent",
+    "AgentResult",
+    "AgentRun",
+    "ConcurrentInvocationMode",
+    "ComponentType",
+    "Context",
+    "ExecutionContext",
+    "WorkflowContext",
+    "current_context",
+    "EntityType",
+    "entity",
+    "ComponentError",
+    "ConfigurationError",
+    "ContextError",
+    "DuplicateStepError",
+    "InvalidInputError",
+    "ModelError",
+    "NonDeterminismError",
+    "NonRetryableError",
+    "NotSerialisableError",
+    "RegistrationError",
+    "TowpathError",
+    "UnknownOutcomeError",
+    "function",
+    "LocalContext",
+    "LanguageModel",
+    "Message",
+    "ModelReply",
+    "ModelRequest",
+    "script",
+    "tool_call",
+    "RetryPolicy",
+    "tool",
+    "Tool",
+    "ToolCall",
+    "ToolOutcome",
+    "workflow",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

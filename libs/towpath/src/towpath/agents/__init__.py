@@ -1,0 +1,1 @@
+"""Agents: a model with instructions and tools, and the loop that runs it."""

@@ -1,0 +1,123 @@
+"""What a component is, and the registry in which decorators put it: the meeting point of user code and engine."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+from towpath_schemas.components import ComponentDescribed
+
+from towpath.errors import RegistrationError
+from towpath.retry import RetryPolicy
+
+
+class ComponentType(StrEnum):
+    """The kinds of component."""
+
+    FUNCTION = "function"
+    WORKFLOW = "workflow"
+    AGENT = "agent"
+    TOOL = "tool"
+    ENTITY = "entity"
+
+
+class Executable(Protocol):
+    """How the engine calls a component's body, whatever it is made of."""
+
+    async def __call__(self, context: Any, payload: Any) -> Any:
+        """Bind `payload` (decoded JSON) to the parameters, run the body, return what it returned.
+
+        Raises:
+            InvalidInputError: If the payload does not fit, before the body runs.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One registered component.
+
+    Attributes:
+        execute: Binds input and runs the body; a sync body runs in a thread.
+        retry: How often a failing call of it is tried.
+        timeout_s: Seconds one attempt may take; None for no limit.
+        idempotent: Whether an attempt whose end was never seen may be repeated.
+        methods: Of an entity, its methods by name.
+    """
+
+    name: str
+    kind: ComponentType
+    execute: Executable
+    description: str = ""
+    input_schema: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    output_schema: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    output_type: Any = Any
+    retry: RetryPolicy = RetryPolicy()
+    timeout_s: float | None = None
+    idempotent: bool = True
+    methods: Mapping[str, "Method"] = field(default_factory=dict[str, "Method"])
+    source: Callable[..., Any] | object | None = None
+
+    def described(self) -> ComponentDescribed:
+        """Describe it for the catalogue."""
+        return ComponentDescribed(
+            name=self.name,
+            kind=self.kind.value,
+            description=self.description,
+            input_schema=dict(self.input_schema),
+            output_schema=dict(self.output_schema),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One method of an entity; a shared one may only read."""
+
+    name: str
+    execute: Executable
+    shared: bool
+
+
+class Registry:
+    """The components of one process, by kind and name."""
+
+    def __init__(self) -> None:
+        self._components: dict[tuple[ComponentType, str], Component] = {}
+
+    def add(self, component: Component) -> None:
+        """Register a component; the same object again is no change.
+
+        Raises:
+            RegistrationError: If another object has this kind and name.
+        """
+        place = (component.kind, component.name)
+        present = self._components.get(place)
+        if present is not None and present.source is not component.source:
+            raise RegistrationError(
+                f"a {component.kind.value} named {component.name!r} is registered already"
+            )
+        self._components[place] = component
+
+    def find(self, kind: ComponentType, name: str) -> Component | None:
+        """Find a component by kind and name."""
+        return self._components.get((kind, name))
+
+    def runnable(self, name: str) -> Component | None:
+        """Find what a request may start under `name`: a workflow, agent or function."""
+        kinds = (ComponentType.WORKFLOW, ComponentType.AGENT, ComponentType.FUNCTION)
+        return next((found for kind in kinds if (found := self.find(kind, name))), None)
+
+    def callable(self, name: str) -> Component | None:
+        """Find what a tool-runner may execute under `name`: a tool or function."""
+        return self.find(ComponentType.TOOL, name) or self.find(ComponentType.FUNCTION, name)
+
+    def __iter__(self) -> Iterator[Component]:
+        return iter(tuple(self._components.values()))
+
+    def clear(self) -> None:
+        """Forget everything: for tests."""
+        self._components.clear()
+
+
+REGISTRY = Registry()
+"""Where decorators register."""

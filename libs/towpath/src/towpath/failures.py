@@ -1,0 +1,35 @@
+"""How an exception becomes a `Failure`: decided once, for steps, tools, functions and runs."""
+
+from towpath.errors import (
+    ComponentError,
+    ContextError,
+    InvalidInputError,
+    NonRetryableError,
+    NotSerialisableError,
+)
+from towpath_schemas.failure import Failure, FailureCode
+
+_CODES: tuple[tuple[type[BaseException], FailureCode, bool], ...] = (
+    (InvalidInputError, "invalid_input", False),
+    (NotSerialisableError, "not_serialisable", False),
+    (ContextError, "user_error", False),
+    (NonRetryableError, "user_error", False),
+    (TimeoutError, "timeout", True),
+)
+
+
+def failure_of(error: BaseException) -> Failure:
+    """Tell what went wrong as data; a `ComponentError` keeps the failure it carries."""
+    if isinstance(error, ComponentError):
+        return error.failure
+    name = type(error).__name__
+    code, retryable = _judged(error)
+    return Failure(code=code, message=str(error) or name, retryable=retryable, error_type=name)
+
+
+def _judged(error: BaseException) -> tuple[FailureCode, bool]:
+    """Tell the code, and whether trying again may help."""
+    for kind, code, retryable in _CODES:
+        if isinstance(error, kind):
+            return code, retryable
+    return "user_error", False

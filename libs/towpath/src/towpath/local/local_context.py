@@ -1,0 +1,336 @@
+"""The context of a component that runs in this process: every act happens at once, and only once."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from towpath.components import Component, ComponentType, Method
+from towpath.context import Context, EntityHandle, RunLog, Work, running_in
+from towpath.definitions import component_of
+from towpath.errors import ComponentError, ContextError, DuplicateStepError, ModelError
+from towpath.failures import failure_of
+from towpath.local.entity_store import EntityPlace
+from towpath.local.run_log import LocalLog
+from towpath.local.state import BufferedState, Done, ReadOnlyState
+from towpath.local.surroundings import Surroundings
+from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, ModelRequest
+from towpath.retry import ONCE, Attempted, RetryPolicy, attempted
+from towpath.tools.tool import Tool, ToolCall, ToolOutcome
+from towpath.values import revive, to_json_value
+from towpath.work import check_work, is_awaitable, result_type_of, run_work
+from towpath_schemas.attribution import Attribution
+from towpath_schemas.failure import Failure
+from towpath_schemas.identity import call_id
+
+Found = TypeVar("Found")
+
+DEFAULT_STEP_RETRY = RetryPolicy()
+"""How often a failing step is tried, if it does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """What a context is the context of.
+
+    Attributes:
+        place: Where in the caller's code it was called; with the run, it identifies the call.
+        writing: Entities that it, or somebody who waits for it, is writing.
+    """
+
+    component_type: ComponentType
+    name: str = ""
+    attempt: int = 1
+    place: str | None = None
+    object_id: str | None = None
+    method_name: str | None = None
+    writing: frozenset[EntityPlace] = frozenset()
+
+
+class LocalContext(Context):
+    """What a component sees in a plain script or a test.
+
+    Args:
+        component_type: What kind of component runs in it.
+        run_id: Drawn from the surroundings' random numbers if not given.
+        attribution: On whose behalf; the tenant `local` if not given.
+        surroundings: Clock, random numbers, entities and registry, where they are not those of the process.
+    """
+
+    def __init__(
+        self,
+        *,
+        component_type: ComponentType = ComponentType.WORKFLOW,
+        run_id: str | None = None,
+        attribution: Attribution | None = None,
+        surroundings: Surroundings | None = None,
+        callee: Callee | None = None,
+        state: BufferedState | None = None,
+    ) -> None:
+        self._around = surroundings or Surroundings()
+        self._callee = callee or Callee(component_type)
+        self.run_id = run_id or self.uuid().hex
+        self.attempt = self._callee.attempt
+        self.component_type = self._callee.component_type
+        self.attribution = attribution or Attribution(tenant="local")
+        self.metadata: Mapping[str, Any] = {"service_name": "local", "component": self._callee.name}
+        self.idempotency_key = call_id(self.run_id, self._callee.place) if self._callee.place else self.run_id
+        self.object_id, self.method_name = self._callee.object_id, self._callee.method_name
+        self._state = state or BufferedState({})
+        self._log = LocalLog(self.run_id)
+        self._ordinals: dict[str, int] = {}
+        self._running: set[str] = set()
+
+    @property
+    def step_id(self) -> str | None:
+        """Key of the step that is running, if one is."""
+        return self.scope_name.rstrip("/") or None
+
+    @property
+    def logger(self) -> RunLog:
+        """The run's logger: the standard library's, named `towpath`."""
+        return self._log
+
+    def next_ordinal(self, name: str) -> int:
+        """Count how often `name` was used in this context before now."""
+        ordinal = self._ordinals.get(name, 0)
+        self._ordinals[name] = ordinal + 1
+        return ordinal
+
+    def _key(self, name: str, key: str | None = None) -> str:
+        place = f"{self.scope_name}{name}"
+        return f"{place}#{self.next_ordinal(place) if key is None else key}"
+
+    # --- Steps ------------------------------------------------------------------------------------
+
+    async def step(
+        self,
+        name: str,
+        work: Work,
+        *arguments: Any,
+        key: str | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Any:
+        """Run `work` once; see `Context.step`."""
+        check_work(name, work, arguments)
+        place = self._key(name, key)
+
+        async def once(_attempt: int) -> Any:
+            with running_in(self, scope=f"{place}/", agent=agent):
+                return to_json_value(await run_work(work, arguments))
+
+        agent = self.scope_agent
+        with self._in_flight(name, key):
+            ended = await self._attempted(once, ONCE if is_awaitable(work) else retry or DEFAULT_STEP_RETRY)
+        return revive(_value(ended), result_type_of(work))
+
+    @contextmanager
+    def _in_flight(self, name: str, key: str | None) -> Generator[None]:
+        """Refuse two steps of one name at the same time, whose ordinals would depend on timing."""
+        place = f"{self.scope_name}{name}" if key is None else f"{self.scope_name}{name}#{key}"
+        if place in self._running:
+            raise DuplicateStepError(name)
+        self._running.add(place)
+        try:
+            yield
+        finally:
+            self._running.discard(place)
+
+    # --- Calls ------------------------------------------------------------------------------------
+
+    async def task(
+        self,
+        service: str | Callable[..., Any],
+        handler_name: str | None = None,
+        input: Any = None,  # noqa: A002 - the seed's name
+        *,
+        key: str | None = None,
+    ) -> Any:
+        """Call a function; in this process every service is this one."""
+        component = self._task_target(service, handler_name)
+        ended = await self._call(component, to_json_value(input), self._key(f"task:{component.name}", key))
+        return revive(_value(ended), Any if isinstance(service, str) else component.output_type)
+
+    def _task_target(self, service: str | Callable[..., Any], handler_name: str | None) -> Component:
+        if not isinstance(service, str):
+            component = component_of(service)
+            if component is None:
+                raise TypeError(f"{service!r} is not registered; decorate it with @function")
+            return component
+        if handler_name is None:
+            raise TypeError("ctx.task needs a function, or the names of a service and of its handler")
+        return self._found(self._around.registry.callable(handler_name), f"function {handler_name!r}")
+
+    async def run_component(self, component: Component, payload: Any) -> Any:
+        """Run a component as a call from here, and return its result.
+
+        Raises:
+            ComponentError: If it failed for good.
+        """
+        ended = await self._call(component, to_json_value(payload), self._key(f"run:{component.name}"))
+        return revive(_value(ended), component.output_type)
+
+    async def _call(self, component: Component, payload: Any, place: str) -> Attempted:
+        """Try a component as often as it says, each time in a context of its own."""
+
+        async def once(attempt: int) -> Any:
+            context = self._inner(
+                Callee(component.kind, component.name, attempt, place, writing=self._callee.writing)
+            )
+            with running_in(context, agent=agent):
+                async with _deadline(component):
+                    return to_json_value(await component.execute(context, payload))
+
+        agent = self.scope_agent
+        return await self._attempted(once, component.retry)
+
+    def _inner(self, callee: Callee, state: BufferedState | None = None) -> "LocalContext":
+        return LocalContext(
+            run_id=self.run_id,
+            attribution=self.attribution,
+            surroundings=self._around,
+            callee=callee,
+            state=state,
+        )
+
+    async def _attempted(self, once: Callable[[int], Awaitable[Any]], policy: RetryPolicy) -> Attempted:
+        return await attempted(once, policy, sleep=self._around.sleep)
+
+    # --- Entities ---------------------------------------------------------------------------------
+
+    def entity(self, entity_type: str, key: str) -> EntityHandle:
+        """Name an entity of this process; the handle's methods are the entity's."""
+
+        async def invoke(name: str, payload: Any) -> Any:
+            found = self._around.registry.find(ComponentType.ENTITY, entity_type)
+            methods = self._found(found, f"entity {entity_type!r}").methods
+            method = self._found(methods.get(name), f"method {entity_type}.{name}")
+            run = self._read_entity if method.shared else self._write_entity
+            return _value(await run((entity_type, key), method, to_json_value(payload)))
+
+        return EntityHandle(invoke)
+
+    async def _read_entity(self, place: EntityPlace, method: Method, payload: Any) -> Attempted:
+        state = ReadOnlyState(self._around.entities.committed(place), place[0], method.name)
+        return await self._run_method(place, method, payload, state, self._callee.writing)
+
+    async def _write_entity(self, place: EntityPlace, method: Method, payload: Any) -> Attempted:
+        """Run the method as the only writer; its changes are committed if it succeeds."""
+        writing = self._callee.writing
+        if place in writing:
+            raise ContextError(
+                f"{place[0]} {place[1]!r} is written by a caller of this call, which waits for it"
+            )
+        entities = self._around.entities
+        async with entities.writing(place):
+            state = BufferedState(entities.committed(place))
+            ended = await self._run_method(place, method, payload, state, writing | {place})
+            if ended.error is None:
+                entities.commit(place, state.values, frozenset(state.deleted))
+        return ended
+
+    async def _run_method(
+        self,
+        place: EntityPlace,
+        method: Method,
+        payload: Any,
+        state: BufferedState,
+        writing: frozenset[EntityPlace],
+    ) -> Attempted:
+        entity_type, key = place
+        where = self._key(f"entity:{entity_type}.{method.name}")
+        callee = Callee(ComponentType.ENTITY, entity_type, 1, where, key, method.name, writing)
+        context = self._inner(callee, state)
+
+        async def once(_attempt: int) -> Any:
+            with running_in(context, agent=agent):
+                return to_json_value(await method.execute(context, payload))
+
+        agent = self.scope_agent
+        return await self._attempted(once, ONCE)
+
+    def _found(self, found: Found | None, what: str) -> Found:
+        if found is None:
+            message = f"{what} is not known here; import the module that defines it"
+            raise ComponentError(Failure(code="unknown_component", message=message))
+        return found
+
+    # --- What the agent loop stands on --------------------------------------------------------------
+
+    async def invoke_model(self, model: LanguageModel, request: ModelRequest) -> ModelReply:
+        """Call the model; see `Context.invoke_model`."""
+
+        async def once(_attempt: int) -> ModelReply:
+            return await model.generate(request)
+
+        ended = await self._attempted(once, DEFAULT_MODEL_RETRY)
+        if ended.error is not None:
+            raise ModelError(_final(ended.error)) from ended.error
+        return ended.value
+
+    async def invoke_tool(self, tool: Tool, call: ToolCall) -> ToolOutcome:
+        """Execute one tool call; a failing tool is an outcome, not an exception."""
+        ended = await self._call(
+            tool.component, to_json_value(call.arguments), self._key(f"tool:{tool.name}")
+        )
+        error = None if ended.error is None else _final(ended.error)
+        return ToolOutcome(call_id=call.id, content=ended.value, error=error)
+
+    async def hand_off(self, agent: str, to: str) -> None:
+        """Log that `agent` gave the conversation to the agent named `to`."""
+        self._log.info("agent handed off", agent=agent, to=to)
+
+    # --- Values and state -------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """Read the clock (UTC)."""
+        return self._around.clock()
+
+    def uuid(self) -> UUID:
+        """Draw a random UUID."""
+        return UUID(int=self._around.random.getrandbits(128), version=4)
+
+    def random(self) -> float:
+        """Draw a random number from 0 to 1."""
+        return self._around.random.random()
+
+    async def get(self, name: str, default: Any = None) -> Any:
+        """Read a state value: of the entity in an entity's method, else of the run."""
+        return self._state.get(name, default)
+
+    def set(self, name: str, value: Any) -> Awaitable[None]:
+        """Write a state value; in an entity, it is committed with the method's end."""
+        self._state.set(name, value)
+        return Done()
+
+    def delete(self, name: str) -> Awaitable[None]:
+        """Remove a state value."""
+        self._state.delete(name)
+        return Done()
+
+
+@asynccontextmanager
+async def _deadline(component: Component) -> AsyncGenerator[None]:
+    """Stop one attempt at its time limit, and say which limit it was."""
+    deadline = asyncio.timeout(component.timeout_s)
+    try:
+        async with deadline:
+            yield
+    except TimeoutError as error:
+        if not deadline.expired():
+            raise
+        raise TimeoutError(f"{component.name} did not end within {component.timeout_s:g} s") from error
+
+
+def _value(ended: Attempted) -> Any:
+    if ended.error is not None:
+        raise ComponentError(_final(ended.error)) from ended.error
+    return ended.value
+
+
+def _final(error: Exception) -> Failure:
+    """Tell the failure of an act that will not be tried again."""
+    return failure_of(error).model_copy(update={"retryable": False})

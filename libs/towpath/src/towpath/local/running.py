@@ -1,0 +1,33 @@
+"""Running a component in this process, by name or by its definition."""
+
+from typing import Any
+
+from towpath.components import REGISTRY, Component
+from towpath.definitions import component_of
+from towpath.errors import ConfigurationError
+from towpath.local.local_context import LocalContext
+
+
+async def run(component: Any, payload: Any = None, *, context: LocalContext | None = None) -> Any:
+    """Run a component on `payload`, as the platform would, and return its result.
+
+    Args:
+        component: A decorated function or workflow, an agent, a tool, or the name of one.
+        payload: An object of its parameters, or the value of its only one.
+        context: Where it runs; a new context if not given.
+
+    Raises:
+        ComponentError: If it failed for good.
+        ConfigurationError: If there is no such component.
+    """
+    return await (context or LocalContext()).run_component(_found(component), payload)
+
+
+def _found(component: Any) -> Component:
+    name = component if isinstance(component, str) else None
+    found = component_of(component) if name is None else REGISTRY.runnable(name) or REGISTRY.callable(name)
+    if found is None:
+        raise ConfigurationError(
+            f"{component!r} is no component; decorate it, or import the module that defines it"
+        )
+    return found

@@ -1,0 +1,56 @@
+"""Language models by name: `provider/model`, resolved to the one module that may talk to that provider."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from towpath.errors import ConfigurationError
+from towpath.models.port import LanguageModel
+from towpath.settings import DEFAULT_MODEL, default_model
+
+
+def _openai(name: str) -> LanguageModel:
+    from towpath.models.openai import OpenAIModel  # noqa: PLC0415 - its client library takes a second to import
+
+    return OpenAIModel(name)
+
+
+def _test(name: str) -> LanguageModel:
+    from towpath.models.scripted import scripted_model  # noqa: PLC0415 - most programs have no use for it
+
+    return scripted_model(name)
+
+
+PROVIDERS: Mapping[str, Callable[[str], LanguageModel]] = MappingProxyType({"openai": _openai, "test": _test})
+"""How a model of each provider is made, given its name without the provider."""
+
+
+def resolve(model: str | LanguageModel | None = None) -> LanguageModel:
+    """Find the model that `model` names; None is the default model, and a model is itself.
+
+    Raises:
+        ConfigurationError: If its provider is not known, or there is no default.
+    """
+    if model is not None and not isinstance(model, str):
+        return model
+    provider, name = _parts(model or _default("no model was named"))
+    if provider is None:
+        provider, _ = _parts(_default(f"the model {name!r} names no provider"))
+    make = PROVIDERS.get(provider or "")
+    if make is None:
+        known = ", ".join(f"{one}/..." for one in PROVIDERS)
+        raise ConfigurationError(f"no model provider {provider!r} is known; name a model as one of {known}")
+    return make(name)
+
+
+def _parts(model: str) -> tuple[str | None, str]:
+    provider, slash, name = model.partition("/")
+    return (provider, name) if slash else (None, model)
+
+
+def _default(why: str) -> str:
+    model = default_model()
+    if model is None:
+        raise ConfigurationError(
+            f"{why}; name it as provider/model, such as openai/gpt-4o-mini, or set {DEFAULT_MODEL}"
+        )
+    return model

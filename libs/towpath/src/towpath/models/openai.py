@@ -1,0 +1,216 @@
+"""Models of OpenAI, and of all servers that speak its chat completions: the only module that knows `openai`."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+import openai
+from openai.types.chat import ChatCompletion, ChatCompletionMessageToolCall
+
+from towpath.errors import ConfigurationError, ModelError
+from towpath.models.port import Message, ModelReply, ModelRequest, StopReason, ToolSpec
+from towpath.tools.tool import ToolCall
+from towpath_schemas.failure import Failure
+from towpath_schemas.journal import Usage
+
+_RETRYABLE = frozenset({408, 409, 429})
+_HOPELESS_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
+_STOP_REASONS: dict[str, StopReason] = {
+    "stop": "end_turn",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "length": "max_tokens",
+    "content_filter": "refusal",
+}
+
+
+class OpenAIModel:
+    """`openai/<model>`: one chat completion for each request, tried once.
+
+    Args:
+        model: The model's name at the provider.
+        base_url: Where the server is; `OPENAI_BASE_URL` or OpenAI's own if not given.
+        api_key: The key; `OPENAI_API_KEY` if not given.
+    """
+
+    def __init__(self, model: str, *, base_url: str | None = None, api_key: str | None = None) -> None:
+        self._model = model
+        self._base_url = base_url
+        self._api_key = api_key
+
+    @property
+    def name(self) -> str:
+        """`openai/<model>`."""
+        return f"openai/{self._model}"
+
+    def __repr__(self) -> str:
+        return f"OpenAIModel({self._model!r})"
+
+    async def generate(self, request: ModelRequest) -> ModelReply:
+        """Answer `request`; see `LanguageModel`.
+
+        Raises:
+            ConfigurationError: If there is no key.
+        """
+        client = _client(self._base_url, self._api_key)
+        async with _failures_of(self.name):
+            return _reply(await _complete(client, _asked(self._model, request)))
+
+
+async def _complete(client: openai.AsyncOpenAI, asked: dict[str, Any]) -> ChatCompletion:
+    return cast("ChatCompletion", await client.chat.completions.create(**asked))
+
+
+_Clients = dict[tuple[str | None, str | None], openai.AsyncOpenAI]
+_clients: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients]" = WeakKeyDictionary()
+
+
+def _client(base_url: str | None, api_key: str | None) -> openai.AsyncOpenAI:
+    """Return the loop's client of a server: connections are kept, and belong to the loop that opened them."""
+    of_loop = _clients.setdefault(asyncio.get_running_loop(), {})
+    place = (base_url, api_key)
+    if place not in of_loop:
+        of_loop[place] = _new_client(base_url, api_key)
+    return of_loop[place]
+
+
+def _new_client(base_url: str | None, api_key: str | None) -> openai.AsyncOpenAI:
+    try:
+        return openai.AsyncOpenAI(base_url=base_url, api_key=api_key, max_retries=0)
+    except openai.OpenAIError as error:
+        raise ConfigurationError("OPENAI_API_KEY is not set; set it, or name another model") from error
+
+
+async def close_clients() -> None:
+    """Close the connections that the running loop holds."""
+    for client in _clients.pop(asyncio.get_running_loop(), {}).values():
+        await client.close()
+
+
+# --- What is asked --------------------------------------------------------------------------------
+
+
+def _asked(model: str, request: ModelRequest) -> dict[str, Any]:
+    asked = {
+        "model": model,
+        "messages": _messages(request),
+        "tools": [_tool(spec) for spec in request.tools],
+        "temperature": request.temperature,
+        "max_completion_tokens": request.max_tokens,
+    }
+    return {name: value for name, value in asked.items() if value not in (None, [])}
+
+
+def _messages(request: ModelRequest) -> list[dict[str, Any]]:
+    system = [] if request.system is None else [{"role": "system", "content": request.system}]
+    return [*system, *map(_message, request.messages)]
+
+
+def _message(message: Message) -> dict[str, Any]:
+    written: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        written["tool_calls"] = [_call(call) for call in message.tool_calls]
+        written["content"] = message.content or None
+    if message.tool_call_id is not None:
+        written["tool_call_id"] = message.tool_call_id
+    return written
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    arguments = call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _tool(spec: ToolSpec) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "function": {"name": spec.name, "description": spec.description, "parameters": spec.input_schema},
+    }
+
+
+# --- What is answered -----------------------------------------------------------------------------
+
+
+def _reply(completion: ChatCompletion) -> ModelReply:
+    choice = completion.choices[0]
+    asked = [one for one in choice.message.tool_calls or [] if isinstance(one, ChatCompletionMessageToolCall)]
+    usage = completion.usage
+    return ModelReply(
+        text=choice.message.content or choice.message.refusal or "",
+        tool_calls=tuple(
+            ToolCall(id=one.id, name=one.function.name, arguments=_arguments(one.function.arguments))
+            for one in asked
+        ),
+        usage=Usage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)
+        if usage
+        else Usage(),
+        stop_reason="tool_use" if asked else _STOP_REASONS.get(choice.finish_reason, "end_turn"),
+    )
+
+
+def _arguments(written: str) -> Any:
+    """Read the arguments of a call; what is no JSON stays text, and the tool tells the model so."""
+    try:
+        return json.loads(written or "{}")
+    except json.JSONDecodeError:
+        return written
+
+
+# --- What goes wrong ------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _failures_of(model: str) -> AsyncGenerator[None]:
+    """Turn what the client library raises into a `ModelError`."""
+    try:
+        yield
+    except openai.APIStatusError as error:
+        raise ModelError(_status_failure(model, error)) from error
+    except openai.APIConnectionError as error:
+        raise ModelError(_failure(model, f"no connection: {error}", error, retryable=True)) from error
+    except (openai.APIError, ValueError, TypeError, AttributeError, IndexError) as error:
+        message = f"the answer is not a chat completion: {type(error).__name__}: {error}"
+        raise ModelError(_failure(model, message, error, retryable=True)) from error
+
+
+def _status_failure(model: str, error: openai.APIStatusError) -> Failure:
+    hopeless = error.code in _HOPELESS_CODES
+    retryable = not hopeless and (error.status_code in _RETRYABLE or error.status_code >= 500)  # noqa: PLR2004
+    failure = _failure(model, f"HTTP {error.status_code}: {error.message}", error, retryable=retryable)
+    wait_s = _retry_after_s(error) if retryable else None
+    return failure if wait_s is None else failure.model_copy(update={"retry_after_s": wait_s})
+
+
+def _failure(model: str, message: str, error: Exception, *, retryable: bool) -> Failure:
+    return Failure(
+        code="model_error",
+        message=f"{model}: {message}",
+        retryable=retryable,
+        error_type=type(error).__name__,
+    )
+
+
+def _retry_after_s(error: openai.APIStatusError) -> float | None:
+    """Read how long the server wants us to wait: in milliseconds, in seconds, or until a date."""
+    headers = cast("dict[str, str]", error.response.headers)
+    try:
+        if (milliseconds := headers.get("retry-after-ms")) is not None:
+            return max(0.0, float(milliseconds) / 1_000)
+        return _seconds(headers.get("retry-after"))
+    except ValueError:
+        return None
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    if retry_after is None:
+        return None
+    if retry_after.replace(".", "", 1).isdigit():
+        return float(retry_after)
+    until = parsedate_to_datetime(retry_after)
+    now = datetime.now(UTC)  # noqa: TID251 - the date is compared with the wall clock, as the server's was
+    return max(0.0, (until - now).total_seconds())

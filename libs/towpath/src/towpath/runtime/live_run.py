@@ -1,0 +1,196 @@
+"""A run that is held in memory: its history, its journal, and the calls it waits for."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from typing import NoReturn, TypeVar
+
+import structlog
+
+from towpath.errors import ComponentError
+from towpath.runtime.journal import ClaimLostError, Journal
+from towpath.runtime.replay import Asked, History, Settled
+from towpath_chassis.jetstream import JetStream
+from towpath_schemas.calls import Answered
+from towpath_schemas.failure import Failure
+from towpath_schemas.journal import CallSettled, JournalRecord, RunFinished, RunStarted, StepSettled
+from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+
+log = structlog.get_logger(__name__)
+
+AnyRecord = TypeVar("AnyRecord", bound=JournalRecord)
+
+_DIVERGED_AFTER_S = 1.0
+"""How long code under replay may do nothing the journal knows before it is said to have diverged."""
+
+
+class LiveRun:
+    """The state of one held run that its context and its host share.
+
+    Attributes:
+        answers_taken: How many answers were taken into the journal, counted before they are written.
+        let_go: Set once the run is not ours any more, or is to be dropped from memory.
+    """
+
+    def __init__(
+        self, js: JetStream, run_id: str, started: RunStarted, history: History, journal: Journal
+    ) -> None:
+        self.js = js
+        self.run_id = run_id
+        self.started = started
+        self.history = history
+        self.let_go = asyncio.Event()
+        self.progressed_at = time.monotonic()
+        self._journal = journal
+        self._waiters: dict[str, asyncio.Future[CallSettled]] = {}
+        self._soon: set[asyncio.Task[None]] = set()
+        self._busy = 0
+        self._replayed = asyncio.Event()
+        self.answers_taken = 0
+        self._reach: Callable[[], Awaitable[None]] | None = None
+
+    def reached_by(self, reach: Callable[[], Awaitable[None]]) -> None:
+        """Say how the run is made reachable for answers; done when the first call needs one."""
+        self._reach = reach
+
+    async def reachable(self) -> None:
+        """Make sure that answers can reach the run in memory."""
+        if self._reach is not None:
+            await self._reach()
+
+    # --- The journal ------------------------------------------------------------------------------
+
+    async def append(self, record: AnyRecord) -> AnyRecord:
+        """Write a record and learn it; if the run is not ours any more, the code ends here.
+
+        Returns:
+            What was written: of a record that is too large, its failure.
+
+        Raises:
+            ComponentError: If the record is an intent and too large: the act was not begun.
+            asyncio.CancelledError: If the run was let go: nothing of it may be done here any more.
+        """
+        self._check_held()
+        if self._soon:
+            await asyncio.gather(*self._soon)
+        written, body = fitting(record)
+        try:
+            await self._journal.append(self.history.take_number(), body)
+        except ClaimLostError:
+            self._lose()
+        self.history.add(written)
+        self.progressed_at = time.monotonic()
+        return written
+
+    def append_soon(self, record: JournalRecord) -> None:
+        """Write a record before the next one that is waited for."""
+        self._check_held()
+        self.history.add(record)
+        task = asyncio.create_task(self._append_numbered(self.history.take_number(), record))
+        self._soon.add(task)
+        task.add_done_callback(self._soon.discard)
+
+    async def _append_numbered(self, number: int, record: JournalRecord) -> None:
+        try:
+            await self._journal.append(number, record.to_body())
+        except ClaimLostError:
+            self.let_go.set()
+
+    def _check_held(self) -> None:
+        if self.let_go.is_set():
+            raise asyncio.CancelledError
+
+    def _lose(self) -> NoReturn:
+        log.info("another runner owns the run now")
+        self.let_go.set()
+        raise asyncio.CancelledError
+
+    # --- Replay -----------------------------------------------------------------------------------
+
+    async def ask(self, asked: Asked) -> Settled | None:
+        """Tell how an act ended, if it did; an act the journal does not know waits until replay is over.
+
+        Raises:
+            NonDeterminismError: If the code did not repeat what the journal says it did.
+        """
+        self._check_held()
+        settled = self.history.settled(asked)
+        if settled is None and self.history.replaying:
+            await self._until_replayed(asked)
+        elif not self.history.replaying:
+            self._replayed.set()
+        return settled
+
+    async def _until_replayed(self, asked: Asked) -> None:
+        try:
+            await asyncio.wait_for(self._replayed.wait(), _DIVERGED_AFTER_S)
+        except TimeoutError:
+            if self.history.replaying:
+                raise self.history.diverged(str(asked)) from None
+
+    # --- Waiting ----------------------------------------------------------------------------------
+
+    @contextmanager
+    def busy(self) -> Generator[None]:
+        """Mark that code of the run is at work: it is not merely waiting."""
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self.progressed_at = time.monotonic()
+
+    @property
+    def waiting_for(self) -> tuple[str, ...]:
+        """Keys of the calls the run waits for."""
+        return tuple(self._waiters)
+
+    def idle_for(self, now: float) -> float:
+        """Tell for how many seconds the run has done nothing but wait for calls; 0 if it does something."""
+        return now - self.progressed_at if self._waiters and not self._busy else 0.0
+
+    async def answer(self, key: str) -> CallSettled:
+        """Wait for the call at `key` to be settled."""
+        self._check_held()
+        future: asyncio.Future[CallSettled] = asyncio.get_running_loop().create_future()
+        self._waiters[key] = future
+        try:
+            return await future
+        finally:
+            self._waiters.pop(key, None)
+
+    async def take(self, answered: Answered) -> bool:
+        """Take an answer into the journal; tell whether it is there, now or already."""
+        if self.let_go.is_set():
+            return False
+        settled = self.history.settlement(answered, time.time())
+        if settled is None:
+            return True
+        self.answers_taken += 1
+        settled = await self.append(settled)
+        waiter = self._waiters.get(answered.key)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(settled)
+        return True
+
+
+def fitting(record: AnyRecord) -> tuple[AnyRecord, bytes]:
+    """Return the record with its body, or in place of one that is too large the same with a failure that says so.
+
+    Raises:
+        ComponentError: If it is an intent: then the act must not begin.
+    """
+    body = record.to_body()
+    if len(body) <= MAX_PAYLOAD_BYTES:
+        return record, body
+    failure = Failure(
+        code="payload_too_large",
+        message=f"the {record.kind} record has {len(body):,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}; "
+        "keep large values elsewhere and pass their place",
+    )
+    if not isinstance(record, StepSettled | CallSettled | RunFinished):
+        raise ComponentError(failure)
+    end = {"end": "failed"} if isinstance(record, RunFinished) else {}
+    without = record.model_copy(update={"result": None, "failure": failure, **end})
+    return without, without.to_body()

@@ -1,0 +1,20 @@
+"""Tells the platform what this process offers."""
+
+from typing import Any
+
+from towpath.components import Registry
+from towpath_chassis.service import Chassis
+from towpath_schemas import subjects
+from towpath_schemas.catalogue import event_type_of
+from towpath_schemas.components import ServiceRegistered
+
+
+async def register(chassis: Chassis[Any], registry: Registry, *, service: str, version: str) -> None:
+    """Put the components of `registry` into the catalogue, where the newest registration of a service holds."""
+    registered = ServiceRegistered(
+        service=service,
+        version=version,
+        components=tuple(component.described() for component in registry),
+    )
+    headers = chassis.envelope(event_type_of(ServiceRegistered)).headers()
+    await chassis.js.publish(subjects.catalogue(service), registered.to_body(), headers=headers)

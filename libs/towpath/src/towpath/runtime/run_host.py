@@ -1,0 +1,298 @@
+"""Takes runs from RUNS, claims them, runs their code, lets them go: finished, suspended, or to somebody else."""
+
+import asyncio
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import structlog
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from pydantic import ValidationError
+
+from towpath.components import Component, ComponentType, Registry
+from towpath.context import running_in
+from towpath.errors import NonDeterminismError
+from towpath.failures import failure_of
+from towpath.retry import ONCE, Attempted, attempted
+from towpath.runtime.durable_context import DurableContext
+from towpath.runtime.journal import ClaimLostError, Journal, claim, newest_epoch, read_journal
+from towpath.runtime.live_run import LiveRun
+from towpath.runtime.replay import History
+from towpath.runtime.telling import tell_end
+from towpath.values import to_json_value
+from towpath_chassis.delivery import Disowned, GiveUp
+from towpath_chassis.errors import NoResponderError, UnconfirmedError
+from towpath_chassis.service import Chassis
+from towpath_chassis.telemetry import COMPONENT, RUN, RUN_ID, TENANT
+from towpath_schemas import subjects
+from towpath_schemas.calls import Answered, RunDispatched, Taken
+from towpath_schemas.failure import Failure
+from towpath_schemas.journal import RunFinished, RunResumed, RunStarted, RunSuspended, read_record
+from towpath_schemas.streams import INBOX
+
+log = structlog.get_logger(__name__)
+
+_LOOK_EVERY_S = 0.5
+_REACHABLE_AFTER_S = 5.0
+_ALIVE_WITHIN_S = 1.0
+_TAKEN = Taken(taken=True).to_body()
+_NOT_TAKEN = Taken(taken=False).to_body()
+
+
+@dataclass(slots=True)
+class _Held:
+    """A run in memory, and how answers reach it."""
+
+    run: LiveRun
+    taken_at: float
+    subscription: Subscription | None = None
+    suspending: bool = False
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class RunHost:
+    """Hosts the runs of one service in this process."""
+
+    def __init__(self, chassis: Chassis[Any], registry: Registry, *, suspend_after_s: float) -> None:
+        self._chassis = chassis
+        self._js = chassis.js
+        self._registry = registry
+        self._suspend_after_s = suspend_after_s
+        self._held: dict[str, _Held] = {}
+
+    # --- Taking a run -----------------------------------------------------------------------------
+
+    async def on_dispatch(self, message: Msg) -> None:
+        """Handle one dispatch: return when the run is finished, suspended, or somebody else's concern."""
+        dispatched = _read_dispatch(message)
+        if await self._is_live_elsewhere(dispatched, message):
+            return
+        journal = await self._claim(dispatched, first=message.metadata.num_delivered == 1)
+        if journal is None:
+            return
+        taken = await self._read(dispatched, journal)
+        if taken is not None:
+            await self._hold(taken, resumed=journal.epoch > 1)
+
+    async def _is_live_elsewhere(self, dispatched: RunDispatched, message: Msg) -> bool:
+        """Tell whether the dispatch changes nothing because somebody holds the run and is well."""
+        held = self._held.get(dispatched.run_id)
+        if held is not None and not held.suspending:
+            await self._take_inbox(held.run)
+            return True
+        if held is not None:
+            await held.gone.wait()
+            return False
+        if dispatched.reason == "start" and message.metadata.num_delivered == 1:
+            return False
+        return await self._answers(dispatched.run_id)
+
+    async def _answers(self, run_id: str) -> bool:
+        try:
+            await self._js.request(subjects.live(run_id), b"", within_s=_ALIVE_WITHIN_S)
+        except (NoResponderError, UnconfirmedError):
+            return False
+        return True
+
+    async def _claim(self, dispatched: RunDispatched, *, first: bool) -> Journal | None:
+        """Claim the run; None if somebody holds it and is well.
+
+        Raises:
+            Disowned: If another process is taking the run right now, maybe by this very message.
+        """
+        runner = self._chassis.settings.instance
+        if first and dispatched.reason == "start":
+            with suppress(ClaimLostError):
+                return await claim(self._js, dispatched.run_id, runner, epoch=1)
+            if await self._answers(dispatched.run_id):
+                return None
+        try:
+            epoch = await newest_epoch(self._js, dispatched.run_id) + 1
+            return await claim(self._js, dispatched.run_id, runner, epoch=epoch)
+        except ClaimLostError as lost:
+            raise Disowned("another runner was faster") from lost
+
+    async def _read(self, dispatched: RunDispatched, journal: Journal) -> "_TakenRun | None":
+        """Read the history of a claimed run; None if it has ended."""
+        if journal.epoch == 1 and dispatched.first_entry is not None:
+            history = History([(0, read_record(dispatched.first_entry.encode()))])
+        else:
+            history = History(await read_journal(self._js, dispatched.run_id))
+        if history.started is None:
+            raise GiveUp(f"run {dispatched.run_id} has no first entry")
+        if history.finished is not None:
+            await tell_end(self._chassis, dispatched.run_id, history.started, history.finished)
+            return None
+        return _TakenRun(dispatched.run_id, history.started, history, journal)
+
+    # --- Holding it -------------------------------------------------------------------------------
+
+    async def _hold(self, taken: "_TakenRun", *, resumed: bool) -> None:
+        run = LiveRun(self._js, taken.run_id, taken.started, taken.history, taken.journal)
+        held = _Held(run, taken_at=time.monotonic())
+        run.reached_by(lambda: self._make_reachable(held))
+        self._held[taken.run_id] = held
+        attributes = {
+            RUN_ID: taken.run_id,
+            COMPONENT: taken.started.component,
+            TENANT: taken.started.attribution.tenant,
+        }
+        try:
+            with self._chassis.tracing.span(RUN, parent=taken.started.traceparent, attributes=attributes):
+                await self._run_until_let_go(held, taken, resumed=resumed)
+        finally:
+            del self._held[taken.run_id]
+            await _unsubscribe(held)
+            held.gone.set()
+
+    async def _run_until_let_go(self, held: _Held, taken: "_TakenRun", *, resumed: bool) -> None:
+        code = asyncio.create_task(self._run_code(held, taken, resumed=resumed), name=f"run-{taken.run_id}")
+        let_go = asyncio.create_task(held.run.let_go.wait())
+        try:
+            await asyncio.wait({code, let_go}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            held.run.let_go.set()
+            let_go.cancel()
+            code.cancel()
+            await asyncio.gather(code, let_go, return_exceptions=True)
+        self._conclude(held, code)
+
+    @staticmethod
+    def _conclude(held: _Held, code: "asyncio.Task[None]") -> None:
+        if held.suspending:
+            return
+        if code.cancelled():
+            raise Disowned("another runner owns the run now")
+        if (error := code.exception()) is not None:
+            raise error
+
+    async def _run_code(self, held: _Held, taken: "_TakenRun", *, resumed: bool) -> None:
+        run = held.run
+        if resumed:
+            await self._make_reachable(held)
+            runner = self._chassis.settings.instance
+            await run.append(RunResumed(at=time.time(), runner=runner, epoch=taken.epoch))
+            await self._take_inbox(run)
+        finished = await run.append(await self._execute(run))
+        await tell_end(self._chassis, run.run_id, run.started, finished)
+        if resumed:
+            await self._js.purge(INBOX, subjects.inbox_of(run.run_id))
+
+    async def _execute(self, run: LiveRun) -> RunFinished:
+        component = self._registry.find(ComponentType(run.started.component_kind), run.started.component)
+        if component is None:
+            return _failed(_not_here(run.started))
+        ended = await self._attempt(run, component)
+        if run.history.replaying and not isinstance(ended.error, NonDeterminismError):
+            return _failed(run.history.diverged("its end").failure)
+        if ended.error is not None:
+            return _failed(failure_of(ended.error))
+        return RunFinished(at=time.time(), end="completed", result=ended.value)
+
+    async def _attempt(self, run: LiveRun, component: Component) -> Attempted:
+        async def once(attempt: int) -> Any:
+            context = DurableContext(run, self._registry, attempt=attempt)
+            with running_in(context):
+                return to_json_value(await component.execute(context, run.started.input))
+
+        policy = component.retry if component.kind is ComponentType.FUNCTION else ONCE
+        return await attempted(once, policy)
+
+    # --- Being reached ----------------------------------------------------------------------------
+
+    async def _make_reachable(self, held: _Held) -> None:
+        if held.subscription is None and not held.suspending:
+            subject = subjects.live(held.run.run_id)
+            held.subscription = await self._js.subscribe(subject, partial(self._on_event, held))
+
+    async def _on_event(self, held: _Held, message: Msg) -> None:
+        """Take an event for a live run; an empty one only asks whether the run is held."""
+        taken = bool(message.data) and not held.suspending and await self._take_event(held.run, message.data)
+        await message.respond(_TAKEN if taken else _NOT_TAKEN)
+
+    async def _take_event(self, run: LiveRun, body: bytes) -> bool:
+        try:
+            return await run.take(Answered.from_body(body))
+        except (ValidationError, asyncio.CancelledError):
+            return False
+
+    async def _take_inbox(self, run: LiveRun) -> None:
+        for event in await self._js.newest_of_each(INBOX, subjects.inbox_of(run.run_id)):
+            await self._take_event(run, event.body)
+
+    # --- Letting go -------------------------------------------------------------------------------
+
+    async def look_after(self) -> None:
+        """Suspend, for ever, runs that only wait; make runs that take long reachable."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            now = time.monotonic()
+            for held in list(self._held.values()):
+                if now - held.taken_at > _REACHABLE_AFTER_S:
+                    await self._make_reachable(held)
+                if not held.suspending and held.run.idle_for(now) > self._suspend_after_s:
+                    await self._suspend(held)
+
+    async def _suspend(self, held: _Held) -> None:
+        """Drop a run from memory; an answer that comes from now on finds nobody and goes to the inbox."""
+        held.suspending = True
+        await _unsubscribe(held)
+        waiting_for, taken = held.run.waiting_for, held.run.answers_taken
+        try:
+            await held.run.append(RunSuspended(at=time.time(), waiting_for=waiting_for))
+        except asyncio.CancelledError:
+            held.suspending = False  # not ours any more: `let_go` is set, and the end says so
+            return
+        if held.run.answers_taken != taken:  # an answer was already on its way: nobody would wake the run
+            held.suspending = False
+            await self._make_reachable(held)
+            return
+        log.info("run suspended", run_id=held.run.run_id, waiting_for=waiting_for)
+        held.run.let_go.set()
+
+    @property
+    def held(self) -> int:
+        """How many runs are in memory."""
+        return len(self._held)
+
+
+@dataclass(frozen=True, slots=True)
+class _TakenRun:
+    """A run that was claimed, before it is held."""
+
+    run_id: str
+    started: RunStarted
+    history: History
+    journal: Journal
+
+    @property
+    def epoch(self) -> int:
+        return self.journal.epoch
+
+
+def _read_dispatch(message: Msg) -> RunDispatched:
+    try:
+        return RunDispatched.from_body(message.data)
+    except ValidationError as error:
+        raise GiveUp(f"not a dispatch: {error}") from error
+
+
+async def _unsubscribe(held: _Held) -> None:
+    if held.subscription is not None:
+        subscription, held.subscription = held.subscription, None
+        await subscription.unsubscribe()
+
+
+def _failed(failure: Failure) -> RunFinished:
+    return RunFinished(at=time.time(), end="failed", failure=failure)
+
+
+def _not_here(started: RunStarted) -> Failure:
+    return Failure(
+        code="unknown_component",
+        message=f"service {started.service!r} has no {started.component_kind} {started.component!r} any more; "
+        "deploy it and start a new run",
+    )

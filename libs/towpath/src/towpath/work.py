@@ -1,0 +1,122 @@
+"""What a step or a component is given to run: how it is run once, what type it gives, how it is dropped unrun."""
+
+import asyncio
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+from towpath.annotations import hints_of, result_of
+from towpath.errors import RegistrationError
+from towpath.schema import Arguments, CallableSchema
+from towpath.threads import in_thread
+
+
+class Discardable(ABC):
+    """Something to await that need not be awaited, and knows the type of what it gives.
+
+    A base class and not a protocol: every step asks whether its work is one, and asking a class is cheap.
+    """
+
+    result_type: Any
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Drop it without starting it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A component's body: binds the payload, then calls; a sync function runs in a thread."""
+
+    schema: CallableSchema
+    source: Callable[..., Any]
+
+    async def __call__(self, context: Any, payload: Any) -> Any:
+        """Bind `payload` and run; see `Executable`."""
+        positional, named = self.schema.bind(payload)
+        leading = (context,) if self.schema.takes_context else ()
+        return await call(self.source, Arguments((*leading, *positional), named))
+
+
+async def call(function: Callable[..., Any], arguments: Arguments) -> Any:
+    """Call `function` without blocking the loop: in a thread if it is sync, with the context variables."""
+    positional, named = arguments
+    if is_async(function):
+        return await function(*positional, **named)
+    result = await in_thread(function, *positional, **named)
+    return await result if inspect.isawaitable(result) else result
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Tell whether calling `function` gives something to await at once."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(type(function), "__call__", None),  # noqa: B004 - asks what kind of call it is
+    )
+
+
+async def run_work(work: Any, arguments: tuple[Any, ...] = ()) -> Any:
+    """Run what a step was given, once.
+
+    Raises:
+        TypeError: If it is a plain value; see `check_work`.
+    """
+    if is_awaitable(work):
+        return await cast("Awaitable[Any]", work)
+    return await call(work, Arguments(arguments, {}))
+
+
+def check_work(name: str, work: Any, arguments: tuple[Any, ...]) -> None:
+    """Refuse what cannot be run.
+
+    Raises:
+        TypeError: If `work` is a plain value, whose side effect has happened already, or an awaitable that
+            is given arguments.
+    """
+    if is_awaitable(work):
+        if arguments:
+            raise TypeError(f"step {name!r}: arguments go to a function; this is something to await already")
+        return
+    if not callable(work):
+        raise TypeError(
+            f"step {name!r} was given a {type(work).__name__}: it was computed before the step began, so it cannot "
+            "be replayed; pass the function and its arguments, or a coroutine",
+        )
+
+
+def is_awaitable(work: Any) -> bool:
+    """Tell whether `work` can be awaited, and so be run only once."""
+    return inspect.isawaitable(work)
+
+
+_result_types: "WeakKeyDictionary[Any, Any]" = WeakKeyDictionary()
+
+
+def result_type_of(work: Any) -> Any:
+    """Tell as what the JSON of a step's result is read; Any where nothing says it."""
+    if isinstance(work, Discardable):
+        return work.result_type
+    if not callable(work) or "return" not in getattr(work, "__annotations__", {}):
+        return Any
+    if work not in _result_types:
+        _result_types[work] = _annotated_result(work)
+    return _result_types[work]
+
+
+def _annotated_result(work: Callable[..., Any]) -> Any:
+    try:
+        return result_of(hints_of(work))
+    except RegistrationError:
+        return Any
+
+
+def drop_work(work: Any) -> None:
+    """Drop work that replay makes unnecessary, so that nobody warns that it was never awaited."""
+    if isinstance(work, Discardable):
+        work.discard()
+    elif inspect.iscoroutine(work):
+        cast("Coroutine[Any, Any, Any]", work).close()
+    elif isinstance(work, asyncio.Future):
+        cast("asyncio.Future[Any]", work).cancel()

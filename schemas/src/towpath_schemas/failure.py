@@ -1,0 +1,43 @@
+"""What went wrong, as data: the one shape in which a failure crosses a process boundary."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from towpath_schemas.shape import Shape
+
+FailureCode = Literal[
+    "malformed",  # the body is not JSON, or not of the event's shape
+    "unknown_component",  # nobody registered a component of this name
+    "unknown_verb",  # the subject asks for something the router does not do
+    "forged_attribution",  # the event claims a tenant other than its subject's
+    "payload_too_large",  # over the limit in bytes that the message names
+    "invalid_input",  # the component's own types refuse the input
+    "user_error",  # the component raised
+    "not_serialisable",  # the component returned something that JSON cannot carry
+    "timeout",  # the component did not end in time
+    "unknown_outcome",  # an act was begun, its end was never seen, and it must not be repeated
+    "model_error",  # the model provider refused or failed
+    "non_determinism",  # the code did not repeat what the journal says it did
+    "forbidden_write",  # a shared entity method tried to change state
+    "unavailable",  # the platform could not do it now
+    "cancelled",
+]
+
+
+class Failure(Shape):
+    """Why something did not succeed.
+
+    Attributes:
+        code: What kind of failure; for programs.
+        message: A sentence that names the field or component and the remedy; for people.
+        retryable: Whether the same act may succeed later.
+        retry_after_s: Seconds to wait first, where the other side said so.
+        error_type: Name of the exception class that user code raised, if it did.
+    """
+
+    code: FailureCode
+    message: str
+    retryable: bool = False
+    retry_after_s: Annotated[float, Field(ge=0)] | None = None
+    error_type: str | None = None

@@ -1,0 +1,29 @@
+"""Ids that are derived, so that doing a thing twice names the same thing."""
+
+import hashlib
+from base64 import b32encode
+
+
+def derived_id(*parts: str) -> str:
+    """Derive a 26-character id, `[a-z2-7]`, from `parts`; equal parts give equal ids.
+
+    >>> derived_id("acme", "desk", "order-1") == derived_id("acme", "desk", "order-1")
+    True
+    """
+    digest = hashlib.sha256(b"".join(len(raw).to_bytes(4) + raw for raw in map(str.encode, parts))).digest()
+    return b32encode(digest)[:26].decode().lower()
+
+
+def run_id(tenant: str, component: str, idempotency_key: str) -> str:
+    """Derive the id of the run that a request starts: the same key of the same tenant finds the same run."""
+    return derived_id("run", tenant, component, idempotency_key)
+
+
+def answer_id(question_id: str) -> str:
+    """Derive the id of an answer from its question's, so a repeated question cannot have two answers."""
+    return derived_id("answer", question_id)
+
+
+def call_id(run: str, key: str) -> str:
+    """Derive the id of the call that `run` makes at `key`; it is the callee's idempotency key."""
+    return derived_id("call", run, key)

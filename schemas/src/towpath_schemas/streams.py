@@ -1,0 +1,120 @@
+"""The list of streams, and of the durable consumers on them: what each keeps, for how long, by which rule."""
+
+from typing import Literal
+
+from towpath_schemas.shape import Shape
+from towpath_schemas.subjects import token
+
+DAY_S = 86_400.0
+
+
+class Stream(Shape):
+    """One JetStream stream.
+
+    Attributes:
+        purpose: One sentence for people.
+        write_once: Whether a subject takes one message ever; the broker refuses a second.
+        last_only: Whether only the newest message of a subject is kept.
+        max_age_s: Seconds a message is kept; 0 for ever.
+        dedupe_s: Seconds within which a repeated message id is dropped.
+        append_only: Whether the broker refuses to delete or purge, and refuses new messages when full.
+        schedules: Whether messages may be broker schedules (timers).
+    """
+
+    name: str
+    subjects: tuple[str, ...]
+    purpose: str
+    retention: Literal["limits", "workqueue"] = "limits"
+    storage: Literal["file", "memory"] = "file"
+    write_once: bool = False
+    last_only: bool = False
+    max_age_s: float = 0.0
+    dedupe_s: float = 120.0
+    append_only: bool = False
+    schedules: bool = False
+
+
+REQUESTS = Stream(
+    name="REQUESTS",
+    subjects=("requests.v1.*.*.*",),
+    retention="workqueue",
+    purpose="The public door: anyone with a NATS client publishes request events here.",
+)
+RUNS = Stream(
+    name="RUNS",
+    subjects=("runs.v1.*.*",),
+    retention="workqueue",
+    purpose="Runs handed to runners, to start or to resume.",
+)
+TOOLS = Stream(
+    name="TOOLS",
+    subjects=("tools.v1.*.*",),
+    retention="workqueue",
+    purpose="Calls of functions and tools.",
+)
+ENTITIES = Stream(
+    name="ENTITIES",
+    subjects=("entities.v1.*.*.*",),
+    max_age_s=7 * DAY_S,
+    purpose="The mailbox of each entity: writes in the order in which they were accepted.",
+)
+JOURNAL = Stream(
+    name="JOURNAL",
+    subjects=("journal.v1.>", "claim.v1.>", "entity-log.v1.>"),
+    write_once=True,
+    purpose="The truth: one record for each step of a run and each commit of an entity.",
+)
+INBOX = Stream(
+    name="INBOX",
+    subjects=("inbox.v1.>", "timers.v1.>"),
+    max_age_s=30 * DAY_S,
+    schedules=True,
+    purpose="What arrives for a run that nobody holds in memory; timers are broker schedules into it.",
+)
+AUDIT = Stream(
+    name="AUDIT",
+    subjects=("audit.v1.>",),
+    append_only=True,
+    dedupe_s=600.0,
+    purpose="The public audit stream.",
+)
+OUTPUT = Stream(
+    name="OUTPUT",
+    subjects=("output.v1.*",),
+    storage="memory",
+    max_age_s=600.0,
+    purpose="Results and streamed chunks, for whoever watches.",
+)
+DEAD = Stream(
+    name="DEAD",
+    subjects=("dead.v1.*.*",),
+    max_age_s=90 * DAY_S,
+    purpose="What could not be handled, with the reason.",
+)
+CATALOGUE = Stream(
+    name="CATALOGUE",
+    subjects=("catalogue.v1.*",),
+    last_only=True,
+    purpose="The components that each service offers.",
+)
+
+STREAMS = (REQUESTS, RUNS, TOOLS, ENTITIES, JOURNAL, INBOX, AUDIT, OUTPUT, DEAD, CATALOGUE)
+
+ROUTER_REQUESTS = "router-requests"
+ROUTER_INBOX = "router-inbox"
+RUNS_INDEX = "runs-index"
+
+
+def runner_consumer(service: str) -> str:
+    """Name the durable consumer that the agent-runners of `service` share."""
+    return f"runner-{token(service)}"
+
+
+def tools_consumer(service: str) -> str:
+    """Name the durable consumer that the tool-runners of `service` share."""
+    return f"tools-{token(service)}"
+
+
+def partition_consumer(partition: int) -> str:
+    """Name the durable consumer that the owner of an entity partition holds."""
+    return f"partition-{partition}"

@@ -1,0 +1,248 @@
+"""The one grammar of subjects: every subject Towpath publishes or filters on is built or read here.
+
+A token is `[A-Za-z0-9_-]+`. Anything else in a user's name or key is written as `-xHH`, one for each
+UTF-8 byte, so that ordinary names stay readable and every name comes back as it was.
+"""
+
+import re
+from typing import NamedTuple
+
+ENTITY_PARTITIONS = 64
+ENTRIES_PER_CHUNK = 1_000
+EVERY_PRESENCE = "presence.v1.*.*"
+EVERY_REGISTRATION = "catalogue.v1.*"
+EVERY_REQUEST = "requests.v1.*.*.*"
+EVERY_INBOX_EVENT = "inbox.v1.*.*.*"
+EVERY_RUN_AUDIT = "audit.v1.*.*.run.*"
+EVERY_ENTITY_READ = "entity-read.v1.*.*"
+EVERY_JOURNAL_ENTRY = "journal.v1.>"
+NOBODY = "_"
+"""Stands where a subject has a place for an agent and there is none."""
+
+_PLAIN = re.compile(r"(?:[A-Za-z0-9_]|-(?!x[0-9a-f]{2}))+")
+_ESCAPE = re.compile(rb"-x([0-9a-f]{2})")
+_EMPTY = "-x"
+
+
+def token(name: str) -> str:
+    """Write any text as one subject token.
+
+    >>> token("math.add"), token("hello-service"), token("über")
+    ('math-x2eadd', 'hello-service', '-xc3-xbcber')
+    """
+    if _PLAIN.fullmatch(name) and name != _EMPTY:
+        return name
+    if name in {"", _EMPTY}:
+        return "-x2dx" if name else _EMPTY
+    return "".join(_written(name, at) for at in range(len(name)))
+
+
+def _written(name: str, at: int) -> str:
+    char = name[at]
+    if _PLAIN.match(name, at):
+        return char
+    return "".join(f"-x{byte:02x}" for byte in char.encode(errors="surrogatepass"))
+
+
+def name_of(written: str) -> str:
+    """Read back what `token` wrote.
+
+    >>> name_of("math-x2eadd")
+    'math.add'
+    """
+    if written == _EMPTY:
+        return ""
+    raw = _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), written.encode())
+    return raw.decode(errors="surrogatepass")
+
+
+class RequestAddress(NamedTuple):
+    """What the subject of a request says."""
+
+    tenant: str
+    verb: str
+    target: str
+
+
+def request(tenant: str, verb: str, target: str) -> str:
+    """Name the public door: where a request event for `target` (a component, later a run) is published."""
+    return f"requests.v1.{token(tenant)}.{token(verb)}.{token(target)}"
+
+
+def read_request(subject: str) -> RequestAddress:
+    """Read the address of a request event from its subject.
+
+    Raises:
+        ValueError: If the subject does not have the five tokens of `requests.v1.<tenant>.<verb>.<target>`.
+    """
+    tokens = subject.split(".")
+    if len(tokens) != 5 or tokens[:2] != ["requests", "v1"]:  # noqa: PLR2004 - the shape in the message
+        raise ValueError(f"{subject!r} is not requests.v1.<tenant>.<verb>.<component>")
+    return RequestAddress(*(name_of(part) for part in tokens[2:]))
+
+
+def dispatch(verb: str, service: str) -> str:
+    """Name where runs of `service` are handed to its runners; `verb` is start or resume."""
+    return f"runs.v1.{token(verb)}.{token(service)}"
+
+
+def dispatches_of(service: str) -> str:
+    """Match every dispatch to the runners of `service`."""
+    return f"runs.v1.*.{token(service)}"
+
+
+def calls_of(service: str) -> str:
+    """Match every call to the tool-runners of `service`."""
+    return f"tools.v1.{token(service)}.*"
+
+
+def call(service: str, name: str) -> str:
+    """Name where calls of the function or tool `name` of `service` wait for a tool-runner."""
+    return f"tools.v1.{token(service)}.{token(name)}"
+
+
+def journal_entry(run_id: str, number: int) -> str:
+    """Name the write-once place of a run's entry, `number` counted from 0."""
+    return f"journal.v1.{run_id}.{number // ENTRIES_PER_CHUNK}.{number}"
+
+
+def journal_chunk(run_id: str, chunk: int) -> str:
+    """Match up to `ENTRIES_PER_CHUNK` entries of a run: as many as one read may ask for."""
+    return f"journal.v1.{run_id}.{chunk}.*"
+
+
+def journal_of(run_id: str) -> str:
+    """Match every entry of a run."""
+    return f"journal.v1.{run_id}.>"
+
+
+def read_journal_entry(subject: str) -> tuple[str, int]:
+    """Read the run and the entry's number from the subject of a journal entry."""
+    _, _, run_id, _, number = subject.split(".")
+    return run_id, int(number)
+
+
+def claim(run_id: str, epoch: int) -> str:
+    """Name the message whose creation makes someone the owner of a run for `epoch`, from 1."""
+    return f"claim.v1.{run_id}.{epoch}"
+
+
+def claims_of(run_id: str) -> str:
+    """Match every claim of a run; the newest one fences its journal."""
+    return f"claim.v1.{run_id}.*"
+
+
+def read_claim(subject: str) -> tuple[str, int]:
+    """Read the run and the epoch from the subject of a claim."""
+    _, _, run_id, epoch = subject.split(".")
+    return run_id, int(epoch)
+
+
+def entity_log(entity_type: str, key: str, number: int) -> str:
+    """Name the write-once place of an entity's commit, `number` counted from 1."""
+    return f"entity-log.v1.{token(entity_type)}.{token(key)}.{number}"
+
+
+def entity_logs_of(entity_type: str, key: str) -> str:
+    """Match every commit of one entity."""
+    return f"entity-log.v1.{token(entity_type)}.{token(key)}.*"
+
+
+def read_entity_log(subject: str) -> int:
+    """Read the number of a commit from its subject."""
+    return int(subject.rpartition(".")[2])
+
+
+def partition_of(entity_type: str, key: str) -> int:
+    """Tell the partition of an entity: FNV-1a over its name, so that every language agrees."""
+    value = 0x811C9DC5
+    for byte in f"{entity_type}\0{key}".encode():
+        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return value % ENTITY_PARTITIONS
+
+
+def mailbox(entity_type: str, key: str) -> str:
+    """Name the mailbox of one entity, where writes wait for its owner in order."""
+    return f"entities.v1.{partition_of(entity_type, key)}.{token(entity_type)}.{token(key)}"
+
+
+def mailboxes_in(partition: int) -> str:
+    """Match the mailboxes of all entities of a partition."""
+    return f"entities.v1.{partition}.>"
+
+
+def read_mailbox(subject: str) -> tuple[str, str]:
+    """Read the entity's type and key from the subject of its mailbox."""
+    _, _, _, entity_type, key = subject.split(".")
+    return name_of(entity_type), name_of(key)
+
+
+def entity_read(entity_type: str, key: str) -> str:
+    """Name the core subject on which any entity-store answers a shared method."""
+    return f"entity-read.v1.{token(entity_type)}.{token(key)}"
+
+
+def entity_turn(service: str) -> str:
+    """Name the core subject on which a runner of `service` executes entity methods."""
+    return f"entity-turn.v1.{token(service)}"
+
+
+def inbox(run_id: str, kind: str, event_id: str) -> str:
+    """Name where an event waits for a run that nobody holds in memory."""
+    return f"inbox.v1.{run_id}.{kind}.{token(event_id)}"
+
+
+def inbox_of(run_id: str) -> str:
+    """Match everything that waits for a run."""
+    return f"inbox.v1.{run_id}.>"
+
+
+def read_inbox(subject: str) -> tuple[str, str]:
+    """Read the run and the kind of event from the subject of an inbox event."""
+    _, _, run_id, kind, _ = subject.split(".")
+    return run_id, kind
+
+
+def live(run_id: str) -> str:
+    """Name the core subject on which whoever holds the run in memory takes events."""
+    return f"live.v1.{run_id}"
+
+
+def audit(tenant: str, agent: str | None, kind: str, action: str) -> str:
+    """Name where an audit event is told."""
+    return f"audit.v1.{token(tenant)}.{token(agent) if agent else NOBODY}.{token(kind)}.{token(action)}"
+
+
+def audit_filter(*, tenant: str | None = None, agent: str | None = None, kind: str | None = None) -> str:
+    """Match audit events by tenant, agent and kind; None matches any.
+
+    >>> audit_filter(agent="billing")
+    'audit.v1.*.billing.*.*'
+    """
+    chosen = (token(part) if part else "*" for part in (tenant, agent, kind))
+    return f"audit.v1.{'.'.join(chosen)}.*"
+
+
+def output(run_id: str) -> str:
+    """Name where a run's result (and streamed chunks) are told."""
+    return f"output.v1.{run_id}"
+
+
+def dead(stream: str, consumer: str) -> str:
+    """Name where a message is kept that `consumer` of `stream` could not handle."""
+    return f"dead.v1.{token(stream)}.{token(consumer)}"
+
+
+def catalogue(service: str) -> str:
+    """Name where a service's components are registered; the last message holds."""
+    return f"catalogue.v1.{token(service)}"
+
+
+def presence(role: str, instance: str) -> str:
+    """Name the core subject of a process's heartbeats."""
+    return f"presence.v1.{token(role)}.{token(instance)}"
+
+
+def runs_index(question: str) -> str:
+    """Name the core subject on which any entity-store answers questions about many runs."""
+    return f"runs-index.v1.{token(question)}"

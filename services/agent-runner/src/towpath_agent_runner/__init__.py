@@ -1,0 +1,1 @@
+"""Runs workflows, agents and entity methods, one journaled step at a time."""

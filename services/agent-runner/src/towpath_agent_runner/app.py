@@ -1,0 +1,39 @@
+"""Puts an agent-runner together: it hosts runs and the methods of entities."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from towpath.runtime.entity_host import EntityHost
+
+from towpath.components import REGISTRY
+from towpath.runtime.loading import load_app
+from towpath.runtime.registration import register
+from towpath.runtime.run_host import RunHost
+from towpath_agent_runner.settings import Settings
+from towpath_chassis.pulling import pulled
+from towpath_chassis.service import Chassis
+from towpath_chassis.tasks import background
+from towpath_schemas import subjects
+from towpath_schemas.streams import RUNS, runner_consumer
+
+
+@asynccontextmanager
+async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
+    """Host runs until the end of the block."""
+    settings = chassis.settings
+    load_app(settings.app)
+    runs = RunHost(chassis, REGISTRY, suspend_after_s=settings.suspend_after_s)
+    async with (
+        EntityHost(chassis, REGISTRY).serving(settings.service),
+        background(runs.look_after, name="look-after"),
+        pulled(
+            chassis,
+            RUNS,
+            runner_consumer(settings.service),
+            subjects.dispatches_of(settings.service),
+            runs.on_dispatch,
+            capacity=settings.capacity,
+        ),
+    ):
+        await register(chassis, REGISTRY, service=settings.service, version=settings.service_version)
+        yield

@@ -1,0 +1,1 @@
+"""Projects the journal into the audit stream and the ledger."""

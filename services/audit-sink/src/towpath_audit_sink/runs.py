@@ -1,0 +1,105 @@
+"""Of which run a record is, and for whom the run works: what entry 0 says, remembered for a while."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Self
+
+from pydantic import ValidationError
+
+from towpath_chassis.jetstream import JetStream
+from towpath_schemas import subjects
+from towpath_schemas.attribution import Attribution
+from towpath_schemas.audit import AuditEvent
+from towpath_schemas.catalogue import event_type_of
+from towpath_schemas.envelope import Envelope
+from towpath_schemas.journal import JournalRecord, RunStarted, StartRefused, read_record
+from towpath_schemas.streams import JOURNAL
+
+_EVENT_TYPE = event_type_of(AuditEvent)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What every event of a run says.
+
+    Attributes:
+        component: What runs; None where entry 0 is not there to tell.
+        agent: The agent that acts where a record names none.
+        headers: The headers that all events of the run share.
+    """
+
+    run_id: str
+    component: str | None
+    agent: str | None
+    attribution: Attribution
+    correlation_id: str
+    traceparent: str | None = None
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+    @classmethod
+    def told_by(cls, run_id: str, entry: JournalRecord | None, source: str) -> Self:
+        """Learn about a run from its entry 0, or from its absence."""
+        match entry:
+            case RunStarted():
+                agent = entry.component if entry.component_kind == "agent" else None
+                of = (entry.component, entry.attribution.agent or agent, entry.attribution)
+                caused = (entry.correlation_id, entry.traceparent)
+            case StartRefused():
+                of = (None, entry.attribution.agent, entry.attribution)
+                caused = (entry.correlation_id, None)
+            case _:
+                of = (None, None, Attribution(tenant=subjects.NOBODY))
+                caused = (run_id, None)
+        return cls(run_id, *of, *caused, headers=_headers(run_id, of[2], *caused, source))
+
+
+class Runs:
+    """The runs seen lately."""
+
+    def __init__(self, js: JetStream, *, source: str, limit: int) -> None:
+        self._js = js
+        self._source = source
+        self._limit = limit
+        self._seen: OrderedDict[str, Run] = OrderedDict()
+
+    def learn(self, run_id: str, entry: JournalRecord | None) -> Run:
+        """Remember a run by its entry 0."""
+        run = self._seen[run_id] = Run.told_by(run_id, entry, self._source)
+        if len(self._seen) > self._limit:
+            self._seen.popitem(last=False)
+        return run
+
+    async def of(self, run_id: str) -> Run:
+        """Tell about a run, reading its entry 0 where it is not remembered.
+
+        Raises:
+            UnconfirmedError: If the broker could not be asked.
+        """
+        run = self._seen.get(run_id)
+        if run is None:
+            return self.learn(run_id, await self._entry_0(run_id))
+        self._seen.move_to_end(run_id)
+        return run
+
+    async def _entry_0(self, run_id: str) -> JournalRecord | None:
+        found = await self._js.last(JOURNAL, subjects.journal_entry(run_id, 0))
+        try:
+            return read_record(found.body) if found else None
+        except ValidationError:
+            return None
+
+
+def _headers(
+    run_id: str, attribution: Attribution, correlation_id: str, traceparent: str | None, source: str
+) -> dict[str, str]:
+    envelope = Envelope(
+        id=subjects.NOBODY,  # id and time are each event's own
+        type=_EVENT_TYPE,
+        source=source,
+        time=subjects.NOBODY,
+        traceparent=traceparent,
+        correlation_id=correlation_id,
+        run_id=run_id,
+        attribution=attribution,
+    )
+    return envelope.headers()

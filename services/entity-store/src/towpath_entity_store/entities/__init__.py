@@ -1,0 +1,1 @@
+"""Entities: mailboxes, turns, logs, and the copies of states in Redis."""

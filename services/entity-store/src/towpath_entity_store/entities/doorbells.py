@@ -1,0 +1,59 @@
+"""A delivery is only a doorbell: what it brings is read again from the mailbox, with all that waits beside it."""
+
+import random
+
+from pydantic import ValidationError
+from towpath_chassis.delivery import GiveUp, RetryLater, backoff_s
+from towpath_schemas.entities import InvocationDone, InvocationRequested
+from towpath_schemas.failure import Failure
+
+from towpath_entity_store.entities.actors import Actors
+from towpath_entity_store.entities.answers import Answers
+from towpath_entity_store.entities.errors import KeyLostError, NoRunnerError
+from towpath_entity_store.entities.names import EntityName
+
+_PUT_OFF_AT_MOST_S = 10.0
+_CONTENDED_S = 0.1
+
+
+class Doorbells:
+    """Sees to it that an invocation has its outcome, and that its run has it too."""
+
+    def __init__(self, actors: Actors, answers: Answers) -> None:
+        self._actors = actors
+        self._answers = answers
+
+    async def ring(self, subject: str, sequence: int, body: bytes, *, attempt: int) -> None:
+        """Handle the invocation at `sequence` of ENTITIES, delivered for the `attempt`th time.
+
+        Raises:
+            RetryLater: If it cannot be handled now.
+            GiveUp: If it can never be.
+            BrokerError: If the broker is not there.
+        """
+        with self._actors.using(EntityName.of_mailbox(subject)) as actor:
+            try:
+                entity = await actor.reach(sequence)
+            except KeyLostError as error:
+                raise RetryLater(str(error), after_s=_CONTENDED_S * random.uniform(0.5, 1.5)) from error  # noqa: S311 - spreads load
+            except NoRunnerError as error:
+                after_s = min(backoff_s(attempt), _PUT_OFF_AT_MOST_S)
+                raise RetryLater(str(error), after_s=after_s) from error
+            if not await self._answers.brought(sequence):
+                invocation = _read(body)
+                outcome = entity.remembered.get(invocation.invocation_id) or _forgotten(invocation)
+                await self._answers.repeat(invocation, outcome)
+
+
+def _read(body: bytes) -> InvocationRequested:
+    try:
+        return InvocationRequested.from_body(body)
+    except ValidationError as error:
+        raise GiveUp(f"this is no invocation: {error}") from error
+
+
+def _forgotten(invocation: InvocationRequested) -> InvocationDone:
+    # It was executed, and answered then; only if that answer was lost does this one reach its run.
+    message = f"{invocation.entity_type}.{invocation.method} was called too long ago to know how it ended"
+    failure = Failure(code="unknown_outcome", message=message)
+    return InvocationDone(invocation_id=invocation.invocation_id, failure=failure)

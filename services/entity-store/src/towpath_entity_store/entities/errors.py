@@ -1,0 +1,53 @@
+"""What can come between an invocation and its outcome.
+
+EntityStoreError
+|- KeyLostError    somebody else has written to the entity's log
+|- NoRunnerError   nobody executes the methods of a service now
+`- UnsettledError  the turn has no outcome that could be committed
+   |- TurnLostError   runner after runner was lost over it
+   `- TooLargeError   it is larger than the broker takes
+"""
+
+from towpath_schemas.failure import Failure
+
+from towpath_entity_store.entities.names import EntityName
+
+
+class EntityStoreError(Exception):
+    """The root of what can go wrong with a turn."""
+
+
+class KeyLostError(EntityStoreError):
+    """Somebody else has written to the entity's log: what we hold of it is old."""
+
+    def __init__(self, name: EntityName) -> None:
+        super().__init__(f"another process has written to entity {name}")
+        self.name = name
+
+
+class NoRunnerError(EntityStoreError):
+    """Nobody executes the methods of a service now."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"no runner of service {service!r} is there")
+        self.service = service
+
+
+class UnsettledError(EntityStoreError):
+    """The turn has no outcome that could be committed; `failure` is what to say where it cannot be divided."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class TurnLostError(UnsettledError):
+    """Runner after runner was lost over the turn, or it did not end."""
+
+
+class TooLargeError(UnsettledError):
+    """The turn or its record is larger than the broker takes."""
+
+    def __init__(self, what: str, size: int, limit: int) -> None:
+        message = f"{what} would have {size:,} bytes; the limit is {limit:,}"
+        super().__init__(Failure(code="payload_too_large", message=message))

@@ -1,0 +1,73 @@
+"""What waits in an entity's mailbox, in the order in which it was accepted."""
+
+from typing import NamedTuple
+
+import structlog
+from pydantic import ValidationError
+from towpath_chassis.jetstream import JetStream, StoredMessage
+from towpath_schemas.entities import InvocationRequested
+from towpath_schemas.streams import ENTITIES
+
+from towpath_entity_store.entities.entity import Entity
+from towpath_entity_store.entities.names import EntityName
+
+log = structlog.get_logger(__name__)
+
+
+class Letter(NamedTuple):
+    """One invocation in a mailbox."""
+
+    sequence: int
+    invocation: InvocationRequested
+    traceparent: str | None
+
+
+class Mail(NamedTuple):
+    """Invocations for one turn; once they are committed, everything up to `through` is done."""
+
+    letters: tuple[Letter, ...]
+    through: int
+
+    def first(self, count: int) -> "Mail":
+        """Take only the first `count` letters."""
+        letters = self.letters[:count]
+        return Mail(letters, letters[-1].sequence)
+
+
+async def waiting(js: JetStream, name: EntityName, entity: Entity, *, limit: int, limit_bytes: int) -> Mail:
+    """Read what waits for `entity`: as many invocations of one service as the limits allow, at least one.
+
+    Invocations that have an outcome already are skipped, and so is what cannot be read.
+    """
+    start = entity.through + 1
+    stored = await js.following(ENTITIES, name.mailbox, start=start, limit=limit)
+    return _sorted(stored, entity, limit_bytes)
+
+
+def _sorted(stored: list[StoredMessage], entity: Entity, limit_bytes: int) -> Mail:
+    letters: dict[str, Letter] = {}
+    through, service, size = entity.through, None, 0
+    for message in stored:
+        letter = _letter(message)
+        if letter is not None and not _is_repeated(letter, entity, letters):
+            size += len(message.body)
+            service = service or letter.invocation.service
+            if letters and (size > limit_bytes or letter.invocation.service != service):
+                break
+            letters[letter.invocation.invocation_id] = letter
+        through = message.sequence
+    return Mail(tuple(letters.values()), through)
+
+
+def _is_repeated(letter: Letter, entity: Entity, letters: dict[str, Letter]) -> bool:
+    invocation_id = letter.invocation.invocation_id
+    return invocation_id in entity.remembered or invocation_id in letters
+
+
+def _letter(message: StoredMessage) -> Letter | None:
+    try:
+        invocation = InvocationRequested.from_body(message.body)
+    except ValidationError:  # its doorbell buries it with the reason
+        log.warning("an invocation cannot be read", subject=message.subject, sequence=message.sequence)
+        return None
+    return Letter(message.sequence, invocation, message.headers.get("traceparent"))

@@ -1,0 +1,106 @@
+"""One partition in the hands of this process: its doorbells, and those that its last owner left unanswered."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+from towpath_chassis.delivery import GiveUp, RetryLater
+from towpath_chassis.errors import BrokerError
+from towpath_chassis.jetstream import JetStream, Message, StoredMessage
+from towpath_chassis.pulling import Puller
+from towpath_chassis.streams import ensure_consumer, nanoseconds
+from towpath_schemas import subjects
+from towpath_schemas.streams import ENTITIES, partition_consumer
+
+from towpath_entity_store.entities.doorbells import Doorbells
+from towpath_entity_store.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+_GROUP = "owner"
+_PULL_EXPIRES_S = 10.0
+_PAGE = 256
+
+
+class Partition:
+    """Pulls one partition; made and ended by `Ownership`."""
+
+    def __init__(self, js: JetStream, settings: Settings, number: int, doorbells: Doorbells) -> None:
+        self._js = js
+        self._settings = settings
+        self._number = number
+        self._doorbells = doorbells
+        self._consumer = partition_consumer(number)
+        self._puller = Puller(
+            js,
+            ENTITIES,
+            self._consumer,
+            self._on_delivery,
+            capacity=settings.partition_capacity,
+            ack_wait_s=settings.ack_wait_s,
+            max_attempts=settings.max_attempts,
+            group=_GROUP,
+            pull_expires_s=_PULL_EXPIRES_S,
+        )
+        self._recovery: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to take what comes."""
+        await ensure_consumer(
+            self._js,
+            ENTITIES,
+            self._consumer,
+            filter_subject=subjects.mailboxes_in(self._number),
+            ack_wait=nanoseconds(self._settings.ack_wait_s),
+            max_ack_pending=-1,  # invocations that wait for a runner must not keep others from being delivered
+            priority_groups=[_GROUP],
+            priority_policy="pinned_client",
+            priority_timeout=nanoseconds(self._settings.partition_pin_s),
+        )
+        await self._puller.start()
+        self._recovery = asyncio.create_task(self._recover(), name=f"recover-{self._number}")
+
+    async def stop(self) -> None:
+        """Hand the partition over at once, and finish what is held."""
+        if self._recovery is not None:
+            self._recovery.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._recovery
+        await self._puller.stop(self._settings.drain_s)
+
+    async def _on_delivery(self, message: Message) -> None:
+        place = message.metadata
+        await self._doorbells.ring(
+            message.subject, place.sequence.stream, message.data, attempt=place.num_delivered
+        )
+
+    async def _recover(self) -> None:
+        """Ring what was delivered to the last owner and not acknowledged, instead of waiting for `ack_wait_s`.
+
+        That owner may live, and only be handing over: it gets the time to finish that the broker gives it too.
+        """
+        await asyncio.sleep(self._settings.partition_pin_s / 2)
+        try:
+            for message in await self._unacknowledged():
+                await self._ring(message)
+        except BrokerError as error:  # they are delivered again in the end
+            log.info("a partition was not recovered", partition=self._number, reason=str(error))
+
+    async def _unacknowledged(self) -> list[StoredMessage]:
+        """List candidates: some between the first and the last unacknowledged one may be answered already."""
+        info = await self._js.info(f"CONSUMER.INFO.{ENTITIES.name}.{self._consumer}")
+        if info is None or info["num_ack_pending"] == 0:
+            return []
+        start, last = info["ack_floor"]["stream_seq"] + 1, info["delivered"]["stream_seq"]
+        found: list[StoredMessage] = []
+        pattern = subjects.mailboxes_in(self._number)
+        while start <= last and (
+            page := await self._js.following(ENTITIES, pattern, start=start, limit=_PAGE)
+        ):
+            found += page
+            start = page[-1].sequence + 1
+        return [message for message in found if message.sequence <= last]
+
+    async def _ring(self, message: StoredMessage) -> None:
+        with suppress(RetryLater, GiveUp):  # its delivery will say so again, to the broker
+            await self._doorbells.ring(message.subject, message.sequence, message.body, attempt=1)

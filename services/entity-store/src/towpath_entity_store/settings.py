@@ -1,0 +1,46 @@
+"""What the entity store can be told from outside."""
+
+from typing import Annotated
+
+from pydantic import Field
+from towpath_chassis.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Settings of the entity store.
+
+    Attributes:
+        redis_url: Where the copies of states and the index of runs are kept.
+        redis_within_s: Seconds after which a silent Redis counts as lost.
+        partition_pin_s: Seconds without a sign of its owner after which the broker gives a partition to
+            another process.
+        partition_capacity: How many invocations of one partition are held at the same time.
+        turn_invocations: How many waiting invocations of an entity are executed as one turn.
+        turn_bytes: How many bytes of invocations are executed as one turn.
+        turn_silence_s: Seconds without a sign of life after which a runner counts as lost.
+        turn_attempts: How many runners may be lost over one turn before its invocation fails.
+        turn_deadline_s: Seconds a turn may take.
+        runner_patience_s: Seconds to wait in place for a runner, before waiting invocations are put off.
+        read_within_s: Seconds within which a shared method is answered, be it by a failure.
+        snapshot_every: Commits after which an entity's log is compacted.
+        remembered_outcomes: How many outcomes of an entity are kept for invocations that are repeated; all
+            replicas must have the same.
+        hot_entities: How many entities are kept in memory.
+        index_capacity: How many events are folded into the index of runs at the same time.
+    """
+
+    redis_url: Annotated[str, Field(pattern=r"^(redis|rediss|unix)://")] = "redis://127.0.0.1:6379/0"
+    redis_within_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    partition_pin_s: Annotated[float, Field(ge=0.1, le=60)] = 2.0
+    partition_capacity: Annotated[int, Field(ge=1, le=100_000)] = 512
+    turn_invocations: Annotated[int, Field(ge=1, le=1_000)] = 256
+    turn_bytes: Annotated[int, Field(ge=1_024)] = 256 * 1_024
+    turn_silence_s: Annotated[float, Field(gt=0, le=60)] = 3.0
+    turn_attempts: Annotated[int, Field(ge=1, le=100)] = 5
+    turn_deadline_s: Annotated[float, Field(gt=0)] = 600.0
+    runner_patience_s: Annotated[float, Field(ge=0, le=60)] = 2.0
+    read_within_s: Annotated[float, Field(gt=0, le=600)] = 25.0
+    snapshot_every: Annotated[int, Field(ge=1, le=500)] = 50
+    remembered_outcomes: Annotated[int, Field(ge=1, le=100_000)] = 1_000
+    hot_entities: Annotated[int, Field(ge=1)] = 5_000
+    index_capacity: Annotated[int, Field(ge=1, le=100_000)] = 256

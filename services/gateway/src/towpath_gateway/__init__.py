@@ -1,0 +1,1 @@
+"""Towpath over HTTP: requests in, results and server-sent events out."""

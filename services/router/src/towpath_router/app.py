@@ -1,0 +1,28 @@
+"""Puts the router together: admission, waking, recovery."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from towpath_chassis.presence import Watch
+from towpath_chassis.service import Chassis
+from towpath_chassis.tasks import background
+from towpath_router.admission import Admission
+from towpath_router.catalogue import Catalogue
+from towpath_router.handlers import handling
+from towpath_router.recovery import Recovery
+from towpath_router.settings import Settings
+from towpath_router.waking import Waker
+
+
+@asynccontextmanager
+async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
+    """Route until the end of the block."""
+    catalogue, waker = Catalogue(chassis.js), Waker(chassis.js)
+    await catalogue.follow()
+    watch = Watch(chassis.js, Recovery(chassis.js, waker).on_lost)
+    await watch.listen()
+    async with (
+        background(watch.report, name="watch"),
+        handling(chassis, Admission(chassis, catalogue), waker),
+    ):
+        yield

@@ -1,0 +1,1 @@
+"""Runs functions and tools, and answers the run that called them."""

@@ -1,0 +1,32 @@
+"""Puts a tool-runner together: it executes calls of functions and tools."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from towpath.components import REGISTRY
+from towpath.runtime.loading import load_app
+from towpath.runtime.registration import register
+from towpath.runtime.tool_host import ToolHost
+from towpath_chassis.pulling import pulled
+from towpath_chassis.service import Chassis
+from towpath_schemas import subjects
+from towpath_schemas.streams import TOOLS, tools_consumer
+from towpath_tool_runner.settings import Settings
+
+
+@asynccontextmanager
+async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
+    """Execute calls until the end of the block."""
+    settings = chassis.settings
+    load_app(settings.app)
+    host = ToolHost(chassis, REGISTRY, timeout_s=settings.timeout_s)
+    async with pulled(
+        chassis,
+        TOOLS,
+        tools_consumer(settings.service),
+        subjects.calls_of(settings.service),
+        host.on_call,
+        capacity=settings.capacity,
+    ):
+        await register(chassis, REGISTRY, service=settings.service, version=settings.service_version)
+        yield

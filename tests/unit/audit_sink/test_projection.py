@@ -1,0 +1,168 @@
+"""What the audit stream says of each kind of journal record."""
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from towpath_audit_sink.projection import digest, project, unreadable
+from towpath_audit_sink.runs import Run
+from towpath_audit_sink.telling import link
+from towpath_schemas.attribution import Attribution
+from towpath_schemas.audit import AuditEvent
+from towpath_schemas.failure import Failure
+from towpath_schemas.journal import (
+    CallIntended,
+    CallSettled,
+    HandedOff,
+    JournalRecord,
+    RunFinished,
+    RunResumed,
+    RunSuspended,
+    StartRefused,
+    StepSettled,
+    Usage,
+    ValueDrawn,
+)
+from towpath_testkit.journals import AT, run_started
+
+FAILED = Failure(code="user_error", message="no")
+NEVER_SEEN = Failure(code="unknown_outcome", message="never seen")
+REFUSED = StartRefused(
+    at=AT,
+    subject="requests.v1.acme.start.nobody",
+    failure=Failure(code="unknown_component", message="nobody"),
+    attribution=Attribution(tenant="acme"),
+    correlation_id="c-2",
+)
+RECORDS: dict[str, tuple[JournalRecord, tuple[str, str, str, str | None]]] = {
+    "run started": (run_started(), ("run", "started", "greet", None)),
+    "run suspended": (RunSuspended(at=AT, waiting_for=("x",)), ("run", "suspended", "greet", None)),
+    "run resumed": (RunResumed(at=AT, runner="r", epoch=2), ("run", "resumed", "greet", None)),
+    "run completed": (RunFinished(at=AT, end="completed"), ("run", "completed", "greet", "ok")),
+    "run failed": (RunFinished(at=AT, end="failed", failure=FAILED), ("run", "failed", "greet", "error")),
+    "run cancelled": (RunFinished(at=AT, end="cancelled"), ("run", "cancelled", "greet", "error")),
+    "step completed": (StepSettled(at=AT, key="s"), ("step", "completed", "s", "ok")),
+    "step failed": (StepSettled(at=AT, key="s", failure=FAILED), ("step", "failed", "s", "error")),
+    "tool intended": (CallIntended(at=AT, key="k", act="tool", target="t"), ("tool", "intended", "t", None)),
+    "model settled": (
+        CallSettled(at=AT, key="k", act="model", target="m"),
+        ("model", "completed", "m", "ok"),
+    ),
+    "task failed": (
+        CallSettled(at=AT, key="k", act="task", target="t", failure=FAILED),
+        ("task", "failed", "t", "error"),
+    ),
+    "tool unknown": (
+        CallSettled(at=AT, key="k", act="tool", target="t", failure=NEVER_SEEN),
+        ("tool", "failed", "t", "unknown"),
+    ),
+    "value drawn": (ValueDrawn(at=AT, key="k", source="uuid", value="u"), ("value", "drawn", "uuid", None)),
+    "handed off": (HandedOff(at=AT, key="k", agent="a", to="b"), ("agent", "handed_off", "b", None)),
+    "request refused": (REFUSED, ("request", "refused", "nobody", "error")),
+}
+
+
+def run(**changes: Any) -> Run:
+    return Run.told_by("run1", run_started(**changes), "/towpath/audit-sink/one")
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_each_record_is_told_as_what_it_is(name: str) -> None:
+    record, expected = RECORDS[name]
+
+    event = project(record, run(), 7)
+
+    assert (event.kind, event.action, event.target, event.outcome) == expected
+    assert (event.run_id, event.source_stream, event.source_sequence) == ("run1", "JOURNAL", 7)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_what_is_told_can_be_read_again(name: str) -> None:
+    event = project(RECORDS[name][0], run(), 7)
+
+    assert AuditEvent.from_body(event.to_body()) == event
+
+
+def test_a_call_is_told_with_what_it_cost_and_how_often_it_was_tried() -> None:
+    settled = CallSettled(
+        at=AT, key="k", act="model", target="m", attempts=2, usage=Usage(input_tokens=3), agent="billing"
+    )
+
+    event = project(settled, run(), 1)
+
+    assert (event.attempts, event.usage, event.agent) == (2, Usage(input_tokens=3), "billing")
+
+
+def test_contents_are_told_as_digests_of_canonical_json() -> None:
+    canonical = json.dumps({"a": [1, None], "b": "ü"}, ensure_ascii=False, separators=(",", ":")).encode()
+
+    event = project(run_started(input={"b": "ü", "a": [1, None]}), run(), 1)
+
+    assert event.input_sha256 == hashlib.sha256(canonical).hexdigest()
+    assert event.output_sha256 is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(st.dictionaries(st.text(), JSON, min_size=1))
+def test_any_json_has_a_digest_and_the_order_of_its_names_does_not_matter(value: dict[str, Any]) -> None:
+    assert digest(value) == digest(dict(reversed(value.items())))
+
+
+@pytest.mark.parametrize(
+    ("changes", "agent"),
+    [
+        ({}, "_"),
+        ({"component_kind": "agent"}, "greet"),
+        ({"attribution": Attribution(tenant="acme", agent="desk")}, "desk"),
+    ],
+    ids=["nobody", "the component", "the attribution's"],
+)
+def test_the_subject_names_the_agent(changes: dict[str, Any], agent: str) -> None:
+    of = run(**changes)
+
+    told = link(project(StepSettled(at=AT, key="s"), of, 1), "journal.v1.run1.0.1", of)
+
+    assert told.subject == f"audit.v1.acme.{agent}.step.completed"
+
+
+def test_the_headers_say_for_whom_and_from_where() -> None:
+    trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    of = run(traceparent=trace)
+
+    headers = link(project(StepSettled(at=AT, key="s"), of, 9), "journal.v1.run1.0.1", of).headers
+
+    assert headers["ce-sequence"] == "9"
+    assert headers["ce-time"] == "2023-11-14T22:13:20Z"
+    assert headers["ce-type"] == "io.towpath.audit.AuditEvent.v1"
+    assert (headers["ce-tenant"], headers["ce-userref"], headers["ce-runid"]) == ("acme", "u-1", "run1")
+    assert (headers["traceparent"], headers["ce-correlationid"]) == (trace, "correlation-1")
+
+
+def test_an_event_id_is_derived_from_the_place_of_its_record() -> None:
+    event = project(StepSettled(at=AT, key="s"), run(), 9)
+
+    ids = [link(event, f"journal.v1.run1.0.{number}", run()).headers["ce-id"] for number in (1, 1, 2)]
+
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_a_record_of_a_run_without_entry_0_belongs_to_nobody() -> None:
+    orphaned = Run.told_by("run1", None, "/towpath/audit-sink/one")
+
+    event = project(RunFinished(at=AT, end="completed"), orphaned, 1)
+
+    assert (event.attribution.tenant, event.target, event.agent) == ("_", "run1", None)
+
+
+def test_what_cannot_be_read_is_told_too() -> None:
+    event = unreadable("journal.v1.run1.0.3", AT, run(), 4)
+
+    assert (event.kind, event.action, event.target) == ("record", "unreadable", "journal.v1.run1.0.3")
