@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from towpath_schemas.journal import Usage
-from towpath_testkit.openai_server import CutsOff, Refuses, Says, SaysGarbage, openai_server
 
 from towpath import Agent, tool
 from towpath.components import REGISTRY
@@ -15,6 +13,8 @@ from towpath.models import resolve
 from towpath.models.openai import OpenAIModel, close_clients
 from towpath.models.port import Message, ModelReply, ModelRequest, ToolSpec
 from towpath.tools.tool import ToolCall
+from towpath_schemas.journal import Usage
+from towpath_testkit.openai_server import CutsOff, Refuses, Says, SaysGarbage, openai_server
 
 ASKED = ModelRequest(messages=(Message(role="user", content="Where is my order?"),))
 
@@ -66,7 +66,11 @@ async def test_the_whole_conversation_is_sent_with_system_prompt_tools_and_key()
                 "role": "assistant",
                 "content": None,
                 "tool_calls": [
-                    {"id": "c1", "type": "function", "function": {"name": "find", "arguments": '{"order": 7}'}},
+                    {
+                        "id": "c1",
+                        "type": "function",
+                        "function": {"name": "find", "arguments": '{"order": 7}'},
+                    },
                 ],
             },
             {"role": "tool", "content": "Utrecht", "tool_call_id": "c1"},
@@ -197,11 +201,11 @@ async def test_an_agent_works_through_a_server_that_stumbles(monkeypatch: pytest
     assert server.requests[-1]["messages"][-1]["content"] == "order 7 is in Utrecht"
 
 
-async def test_all_requests_of_a_loop_share_one_connection_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_all_requests_of_a_loop_share_one_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     async with openai_server() as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
         for _ in range(3):
             await OpenAIModel("gpt-4o-mini").generate(ASKED)
 
         assert len(server.requests) == 3
-        assert len(server.clients) == 1
+        assert len(server.connections) == 1

@@ -67,7 +67,9 @@ class Envelope(Shape):
 def header_value(headers: Mapping[str, str] | None, name: str) -> str | None:
     """Read one header, undoing the percent-encoding; None where it is absent or empty."""
     raw = (headers or {}).get(name)
-    return unquote(raw, errors="replace") or None if raw else None
+    if not raw:
+        return None
+    return unquote(raw, errors="replace").encode(errors="replace").decode() or None
 
 
 def claimed_headers(headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -56,6 +56,40 @@ def name_of(written: str) -> str:
     return raw.decode(errors="surrogatepass")
 
 
+_OURS = frozenset(
+    [
+        "audit",
+        "catalogue",
+        "claim",
+        "dead",
+        "entities",
+        "entity-log",
+        "entity-read",
+        "entity-turn",
+        "inbox",
+        "journal",
+        "live",
+        "output",
+        "presence",
+        "requests",
+        "runs",
+        "runs-index",
+        "timers",
+        "tools",
+    ]
+)
+
+
+def is_ours(subject: str) -> bool:
+    """Tell whether `subject` is the platform's or the broker's own, so that nobody may have an answer sent there.
+
+    >>> is_ours("journal.v1.a.0.7"), is_ours("$JS.API.STREAM.PURGE.JOURNAL"), is_ours("_INBOX.x")
+    (True, True, False)
+    """
+    first, *others = subject.split(".")
+    return first.startswith("$") or (first in _OURS and others[:1] == ["v1"])
+
+
 class RequestAddress(NamedTuple):
     """What the subject of a request says."""
 

@@ -23,6 +23,7 @@ from towpath_schemas.ledger import verify
 from towpath_schemas.streams import AUDIT, JOURNAL
 from towpath_testkit.journals import journal, write_entry, write_journal
 from towpath_testkit.servers import Servers
+from towpath_testkit.settled import until
 
 pytestmark = pytest.mark.live
 
@@ -39,17 +40,14 @@ async def sink(broker: Servers, ledger_dir: Path | None, **changes: object) -> A
         yield
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 30.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not await _held(holds):  # noqa: ASYNC110 - the sink tells nobody how far it is
-            await asyncio.sleep(0.02)
+async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    async def held() -> bool:
+        try:
+            return await holds()
+        except BrokerError:  # it was killed, and is not back yet
+            return False
 
-
-async def _held(holds: Callable[[], Awaitable[bool]]) -> bool:
-    try:
-        return await holds()
-    except BrokerError:
-        return False
+    await until(held, bool, deadline_s=30)
 
 
 async def told(js: JetStream) -> list[AuditEvent]:
@@ -71,7 +69,7 @@ async def sources(js: JetStream) -> list[int]:
 async def all_told(js: JetStream) -> bool:
     newest = await js.last(AUDIT, "audit.v1.>")
     last = await js.last(JOURNAL, subjects.EVERY_JOURNAL_ENTRY)
-    return bool(newest and last) and newest.headers["ce-sequence"] == str(last.sequence)
+    return newest is not None and last is not None and newest.headers["ce-sequence"] == str(last.sequence)
 
 
 async def all_recorded(js: JetStream, ledger_dir: Path) -> bool:

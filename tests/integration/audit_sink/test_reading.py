@@ -89,7 +89,7 @@ async def _published(js: JetStream, body: bytes) -> None:
 
 
 def links(*names: str) -> list[Link]:
-    return [Link(f"audit.v1.a.b.run.{name}", {}, b"{}") for name in names]
+    return [Link(name, f"audit.v1.a.b.run.{name}", {}, b"{}") for name in names]
 
 
 async def test_a_chain_is_stored_in_order(js: JetStream) -> None:
@@ -105,6 +105,24 @@ async def test_a_chain_that_begins_at_the_wrong_place_stores_nothing(js: JetStre
     await append(js, links("one"), after=0)
 
     with pytest.raises(FencedError):
-        await append(js, links("two", "three"), after=0)
+        await append(js, links("two", "three", "four"), after=0)
 
     assert await js.last_sequence(AUDIT) == 1
+
+
+async def test_a_message_is_not_stored_behind_another_ones_forerunner(js: JetStream) -> None:
+    """The sequences alone would fit: the second of these chains may not go on behind the first of those."""
+    await append(js, links("one", "two"), after=0)
+
+    with pytest.raises(FencedError):
+        await append(js, links("another-one", -"another-two", -"another-three"), after=0)
+
+    assert await js.last_sequence(AUDIT) == 2
+
+
+async def test_a_chain_goes_on_after_the_broker_was_killed(js: JetStream, broker: Servers) -> None:
+    await append(js, links("one", "two"), after=0)
+    await broker.nats.restart()
+    await _published(js, b"connected again")
+
+    assert await append(js, links("three", "four"), after=2) == 4

@@ -21,13 +21,15 @@ import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from towpath_chassis.errors import BrokerError, UnconfirmedError
+from towpath_chassis.errors import BrokerError, NotStoredError, UnconfirmedError
 from towpath_chassis.jetstream import JetStream
 from towpath_schemas import subjects
 from towpath_schemas.dead import DeadLetter
 from towpath_schemas.failure import Failure
 
 log = structlog.get_logger(__name__)
+
+_BURIED_AGAIN_AFTER_S = 1.0
 
 
 class RetryLater(Exception):  # noqa: N818 - an outcome, not an error
@@ -94,7 +96,7 @@ def backoff_s(attempt: int, *, first_s: float = 0.5, longest_s: float = 60.0) ->
     return float(min(longest_s, first_s * 2 ** (attempt - 1)))
 
 
-def judge(outcome: Exception | None, attempt: int, max_attempts: int) -> Verdict:
+def judge(outcome: Exception | None, attempt: int, max_attempts: int) -> Verdict:  # noqa: PLR0911 - a table
     """Decide what becomes of a message whose handler ended with `outcome` in its attempt, from 1."""
     match outcome:
         case None:
@@ -103,8 +105,8 @@ def judge(outcome: Exception | None, attempt: int, max_attempts: int) -> Verdict
             return LeftAlone()
         case GiveUp():
             return Buried(str(outcome))
-        case RetryLater(after_s=float() as after_s):
-            return DeliveredAgain(after_s, str(outcome))
+        case RetryLater(after_s=float() | int() as after_s):
+            return DeliveredAgain(float(after_s), str(outcome))
         case RetryLater() | BrokerError():  # the broker's own trouble uses up no attempts
             return DeliveredAgain(_jittered(backoff_s(min(attempt, 5))), str(outcome))
         case _ if attempt >= max_attempts:
@@ -153,37 +155,63 @@ class Delivery:
                     pass
 
     async def _bury(self, message: Msg, reason: str, attempt: int) -> None:
-        sequence = message.metadata.sequence.stream
-        body, encoding = _as_text(message.data)
-        letter = DeadLetter(
-            stream=self._stream,
-            consumer=self._consumer,
-            reason=reason,
-            attempts=attempt,
-            at=time.time(),
-            subject=message.subject,
-            sequence=sequence,
-            headers=dict(message.headers or {}),
-            body=body,
-            encoding=encoding,
-        )
+        letter = self._letter(message, reason, attempt)
         try:
-            await self._js.publish(
-                subjects.dead(self._stream, self._consumer),
-                letter.to_body(),
-                message_id=f"{self._stream}:{sequence}",
-            )
+            await self._keep(letter)
+        except NotStoredError as error:
+            log.warning("a dead letter keeps no body", subject=message.subject, reason=str(error))
+            await self._keep_without_body(message, letter)
         except UnconfirmedError:
-            await message.nak(delay=1.0)
+            await message.nak(delay=_BURIED_AGAIN_AFTER_S)
         else:
             await message.term()
 
+    async def _keep_without_body(self, message: Msg, letter: DeadLetter) -> None:
+        """Keep what can be kept of a message that is too large for a letter: it would come back for ever."""
+        told = f"{letter.reason} (its body of {len(message.data):,} bytes is too large to be kept)"
+        try:
+            await self._keep(letter.model_copy(update={"body": "", "encoding": "utf-8", "reason": told}))
+        except BrokerError:
+            await message.nak(delay=_BURIED_AGAIN_AFTER_S)
+        else:
+            await message.term()
+
+    def _letter(self, message: Msg, reason: str, attempt: int) -> DeadLetter:
+        body, encoding = _as_text(message.data)
+        return DeadLetter(
+            stream=self._stream,
+            consumer=self._consumer,
+            reason=_writable(reason),
+            attempts=attempt,
+            at=time.time(),
+            subject=message.subject,
+            sequence=message.metadata.sequence.stream,
+            headers={_writable(name): _writable(value) for name, value in (message.headers or {}).items()},
+            body=body,
+            encoding=encoding,
+        )
+
+    async def _keep(self, letter: DeadLetter) -> None:
+        await self._js.publish(
+            subjects.dead(self._stream, self._consumer),
+            letter.to_body(),
+            message_id=f"{self._stream}:{letter.sequence}",
+        )
+
 
 def _as_text(body: bytes) -> tuple[str, Literal["utf-8", "base64"]]:
+    """Write a body as text, so that it takes a third more in a JSON string at the most."""
     try:
-        return body.decode(), "utf-8"
+        text = body.decode()
     except UnicodeDecodeError:
         return base64.b64encode(body).decode(), "base64"
+    escapes = text.count('"') + text.count("\\") + sum(5 for char in text if char < " ")
+    return (base64.b64encode(body).decode(), "base64") if 3 * escapes > len(body) else (text, "utf-8")
+
+
+def _writable(text: str) -> str:
+    """Replace what UTF-8 cannot carry: bytes of a header that were no text."""
+    return text.encode(errors="replace").decode()
 
 
 def _tell(error: Exception, message: Msg, attempt: int) -> None:

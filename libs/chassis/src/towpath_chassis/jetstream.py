@@ -16,63 +16,28 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError, MaxPayloadError
 
 from towpath_chassis.errors import (
-    AlreadyWrittenError,
     BrokerRefusedError,
-    FencedError,
     NoResponderError,
     NotStoredError,
     UnconfirmedError,
 )
+from towpath_chassis.messages import (
+    Expect,
+    Stored,
+    StoredMessage,
+    conditions,
+    read_message,
+    status_of,
+    stored,
+)
 from towpath_schemas.streams import Stream
-
-Message = Msg
-"""A message as it came; services name the type by this, since only the chassis knows the client library."""
 
 ANSWER_WITHIN_S = 5.0
 _SWEEP_S = 0.25
-_FENCED = frozenset({10071, 10164})
-_ALREADY_WRITTEN = 10077
 _BUSY = 503
 _NO_MESSAGE = "404"
 _TOO_MANY = "413"
 _NOT_FOUND = frozenset({10014, 10059, 10037})
-
-
-class Stored(NamedTuple):
-    """The broker's word that a message is stored, at `sequence` of its stream."""
-
-    sequence: int
-    duplicate: bool = False
-
-
-class Expect(NamedTuple):
-    """A condition of a publish: the newest message that matches `subject` has `sequence` (0: there is none).
-
-    Without a `subject`, it is the message's own; with `stream_wide`, any message of the stream counts.
-    """
-
-    sequence: int
-    subject: str | None = None
-    stream_wide: bool = False
-
-    def headers(self) -> dict[str, str]:
-        """Write the condition as the broker reads it."""
-        if self.stream_wide:
-            return {"Nats-Expected-Last-Sequence": str(self.sequence)}
-        written = {"Nats-Expected-Last-Subject-Sequence": str(self.sequence)}
-        if self.subject is not None:
-            written["Nats-Expected-Last-Subject-Sequence-Subject"] = self.subject
-        return written
-
-
-class StoredMessage(NamedTuple):
-    """A message as it stands in its stream; `at` is RFC 3339 as the broker stamped it."""
-
-    subject: str
-    sequence: int
-    body: bytes
-    headers: dict[str, str]
-    at: str
 
 
 class _Waiting(NamedTuple):
@@ -115,6 +80,12 @@ class JetStream:
         """Listen on a core subject; of those who share a `queue` only one gets each message."""
         return await self.nats.subscribe(subject, queue, take)  # pyright: ignore[reportUnknownMemberType]
 
+    @staticmethod
+    async def unsubscribe(subscription: Subscription) -> None:
+        """Stop listening; without a connection there is nothing to stop."""
+        with suppress(NatsError):
+            await subscription.unsubscribe()
+
     # --- Publishing -------------------------------------------------------------------------------
 
     async def publish(
@@ -141,8 +112,13 @@ class JetStream:
             NotStoredError: If the broker refused it for another reason.
             UnconfirmedError: If no answer came, or no connection stands.
         """
-        written = _conditions(headers, message_id, expect)
-        return _stored(await self._ask(subject, body, written))
+        written = conditions(headers, message_id, expect)
+        return stored(await self._ask(subject, body, written))
+
+    async def tell(self, subject: str, body: bytes) -> None:
+        """Send a message that may get lost: without a connection, or with no such subject, it is dropped."""
+        with suppress(NatsError):
+            await self.nats.publish(subject, body)
 
     async def request(self, subject: str, body: bytes, *, within_s: float = ANSWER_WITHIN_S) -> Msg:
         """Ask whoever listens on a core subject.
@@ -152,7 +128,7 @@ class JetStream:
             UnconfirmedError: If no answer came in `within_s` seconds.
         """
         answer = await self._ask(subject, body, None, within_s)
-        if _status(answer) == str(_BUSY) and not answer.data:
+        if status_of(answer) == str(_BUSY) and not answer.data:
             raise NoResponderError(subject)
         return answer
 
@@ -174,7 +150,7 @@ class JetStream:
             await self._send(subject, body, headers, token)
             ends_at = self._loop.time() + silence_s
             while (answer := await heard.get()) is not None:
-                if _status(answer) == str(_BUSY) and not answer.data:
+                if status_of(answer) == str(_BUSY) and not answer.data:
                     raise NoResponderError(subject)
                 ends_at = self._loop.time() + silence_s
                 self._waiting[token] = _Waiting(ends_at, heard.put_nowait)
@@ -262,11 +238,11 @@ class JetStream:
         def take(answer: Msg | None) -> None:
             if ended.done():
                 return
-            status = None if answer is None else _status(answer)
+            status = None if answer is None else status_of(answer)
             if answer is None or status is not None:
                 ended.set_result(status)
                 return
-            found.append(_read_message(answer))
+            found.append(read_message(answer))
             if one:
                 ended.set_result(_NO_MESSAGE)
 
@@ -316,9 +292,7 @@ class JetStream:
                 return None
             raise
 
-    async def purge(
-        self, stream: Stream, subject: str, *, keep: int = 0, before: int | None = None
-    ) -> None:
+    async def purge(self, stream: Stream, subject: str, *, keep: int = 0, before: int | None = None) -> None:
         """Remove the messages whose subject matches: all but the newest `keep`, or those `before` a sequence.
 
         Where others write to the subject at the same time, only `before` says for sure what stays.
@@ -365,55 +339,3 @@ async def jetstream(nats: Client) -> AsyncGenerator[JetStream]:
         sweeper.cancel()
         with suppress(asyncio.CancelledError):
             await sweeper
-
-
-def _conditions(
-    headers: dict[str, str] | None,
-    message_id: str | None,
-    expect: Expect | None,
-) -> dict[str, str] | None:
-    if message_id is None and expect is None:
-        return headers
-    written = dict(headers) if headers else {}
-    if message_id is not None:
-        written["Nats-Msg-Id"] = message_id
-    if expect is not None:
-        written.update(expect.headers())
-    return written
-
-
-def _stored(answer: Msg) -> Stored:
-    if not answer.data:
-        raise UnconfirmedError("JetStream is not available")
-    said: dict[str, Any] = orjson.loads(answer.data)
-    refusal = said.get("error")
-    if refusal is None:
-        return Stored(said["seq"], said.get("duplicate", False))
-    code, text = refusal.get("err_code", 0), refusal.get("description", "")
-    if code in _FENCED:
-        raise FencedError(text)
-    if code == _ALREADY_WRITTEN:
-        raise AlreadyWrittenError(text)
-    if refusal.get("code") == _BUSY:
-        raise UnconfirmedError(text)
-    raise NotStoredError(f"{text} ({code})")
-
-
-def _status(answer: Msg) -> str | None:
-    return answer.headers.get("Status") if answer.headers else None
-
-
-def _read_message(answer: Msg) -> StoredMessage:
-    headers = dict(answer.headers or {})
-    return StoredMessage(
-        subject=headers.pop("Nats-Subject"),
-        sequence=int(headers.pop("Nats-Sequence")),
-        body=answer.data,
-        at=headers.pop("Nats-Time-Stamp"),
-        headers={name: value for name, value in headers.items() if name not in _DIRECT_GET_HEADERS},
-    )
-
-
-_DIRECT_GET_HEADERS = frozenset(
-    {"Nats-Stream", "Nats-Num-Pending", "Nats-Last-Sequence", "Nats-UpTo-Sequence"}
-)

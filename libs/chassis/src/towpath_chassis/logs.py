@@ -32,7 +32,7 @@ def configure_logs(settings: ServiceSettings, *, service: str) -> None:
 
 def _rendering(settings: ServiceSettings) -> list[Any]:
     if settings.log_format == "console":
-        return [structlog.dev.ConsoleRenderer()]
+        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(serializer=_as_json)]
 
 

@@ -46,11 +46,13 @@ class Watch:
         on_lost: Callable[[Heartbeat], Awaitable[None]],
         *,
         on_change: Callable[[], None] | None = None,
+        lost_after_s: float = LOST_AFTER_S,
     ) -> None:
         self._js = js
         self._on_lost = on_lost
         self._on_change = on_change
-        self._last_heard: dict[str, tuple[float, Heartbeat]] = {}
+        self._lost_after_s = lost_after_s
+        self._last_heard: dict[tuple[str, str], tuple[float, Heartbeat]] = {}
 
     async def listen(self) -> None:
         """Begin to listen."""
@@ -59,7 +61,7 @@ class Watch:
 
     def alive(self, role: str) -> frozenset[str]:
         """Tell the instances of `role` that live, as far as we heard; `on_change` is called when it differs."""
-        return frozenset(name for name, (_, beat) in self._last_heard.items() if beat.role == role)
+        return frozenset(instance for there, instance in self._last_heard if there == role)
 
     async def report(self) -> None:
         """Report, for ever, who is lost."""
@@ -69,11 +71,12 @@ class Watch:
 
     async def _on_heartbeat(self, message: Msg) -> None:
         heartbeat = Heartbeat.from_body(message.data)
-        was_known = heartbeat.instance in self._last_heard
+        who = heartbeat.role, heartbeat.instance  # one process may have several roles
+        was_known = who in self._last_heard
         if heartbeat.state == "leaving":
-            self._last_heard.pop(heartbeat.instance, None)
+            self._last_heard.pop(who, None)
         else:
-            self._last_heard[heartbeat.instance] = (asyncio.get_running_loop().time(), heartbeat)
+            self._last_heard[who] = (asyncio.get_running_loop().time(), heartbeat)
         if was_known is (heartbeat.state == "leaving"):
             self._changed()
 
@@ -83,14 +86,14 @@ class Watch:
 
     def _forgive(self) -> None:
         now = asyncio.get_running_loop().time()
-        self._last_heard = {name: (now, beat) for name, (_, beat) in self._last_heard.items()}
+        self._last_heard = {who: (now, beat) for who, (_, beat) in self._last_heard.items()}
 
     async def _report_lost(self) -> None:
         if not self._js.nats.is_connected:
             return
-        silent_since = asyncio.get_running_loop().time() - LOST_AFTER_S
-        for name, (heard, heartbeat) in list(self._last_heard.items()):
+        silent_since = asyncio.get_running_loop().time() - self._lost_after_s
+        for who, (heard, heartbeat) in list(self._last_heard.items()):
             if heard < silent_since:
-                del self._last_heard[name]
+                self._last_heard.pop(who, None)
                 self._changed()
                 await self._on_lost(heartbeat)

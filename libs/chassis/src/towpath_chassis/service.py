@@ -4,11 +4,12 @@ A service is an async context manager over a `Chassis`: entering it begins the w
 """
 
 import asyncio
+import os
 import signal
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -19,6 +20,7 @@ import uvloop
 from faststream import AckPolicy
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
 from towpath_chassis.health import Health, health_server
 from towpath_chassis.jetstream import JetStream, jetstream
@@ -27,12 +29,14 @@ from towpath_chassis.presence import present
 from towpath_chassis.settings import ServiceSettings
 from towpath_chassis.streams import ensure_streams
 from towpath_chassis.telemetry import Tracing
+from towpath_chassis.wire import quicken
 from towpath_schemas.envelope import Envelope
 from towpath_schemas.presence import Heartbeat
 
 log = structlog.get_logger(__name__)
 
 _RECONNECT_WAIT_S = 0.1
+_STOP_WITHIN_S = 3.0
 
 SettingsT_co = TypeVar("SettingsT_co", bound=ServiceSettings, covariant=True)
 
@@ -103,12 +107,17 @@ async def connection(url: str, *, name: str) -> AsyncGenerator[tuple[NatsBroker,
         logger=None,
     )
     nats: Client = await broker.connect()
+    quicken(nats)
     try:
         async with jetstream(nats) as js:
             doors.append(js)
             yield broker, js
     finally:
-        await broker.stop()
+        try:
+            await broker.stop()
+        except NatsError as error:  # not connected: there is nothing to take leave of
+            log.info("the broker is not there to say goodbye to", reason=repr(error))
+            await nats.close()
 
 
 @asynccontextmanager
@@ -163,11 +172,36 @@ async def _until_stopped(
     service: Service[SettingsT_co],
     serves: str | None,
 ) -> None:
-    stopped = asyncio.Event()
+    life = _Life(settings.drain_s)
     for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stopped.set)
-    async with running(role, settings, service, serves=serves) as health_port:
-        log.info("service ready", nats_url=settings.nats_url, health_port=health_port)
-        await stopped.wait()
-        log.info("service draining")
+        asyncio.get_running_loop().add_signal_handler(name, life.end)
+    with suppress(asyncio.CancelledError):
+        async with running(role, settings, service, serves=serves) as health_port:
+            log.info("service ready", nats_url=settings.nats_url, health_port=health_port)
+            life.ready = True
+            await life.ended.wait()
+            log.info("service draining")
     log.info("service stopped")
+
+
+class _Life:
+    """How a process ends: it drains; it does not wait where there is nothing to drain, and not for ever."""
+
+    def __init__(self, drain_s: float) -> None:
+        self.ended = asyncio.Event()
+        self.ready = False
+        self._drain_s = drain_s
+        self._main = asyncio.current_task()
+
+    def end(self) -> None:
+        """Handle a signal: the first one drains, unless the start is not over; a second one hurries."""
+        if (self.ended.is_set() or not self.ready) and self._main is not None:
+            self._main.cancel()
+        self.ended.set()
+        asyncio.get_running_loop().call_later(self._drain_s + _STOP_WITHIN_S, _leave)
+
+
+def _leave() -> None:
+    """End the process: what it holds is delivered to another by the broker, as after a crash."""
+    log.error("draining took too long")
+    os._exit(1)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from uuid import uuid4
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "TOWPATH_"
@@ -51,7 +52,11 @@ class ServiceSettings(BaseSettings):
 
 def complaints(error: ValidationError) -> list[str]:
     """Say of each wrong setting which variable it is, what it was, and what it must be."""
-    return [
-        f"{PREFIX}{'_'.join(map(str, problem['loc'])).upper()}={problem['input']!r}: {problem['msg']}"
-        for problem in error.errors()
-    ]
+    return [_complaint(problem) for problem in error.errors()]
+
+
+def _complaint(problem: ErrorDetails) -> str:
+    variable = f"{PREFIX}{'_'.join(map(str, problem['loc'])).upper()}"
+    if problem["type"] == "missing":
+        return f"{variable} is not set: {problem['msg']}"
+    return f"{variable}={problem['input']!r}: {problem['msg']}"

@@ -1,53 +1,55 @@
-"""FastStream subscribers for messages that are handled and done; how each ends is decided by `delivery`."""
+"""FastStream subscribers on core subjects: questions that are answered at once, and notices.
+
+What must not be lost is pulled from a stream instead (`pulling`). FastStream's own pull subscriber is not used:
+on a connection that buffers nothing it spins for as long as the broker is away.
+"""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from faststream.nats import JStream, NatsMessage, PullSub
+import structlog
+from faststream.nats import NatsMessage
 from nats.aio.msg import Msg
+from pydantic import ValidationError
 
-from towpath_chassis.delivery import Delivery
 from towpath_chassis.service import Chassis
-from towpath_chassis.streams import ensure_consumer, nanoseconds
-from towpath_schemas.streams import Stream
+from towpath_schemas.shape import Shape
 
-_STALL_S = 1.0
-"""Seconds after which a pull that got lost with its broker is repeated."""
+log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
 async def subscribed(
     chassis: Chassis[Any],
-    stream: Stream,
-    consumer: str,
     subject: str,
-    handle: Callable[[Msg], Awaitable[object]],
+    handle: Callable[[Msg], Awaitable[Shape | None]],
     *,
-    workers: int,
+    queue: str = "",
+    workers: int = 64,
 ) -> AsyncGenerator[None]:
-    """Handle the messages of a durable consumer, `workers` at a time, until the end of the block."""
-    settings = chassis.settings
-    await ensure_consumer(
-        chassis.js,
-        stream,
-        consumer,
-        filter_subject=subject,
-        ack_wait=nanoseconds(settings.ack_wait_s),
-        max_ack_pending=4 * workers,
-    )
-    delivery = Delivery(chassis.js, stream=stream.name, consumer=consumer, max_attempts=settings.max_attempts)
+    """Handle the messages of a core subject, `workers` at a time, until the end of the block.
+
+    What `handle` returns is the answer. Where it fails nobody is answered: whoever asked asks again.
+    """
 
     async def on_message(message: Msg) -> None:
-        await delivery.conclude(message, handle)
+        try:
+            answer = await handle(message)
+        except ValidationError as error:
+            log.warning("a message cannot be read", subject=message.subject, reason=str(error))
+        except Exception:
+            log.exception("a message was not handled", subject=message.subject)
+        else:
+            if answer is not None and message.reply:
+                await message.respond(answer.to_body())
 
     subscriber = chassis.broker.subscriber(
         subject,
-        stream=JStream(stream.name, declare=False),
-        durable=consumer,
-        pull_sub=PullSub(batch_size=workers, timeout=_STALL_S),
+        queue,
         max_workers=workers,
         decoder=_as_it_came,
+        no_reply=True,
     )
     subscriber(on_message)
     await subscriber.start()

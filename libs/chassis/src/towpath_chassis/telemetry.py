@@ -68,7 +68,9 @@ class Tracing:
             yield parent
             return
         context = _CONTEXT.extract({"traceparent": parent}) if parent else None
-        with self._tracer.start_as_current_span(name, context=context, kind=kind, attributes=attributes) as span:
+        with self._tracer.start_as_current_span(
+            name, context=context, kind=kind, attributes=attributes
+        ) as span:
             yield _traceparent(span)
 
     def shutdown(self) -> None:

@@ -3,7 +3,8 @@
 import random
 from typing import Any
 
-from towpath_chassis.jetstream import Expect, JetStream
+from towpath_chassis.jetstream import JetStream
+from towpath_chassis.messages import Expect
 from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.failure import Failure

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import socket
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -58,18 +58,21 @@ class OpenAIServer:
         script: What it does at each request, in order; the last act is repeated.
         requests: The bodies of all requests so far.
         authorisations: Their `Authorization` headers.
+        connections: The ports from which they came, one for each connection.
     """
 
     base_url: str
     script: list[Act]
     requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     authorisations: list[str | None] = field(default_factory=list[str | None])
+    connections: set[int] = field(default_factory=set[int])
 
     async def complete(self, request: Request) -> Response:
         """Answer one request by the script."""
         act = self.script[min(len(self.requests), len(self.script) - 1)]
         self.requests.append(await request.json())
         self.authorisations.append(request.headers.get("authorization"))
+        self.connections.add(request.client.port if request.client else 0)
         return await _perform(Says(act) if isinstance(act, str) else act, self.requests[-1])
 
 
@@ -79,7 +82,9 @@ async def openai_server(*script: Act) -> AsyncGenerator[OpenAIServer]:
     with _listening() as listener:
         server = OpenAIServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", list(script) or ["Hello."])
         app = Starlette(routes=[Route("/v1/chat/completions", server.complete, methods=["POST"])])
-        runner = _Runner(uvicorn.Config(app, log_level="critical", lifespan="off", ws="none", timeout_graceful_shutdown=1))
+        runner = _Runner(
+            uvicorn.Config(app, log_level="critical", lifespan="off", ws="none", timeout_graceful_shutdown=1)
+        )
         running = asyncio.create_task(runner.serve(sockets=[listener]))
         try:
             await runner.accepts(running)
@@ -93,7 +98,7 @@ class _Runner(uvicorn.Server):
     """A server inside a program that has signal handlers of its own."""
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
     async def accepts(self, running: asyncio.Task[None]) -> None:
@@ -105,7 +110,7 @@ class _Runner(uvicorn.Server):
 
 
 @contextmanager
-def _listening() -> Iterator[socket.socket]:
+def _listening() -> Generator[socket.socket]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         yield listener

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from towpath.agents.result import AgentResult
     from towpath.agents.run import AgentRun
     from towpath.agents.slots import ConcurrentInvocationMode
+    from towpath.client.client import Client
     from towpath.components import ComponentType
     from towpath.context import Context, ExecutionContext, WorkflowContext, current_context
     from towpath.entities import EntityType, entity
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
         NonRetryableError,
         NotSerialisableError,
         RegistrationError,
+        RequestRefusedError,
         TowpathError,
+        UnavailableError,
         UnknownOutcomeError,
+        UnknownRunError,
     )
     from towpath.functions import function
     from towpath.local.local_context import LocalContext
-    from towpath.models.default_model import LanguageModel
+    from towpath.models.by_name import LanguageModel
     from towpath.models.port import Message, ModelReply, ModelRequest
     from towpath.models.scripted import script, tool_call
     from towpath.retry import RetryPolicy
@@ -43,6 +47,7 @@ _HOMES = {
     "towpath.agents.result": ("AgentResult",),
     "towpath.agents.run": ("AgentRun",),
     "towpath.agents.slots": ("ConcurrentInvocationMode",),
+    "towpath.client.client": ("Client",),
     "towpath.components": ("ComponentType",),
     "towpath.context": ("Context", "ExecutionContext", "WorkflowContext", "current_context"),
     "towpath.entities": ("EntityType", "entity"),
@@ -57,12 +62,15 @@ _HOMES = {
         "NonRetryableError",
         "NotSerialisableError",
         "RegistrationError",
+        "RequestRefusedError",
         "TowpathError",
+        "UnavailableError",
         "UnknownOutcomeError",
+        "UnknownRunError",
     ),
     "towpath.functions": ("function",),
     "towpath.local.local_context": ("LocalContext",),
-    "towpath.models.default_model": ("LanguageModel",),
+    "towpath.models.by_name": ("LanguageModel",),
     "towpath.models.port": ("Message", "ModelReply", "ModelRequest"),
     "towpath.models.scripted": ("script", "tool_call"),
     "towpath.retry": ("RetryPolicy",),
@@ -77,6 +85,7 @@ __all__ = [  # noqa: RUF022 - by concept
     "AgentResult",
     "AgentRun",
     "ConcurrentInvocationMode",
+    "Client",
     "ComponentType",
     "Context",
     "ExecutionContext",
@@ -94,8 +103,11 @@ __all__ = [  # noqa: RUF022 - by concept
     "NonRetryableError",
     "NotSerialisableError",
     "RegistrationError",
+    "RequestRefusedError",
     "TowpathError",
+    "UnavailableError",
     "UnknownOutcomeError",
+    "UnknownRunError",
     "function",
     "LocalContext",
     "LanguageModel",

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, Coroutine
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
-from towpath.context import Context
 from towpath.errors import RegistrationError
+from towpath.injection import Injected
 
-_OUR_NAMES = {"Context": Context, "WorkflowContext": Context, "ExecutionContext": Context}
+_OUR_NAMES: dict[str, Any] = {"Context": Injected, "WorkflowContext": Injected, "ExecutionContext": Injected}
 """Resolved even where they are imported only for the type checker: the context is never validated."""
 
 
@@ -63,7 +63,7 @@ def context_first(function: Callable[..., Any], names: dict[str, Any]) -> bool:
 
 def _is_context_type(hint: Any) -> bool:
     if isinstance(hint, type):
-        return issubclass(hint, Context)
+        return issubclass(hint, Injected)
     return get_origin(hint) in (Union, UnionType, Annotated) and any(map(_is_context_type, get_args(hint)))
 
 

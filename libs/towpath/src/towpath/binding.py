@@ -25,7 +25,7 @@ class Parameters:
         }
         self.names = tuple(self.by_name)
         self.rest = self._of_kind(Parameter.VAR_POSITIONAL)
-        self.takes_any_name = self._of_kind(Parameter.VAR_KEYWORD) is not None
+        self.extra = self._of_kind(Parameter.VAR_KEYWORD)
 
     def _of_kind(self, kind: Any) -> str | None:
         return next((one.name for one in self.signature.parameters.values() if one.kind is kind), None)
@@ -47,7 +47,7 @@ class Parameters:
 
     def are_named_in(self, payload: dict[str, Any]) -> bool:
         """Tell whether all keys of `payload` name parameters."""
-        return self.takes_any_name or all(key in self.by_name for key in payload)
+        return self.extra is not None or all(key in self.by_name for key in payload)
 
 
 def read_payload(payload: Any, parameters: Parameters) -> Reading:

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from towpath_schemas.components import ComponentDescribed
-
 from towpath.errors import RegistrationError
 from towpath.retry import RetryPolicy
+from towpath_schemas.components import ComponentDescribed
 
 
 class ComponentType(StrEnum):
@@ -52,7 +51,7 @@ class Component:
     input_schema: Mapping[str, Any] = field(default_factory=dict[str, Any])
     output_schema: Mapping[str, Any] = field(default_factory=dict[str, Any])
     output_type: Any = Any
-    retry: RetryPolicy = RetryPolicy()
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     timeout_s: float | None = None
     idempotent: bool = True
     methods: Mapping[str, "Method"] = field(default_factory=dict[str, "Method"])

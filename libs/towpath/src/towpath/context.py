@@ -5,18 +5,18 @@ journal. Components and the agent loop know only this module.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
-from towpath_schemas.attribution import Attribution
-
 from towpath.components import ComponentType
 from towpath.errors import ContextError
+from towpath.injection import Injected
 from towpath.retry import RetryPolicy
+from towpath_schemas.attribution import Attribution
 
 if TYPE_CHECKING:
     from towpath.models.port import LanguageModel, ModelReply, ModelRequest
@@ -29,13 +29,24 @@ Work = Callable[..., Any] | Coroutine[Any, Any, Any] | Awaitable[Any]
 class RunLog(Protocol):
     """A structured logger on which run, step, trace and attribution are bound already."""
 
-    def debug(self, event: str, **fields: Any) -> Any: ...
-    def info(self, event: str, **fields: Any) -> Any: ...
-    def warning(self, event: str, **fields: Any) -> Any: ...
-    def error(self, event: str, **fields: Any) -> Any: ...
+    def debug(self, event: str, **fields: Any) -> Any:
+        """Log for developers."""
+        ...
+
+    def info(self, event: str, **fields: Any) -> Any:
+        """Log what happened."""
+        ...
+
+    def warning(self, event: str, **fields: Any) -> Any:
+        """Log what may be wrong."""
+        ...
+
+    def error(self, event: str, **fields: Any) -> Any:
+        """Log what is wrong."""
+        ...
 
 
-class Context(ABC):
+class Context(Injected, ABC):
     """What a component may ask of whatever runs it.
 
     Attributes:
@@ -81,7 +92,8 @@ class Context(ABC):
 
         Args:
             name: The step's name; with its ordinal among steps of this name it is the step's identity.
-            work: A function with its `arguments`, or a coroutine or other awaitable.
+            work: A function, or a coroutine or other awaitable.
+            *arguments: What the function is called with.
             key: Identity in place of the ordinal, needed where steps of one name run at the same time.
             retry: How often a failing function is tried; an awaitable can be tried only once.
 
@@ -247,7 +259,7 @@ def context_or_none() -> Context | None:
 
 
 @contextmanager
-def running_in(context: Context, *, scope: str = "", agent: str | None = None) -> Iterator[None]:
+def running_in(context: Context, *, scope: str = "", agent: str | None = None) -> Generator[None]:
     """Make `context` the current one, at the outermost scope."""
     tokens = (_current.set(context), _scope.set(scope), _agent.set(agent))
     try:

@@ -35,9 +35,8 @@ def documentation_of(function: Callable[..., Any]) -> Documentation:
         return Documentation(text, {})
     from docstring_parser import parse  # noqa: PLC0415 - most programs start without needing it
 
-    parsed = parse(text)
-    described = {one.arg_name: one.description or "" for one in parsed.params}
-    summary = " ".join((parsed.short_description or "").split())
+    described = {one.arg_name: one.description or "" for one in parse(text).params}
+    summary = " ".join(text.partition("\n\n")[0].split())
     return Documentation(summary, {name: " ".join(said.split()) for name, said in described.items()})
 
 

@@ -11,7 +11,10 @@ TowpathError
  |   `- ModelError            the model provider refused or failed
  |- NonRetryableError         raised by user code: trying again cannot help
  |- DuplicateStepError        two steps in flight share a name and have no key
- `- ContextError              a context was asked for what it cannot do
+ |- ContextError              a context was asked for what it cannot do
+ |- RequestRefusedError       the platform did not take a request; carries the `Failure`
+ |- UnknownRunError           there is no run of this id (also a LookupError)
+ `- UnavailableError          the platform, or a part of it, does not answer
 """
 
 from towpath_schemas.failure import Failure
@@ -93,3 +96,27 @@ class DuplicateStepError(TowpathError, ValueError):
 
 class ContextError(TowpathError):
     """A context was asked for what it cannot do, such as a write in a shared entity method."""
+
+
+class RequestRefusedError(TowpathError):
+    """The platform did not take a request.
+
+    Attributes:
+        failure: Why.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class UnknownRunError(TowpathError, LookupError):
+    """There is no run of this id."""
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(f"there is no run {run_id!r}")
+        self.run_id = run_id
+
+
+class UnavailableError(TowpathError):
+    """The platform, or a part of it, does not answer; the message names the part."""

@@ -24,7 +24,20 @@ def failure_of(error: BaseException) -> Failure:
         return error.failure
     name = type(error).__name__
     code, retryable = _judged(error)
-    return Failure(code=code, message=str(error) or name, retryable=retryable, error_type=name)
+    return Failure(code=code, message=_said(error) or name, retryable=retryable, error_type=name)
+
+
+def escaped(raised: BaseException) -> NonRetryableError:
+    """Say that user code raised what would have ended more than itself, such as `SystemExit`."""
+    return NonRetryableError(f"the code raised {type(raised).__name__}, which may end nothing but itself")
+
+
+def _said(error: BaseException) -> str:
+    """Return the error's own words, as far as they can be written down."""
+    try:
+        return str(error).encode(errors="backslashreplace").decode()
+    except Exception:  # noqa: BLE001 - it is user code, and may raise anything
+        return ""
 
 
 def _judged(error: BaseException) -> tuple[FailureCode, bool]:

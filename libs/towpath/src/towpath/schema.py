@@ -43,6 +43,7 @@ class CallableSchema:
     output_type: Any
     _model: type[BaseModel]
     _rest_type: Any
+    _extra_type: Any
 
     def bind(self, payload: Any) -> Arguments:
         """Make arguments of `payload`, which is decoded JSON.
@@ -67,12 +68,9 @@ class CallableSchema:
             for field, name in zip(type(model).model_fields, self.parameters.names, strict=True)
             if field in model.model_fields_set
         }
-        rest = self._rest(reading.rest)
-        return _arranged(self.parameters, {**given, **(model.model_extra or {})}, rest)
-
-    def _rest(self, rest: list[Any]) -> list[Any]:
-        adapter = adapter_of(list[self._rest_type]) if rest else None
-        return adapter.validate_json(to_json(rest)) if adapter else rest
+        extra = _checked(dict(model.model_extra or {}), self._extra_type)
+        rest = _checked({self.parameters.rest: reading.rest}, list[self._rest_type])
+        return _arranged(self.parameters, {**given, **extra}, rest[self.parameters.rest])
 
     def _problems(self, payload: Any, error: ValidationError) -> str:
         """List the bad fields; an object that was read as one value is better explained field by field."""
@@ -113,7 +111,6 @@ def schema_of(
     parameters = Parameters(signature.replace(parameters=own))
     model = _model_of(name or name_of(function), parameters, hints, descriptions or {})
     output_type, output_schema = _output(result_of(hints))
-    rest_type = hints.get(parameters.rest, Any) if parameters.rest else Any
     input_schema = _json_schema(model)
     shown = name or name_of(function)
     return CallableSchema(
@@ -124,7 +121,8 @@ def schema_of(
         output_schema,
         output_type,
         model,
-        rest_type,
+        hints.get(parameters.rest or "", Any),
+        hints.get(parameters.extra or "", Any),
     )
 
 
@@ -140,7 +138,7 @@ def _model_of(
         hint = hints.get(parameter.name, Any)
         _check(name, parameter, hint)
         fields[f"p{number}"] = (hint, _field(parameter, hint, descriptions.get(parameter.name)))
-    config = ConfigDict(extra="allow" if parameters.takes_any_name else "forbid", title=name)
+    config = ConfigDict(extra="allow" if parameters.extra else "forbid", title=name)
     return create_model("Input", __config__=config, **fields)
 
 
@@ -168,6 +166,12 @@ def _field(parameter: Parameter, hint: Any, description: str | None) -> Any:
 def _is_described(hint: Any) -> bool:
     extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
     return any(isinstance(extra, FieldInfo) and extra.description for extra in extras)
+
+
+def _checked(values: dict[Any, Any], kind: Any) -> dict[Any, Any]:
+    """Validate what `*args` or `**kwargs` get, by the type that they are annotated with."""
+    adapter = None if kind in (Any, list[Any]) else adapter_of(dict[str, kind])
+    return values if adapter is None or not any(values.values()) else adapter.validate_json(to_json(values))
 
 
 def _arranged(parameters: Parameters, given: dict[str, Any], rest: list[Any]) -> Arguments:

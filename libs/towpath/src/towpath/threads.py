@@ -4,7 +4,10 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
+
+from towpath.failures import escaped
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -31,9 +34,19 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
         try:
             value, error = context.run(function, *args, **kwargs), None
         except BaseException as raised:  # noqa: BLE001 - it is the caller's, in the other thread
-            value, error = None, raised
-        if not loop.is_closed():
+            value, error = None, _bearable(raised)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(settle, value, error)
 
-    threading.Thread(target=work, name=f"towpath-{function.__name__}", daemon=True).start()
+    name = getattr(function, "__name__", type(function).__name__)
+    threading.Thread(target=work, name=f"towpath-{name}", daemon=True).start()
     return await future
+
+
+def _bearable(raised: BaseException) -> Exception:
+    """Return what a future can carry and a loop survives; a `StopIteration` would never arrive at all."""
+    if isinstance(raised, Exception) and not isinstance(raised, StopIteration):
+        return raised
+    error = escaped(raised)
+    error.__cause__ = raised
+    return error

@@ -24,7 +24,7 @@ MAX_DEPTH = 100
 """Levels of nesting that every JSON reader on the way accepts."""
 
 _Path = tuple[str | int, ...]
-_WRITTEN_AS_TEXT = (datetime, date, time, timedelta, UUID, Decimal, PurePath)
+_WRITTEN_AS_TEXT = (datetime, date, time, timedelta, UUID, Decimal)
 _PRIMITIVES = frozenset({str, int, float, bool, type(None)})
 
 
@@ -112,8 +112,6 @@ def _writer_of(value: Any) -> Callable[[Any, _Path], Any] | None:
             return _enum
         case BaseModel():
             return _model
-        case bool() | None:
-            return _unchanged
         case _ if is_dataclass(value) and not isinstance(value, type):
             return _dataclass
         case _:
@@ -209,6 +207,7 @@ _BY_BASE: tuple[tuple[Any, Callable[[Any, _Path], Any]], ...] = (
     ((list, tuple), _items),
     ((set, frozenset), _members),
     (_WRITTEN_AS_TEXT, _as_text),
+    (PurePath, lambda value, path: str(value)),
 )
 _WRITERS: dict[type, Callable[[Any, _Path], Any]] = {
     str: _text,

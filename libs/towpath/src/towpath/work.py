@@ -77,6 +77,7 @@ def check_work(name: str, work: Any, arguments: tuple[Any, ...]) -> None:
     """
     if is_awaitable(work):
         if arguments:
+            drop_work(work)
             raise TypeError(f"step {name!r}: arguments go to a function; this is something to await already")
         return
     if not callable(work):

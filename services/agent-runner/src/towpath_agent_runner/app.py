@@ -3,9 +3,8 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from towpath.runtime.entity_host import EntityHost
-
 from towpath.components import REGISTRY
+from towpath.runtime.entity_host import EntityHost
 from towpath.runtime.loading import load_app
 from towpath.runtime.registration import register
 from towpath.runtime.run_host import RunHost

@@ -41,19 +41,20 @@ class _Told(NamedTuple):
 def project(record: JournalRecord, run: Run, sequence: int) -> AuditEvent:
     """Tell what `record`, at `sequence` of the journal, says about `run`."""
     told = _told(record, run)
-    failure: Failure | None = getattr(record, "failure", None)
+    says = vars(record)  # what a kind of record does not have is None in its event
+    failure: Failure | None = says.get("failure")
     return AuditEvent(
         at=record.at,
         run_id=run.run_id,
         kind=told.kind,
         action=told.action,
         target=told.target,
-        key=getattr(record, "key", None),
-        agent=getattr(record, "agent", None) or run.agent,
+        key=says.get("key"),
+        agent=says.get("agent") or run.agent,
         outcome=_outcome(told, failure),
         failure=failure,
-        usage=getattr(record, "usage", None),
-        attempts=getattr(record, "attempts", None),
+        usage=says.get("usage"),
+        attempts=says.get("attempts"),
         attribution=run.attribution,
         correlation_id=run.correlation_id,
         input_sha256=digest(told.input),

@@ -22,7 +22,6 @@ from towpath_chassis.reading import Got, reading
 from towpath_chassis.telemetry import RUN_ID, TELL, Tracing
 from towpath_schemas import subjects
 from towpath_schemas.audit import AuditEvent
-from towpath_schemas.identity import derived_id
 from towpath_schemas.journal import JournalRecord, RunFinished, RunStarted, StartRefused, read_record
 from towpath_schemas.streams import AUDIT, JOURNAL
 
@@ -103,15 +102,15 @@ async def told_so_far(js: JetStream) -> Told:
 
 
 def link(event: AuditEvent, source_subject: str, run: Run) -> Link:
-    """Write an event as a message; its id is derived from the place of its record."""
+    """Write an event as a message; its id is the place of its record, which is written only once."""
     headers = {
         **run.headers,
-        "ce-id": derived_id("audit", source_subject),
+        "ce-id": source_subject,
         "ce-time": _rfc3339(event.at),
         _SEQUENCE: str(event.source_sequence),
     }
     subject = subjects.audit(event.attribution.tenant, event.agent, event.kind, event.action)
-    return Link(subject, headers, event.to_body())
+    return Link(source_subject, subject, headers, event.to_body())
 
 
 def _place(subject: str) -> tuple[str, int]:

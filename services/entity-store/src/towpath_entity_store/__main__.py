@@ -1,7 +1,6 @@
 """The process of the entity store."""
 
 from towpath_chassis.service import serve
-
 from towpath_entity_store.app import app
 from towpath_entity_store.settings import Settings
 

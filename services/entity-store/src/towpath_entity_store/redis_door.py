@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
+
 from towpath_chassis.tasks import background
 
 log = structlog.get_logger(__name__)
@@ -49,7 +50,7 @@ class RedisDoor:
     While Redis is lost every question fails at once, so that nobody waits for what is only a copy.
     """
 
-    def __init__(self, redis: "Redis[bytes]") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._waiting: list[_Asked] = []
         self._stirred = asyncio.Event()
@@ -99,10 +100,10 @@ class RedisDoor:
             batch, self._waiting = self._waiting[:_LARGEST_BATCH], self._waiting[_LARGEST_BATCH:]
             if not self._waiting:
                 self._stirred.clear()
-            for asked, answer in zip(batch, await self._carried(batch), strict=True):
-                if not asked.answer.done():
-                    asked.answer.set_result(answer)
+            _tell(batch, await self._carried(batch))
             if not self.available:
+                _tell(self._waiting, [RedisFailedError("Redis is lost")] * len(self._waiting))
+                self._waiting = []
                 await self._until_back()
 
     async def _carried(self, batch: list[_Asked]) -> list[Any]:
@@ -125,6 +126,12 @@ class RedisDoor:
         log.info("redis is back")
 
 
+def _tell(batch: list[_Asked], answers: list[Any]) -> None:
+    for asked, answer in zip(batch, answers, strict=True):
+        if not asked.answer.done():
+            asked.answer.set_result(answer)
+
+
 @asynccontextmanager
 async def redis_door(url: str, *, within_s: float) -> AsyncGenerator[RedisDoor]:
     """Connect to Redis until the end of the block.
@@ -133,7 +140,9 @@ async def redis_door(url: str, *, within_s: float) -> AsyncGenerator[RedisDoor]:
         ConnectionError: If Redis does not answer.
     """
     retry = Retry(NoBackoff(), 1)  # a connection that the server closed in the meantime is opened again
-    async with Redis.from_url(url, socket_timeout=within_s, socket_connect_timeout=within_s, retry=retry) as redis:
+    async with Redis.from_url(
+        url, socket_timeout=within_s, socket_connect_timeout=within_s, retry=retry
+    ) as redis:
         try:
             await redis.ping()
         except (RedisError, OSError) as error:

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from pydantic import Field
+
 from towpath_chassis.settings import ServiceSettings
 
 

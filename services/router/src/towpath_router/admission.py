@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from towpath_chassis.delivery import GiveUp
 from towpath_chassis.errors import AlreadyWrittenError, FencedError
-from towpath_chassis.jetstream import Expect
+from towpath_chassis.messages import Expect
 from towpath_chassis.service import Chassis
 from towpath_chassis.telemetry import ADMIT
 from towpath_router.catalogue import Catalogue
@@ -24,6 +24,7 @@ from towpath_schemas.shape import Shape
 from towpath_schemas.subjects import RequestAddress
 
 _ID_HEADERS = ("ce-id", "Nats-Msg-Id")
+_SENT_ALONG_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ class Admission:
         key = asked.idempotency_key or request.own_id
         run_id = identity.run_id(address.tenant, address.target, key)
         existed = await self._write_down(run_id, started)
-        await self._dispatch(run_id, started)
+        await self._dispatch(run_id, started, existed=existed)
         await self._tell(
             asked.reply_to, RunAccepted(run_id=run_id, component=address.target, existed=existed)
         )
@@ -124,9 +125,14 @@ class Admission:
             return True
         return False
 
-    async def _dispatch(self, run_id: str, started: RunStarted) -> None:
-        """Hand the run to its runners; again if it existed, since who wrote it down may have died then."""
-        dispatched = RunDispatched(run_id=run_id, reason="start", first_entry=started.to_body().decode())
+    async def _dispatch(self, run_id: str, started: RunStarted, *, existed: bool) -> None:
+        """Hand the run to its runners; again if it existed, since who wrote it down may have died then.
+
+        Entry 0 goes along only if it is the one that was written, and small: JSON in JSON may double in size.
+        """
+        entry = started.to_body()
+        sent_along = None if existed or len(entry) > _SENT_ALONG_BYTES else entry.decode()
+        dispatched = RunDispatched(run_id=run_id, reason="start", first_entry=sent_along)
         await self._js.publish(
             subjects.dispatch("start", started.service),
             dispatched.to_body(),
@@ -155,11 +161,11 @@ class Admission:
 
     async def _tell(self, reply_to: str | None, answer: Shape) -> None:
         if reply_to is not None:
-            await self._js.nats.publish(reply_to, answer.to_body())
+            await self._js.tell(reply_to, answer.to_body())
 
 
 def _read(request: Request) -> tuple[RequestAddress, StartRequested]:
-    address = subjects.read_request(request.subject)
+    address = _read_address(request.subject)
     if len(request.body) > MAX_PAYLOAD_BYTES:
         raise RefusedError(
             "payload_too_large",
@@ -168,6 +174,10 @@ def _read(request: Request) -> tuple[RequestAddress, StartRequested]:
     if address.verb != "start":
         raise RefusedError("unknown_verb", f"{address.verb!r} is not a request; publish to {_START}")
     asked = _read_body(request.body)
+    if asked.reply_to is not None and subjects.is_ours(asked.reply_to):
+        raise RefusedError(
+            "malformed", f"reply_to is {asked.reply_to!r}, the platform's own; name an inbox of yours"
+        )
     claimed_tenant = header_value(request.headers, "ce-tenant")
     if claimed_tenant is not None and claimed_tenant != address.tenant:
         raise RefusedError(
@@ -195,5 +205,18 @@ def _read_body(body: bytes) -> StartRequested:
         ) from error
 
 
+def _read_address(subject: str) -> RequestAddress:
+    try:
+        address = subjects.read_request(subject)
+        Attribution.vouched(address.tenant, None)
+    except ValueError as error:
+        raise RefusedError("malformed", f"the subject names no tenant: {error}") from error
+    return address
+
+
 def _tenant_of(subject: str) -> str:
-    return subjects.read_request(subject).tenant
+    """Tell the tenant that a refusal is attributed to, even if the subject names none."""
+    try:
+        return _read_address(subject).tenant
+    except RefusedError:
+        return subjects.NOBODY

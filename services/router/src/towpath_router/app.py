@@ -18,11 +18,12 @@ from towpath_router.waking import Waker
 async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     """Route until the end of the block."""
     catalogue, waker = Catalogue(chassis.js), Waker(chassis.js)
-    await catalogue.follow()
-    watch = Watch(chassis.js, Recovery(chassis.js, waker).on_lost)
+    await catalogue.load()
+    recovery = Recovery(chassis.js, waker)
+    watch = Watch(chassis.js, recovery.on_lost, lost_after_s=chassis.settings.lost_after_s)
     await watch.listen()
     async with (
         background(watch.report, name="watch"),
-        handling(chassis, Admission(chassis, catalogue), waker),
+        handling(chassis, catalogue, Admission(chassis, catalogue), waker),
     ):
         yield

@@ -1,7 +1,6 @@
-"""Knows which service offers a component; follows the catalogue stream."""
+"""Knows which service offers a component, as the catalogue stream has it."""
 
 import structlog
-from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from towpath_chassis.jetstream import JetStream
@@ -21,14 +20,6 @@ class Catalogue:
     def __init__(self, js: JetStream) -> None:
         self._js = js
         self._services: dict[str, ServiceRegistered] = {}
-
-    async def follow(self) -> None:
-        """Load the catalogue, and again whenever it changes or changes may have been missed."""
-        await self._js.subscribe(subjects.EVERY_REGISTRATION, self._on_change)
-        await self.load()
-
-    async def _on_change(self, message: Msg) -> None:
-        await self.load()
 
     async def load(self) -> None:
         """Read all registrations."""

@@ -4,12 +4,15 @@ The RUNS stream holds exactly what is waiting or in some runner's hands, and cla
 kept in memory for this, and a router that was not there when the runner died misses nothing that matters.
 """
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
 from pydantic import ValidationError
 
+from towpath_chassis.delivery import GiveUp
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.messages import StoredMessage
 from towpath_router.waking import Waker
 from towpath_schemas import subjects
 from towpath_schemas.calls import RunDispatched
@@ -41,36 +44,30 @@ class Recovery:
         log.warning("a runner was lost", runner=lost.instance)
         delivered = await self._delivered(lost.service)
         start = 1
-        while runs := await self._dispatched_from(lost.service, start, delivered):
-            await self._wake_those_of(lost.instance, [run_id for _, run_id in runs])
-            start = runs[-1][0] + 1
+        while start <= delivered:
+            stored = await self._js.following(
+                RUNS, subjects.dispatches_of(lost.service), start=start, limit=_BATCH
+            )
+            await self._wake_those_of(lost.instance, _runs_in(stored, until=delivered))
+            start = stored[-1].sequence + 1 if stored else delivered + 1
 
     async def _delivered(self, service: str) -> int:
         info = await self._js.info(f"CONSUMER.INFO.RUNS.{runner_consumer(service)}")
         return 0 if info is None else int(info["delivered"]["stream_seq"])
 
-    async def _dispatched_from(self, service: str, start: int, last: int) -> list[tuple[int, str]]:
-        """List sequence and run of the dispatches that some runner has in its hands."""
-        pattern = subjects.dispatches_of(service)
-        stored = await self._js.following(RUNS, pattern, start=start, limit=_BATCH)
-        found: list[tuple[int, str]] = []
-        for message in stored:
-            if message.sequence > last:
-                break
-            try:
-                found.append((message.sequence, RunDispatched.from_body(message.body).run_id))
-            except ValidationError:
-                continue  # the runner buries it with the reason
-        return found
-
     async def _wake_those_of(self, runner: str, run_ids: list[str]) -> None:
         """Wake the runs whose newest claim is the lost runner's, or that nobody has claimed yet."""
-        claims = await self._newest_claims(run_ids)
+        claims = await self._newest_claims(run_ids) if run_ids else {}
         for run_id in dict.fromkeys(run_ids):
             held = claims.get(run_id)
             if held is None or held.runner == runner:
-                epoch = held.epoch if held else 0
-                await self._waker.wake(run_id, "recover", message_id=f"recover:{run_id}:{epoch}")
+                await self._wake(run_id, held.epoch if held else 0)
+
+    async def _wake(self, run_id: str, epoch: int) -> None:
+        try:
+            await self._waker.wake(run_id, "recover", message_id=f"recover:{run_id}:{epoch}")
+        except GiveUp as error:  # the others are to be woken all the same
+            log.warning("a run cannot be recovered", run_id=run_id, reason=str(error))
 
     async def _newest_claims(self, run_ids: list[str]) -> dict[str, _Claim]:
         newest: dict[str, _Claim] = {}
@@ -79,3 +76,13 @@ class Recovery:
             if epoch > newest.get(run_id, _Claim(0, "")).epoch:
                 newest[run_id] = _Claim(epoch, Claimed.from_body(stored.body).runner)
         return newest
+
+
+def _runs_in(stored: list[StoredMessage], *, until: int) -> list[str]:
+    """List the runs of the dispatches that some runner has in its hands."""
+    found: list[str] = []
+    for message in stored:
+        if message.sequence <= until:
+            with suppress(ValidationError):  # the runner buries it with the reason
+                found.append(RunDispatched.from_body(message.body).run_id)
+    return found

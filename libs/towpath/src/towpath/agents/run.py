@@ -49,11 +49,11 @@ class AgentRun(Discardable, Awaitable[AgentResult]):
         """Run it here, in the task and the context of whoever awaited first."""
         try:
             result = await start()
-        except asyncio.CancelledError:
-            ended.cancel()
-            raise
         except BaseException as error:
-            ended.set_exception(error)
+            cancelled = isinstance(error, asyncio.CancelledError)
+            ended.set_exception(
+                TowpathError("this run was cancelled before it ended") if cancelled else error
+            )
             ended.exception()  # whoever awaited first is told by the raise; nobody else has to ask
             raise
         ended.set_result(result)

@@ -1,9 +1,7 @@
 """The context of a component that runs in this process: every act happens at once, and only once."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -12,7 +10,7 @@ from towpath.components import Component, ComponentType, Method
 from towpath.context import Context, EntityHandle, RunLog, Work, running_in
 from towpath.definitions import component_of
 from towpath.errors import ComponentError, ContextError, DuplicateStepError, ModelError
-from towpath.failures import failure_of
+from towpath.local.calls import Callee, deadline_of, final_failure, value_of
 from towpath.local.entity_store import EntityPlace
 from towpath.local.run_log import LocalLog
 from towpath.local.state import BufferedState, Done, ReadOnlyState
@@ -21,7 +19,7 @@ from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, 
 from towpath.retry import ONCE, Attempted, RetryPolicy, attempted
 from towpath.tools.tool import Tool, ToolCall, ToolOutcome
 from towpath.values import revive, to_json_value
-from towpath.work import check_work, is_awaitable, result_type_of, run_work
+from towpath.work import check_work, drop_work, is_awaitable, result_type_of, run_work
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.failure import Failure
 from towpath_schemas.identity import call_id
@@ -30,24 +28,6 @@ Found = TypeVar("Found")
 
 DEFAULT_STEP_RETRY = RetryPolicy()
 """How often a failing step is tried, if it does not say."""
-
-
-@dataclass(frozen=True, slots=True)
-class Callee:
-    """What a context is the context of.
-
-    Attributes:
-        place: Where in the caller's code it was called; with the run, it identifies the call.
-        writing: Entities that it, or somebody who waits for it, is writing.
-    """
-
-    component_type: ComponentType
-    name: str = ""
-    attempt: int = 1
-    place: str | None = None
-    object_id: str | None = None
-    method_name: str | None = None
-    writing: frozenset[EntityPlace] = frozenset()
 
 
 class LocalContext(Context):
@@ -83,6 +63,7 @@ class LocalContext(Context):
         self._log = LocalLog(self.run_id)
         self._ordinals: dict[str, int] = {}
         self._running: set[str] = set()
+        self._keyed: dict[str, Attempted] = {}
 
     @property
     def step_id(self) -> str | None:
@@ -116,16 +97,31 @@ class LocalContext(Context):
     ) -> Any:
         """Run `work` once; see `Context.step`."""
         check_work(name, work, arguments)
+        result_type = result_type_of(work)
         place = self._key(name, key)
+        ended = self._keyed.get(place)
+        if ended is None:
+            with self._in_flight(name, key):
+                ended = await self._run_step(place, work, arguments, retry or DEFAULT_STEP_RETRY)
+            self._remember(place, key, ended)
+        else:
+            drop_work(work)
+        return revive(value_of(ended), result_type)
 
+    async def _run_step(
+        self, place: str, work: Work, arguments: tuple[Any, ...], retry: RetryPolicy
+    ) -> Attempted:
         async def once(_attempt: int) -> Any:
             with running_in(self, scope=f"{place}/", agent=agent):
                 return to_json_value(await run_work(work, arguments))
 
         agent = self.scope_agent
-        with self._in_flight(name, key):
-            ended = await self._attempted(once, ONCE if is_awaitable(work) else retry or DEFAULT_STEP_RETRY)
-        return revive(_value(ended), result_type_of(work))
+        return await self._attempted(once, ONCE if is_awaitable(work) else retry)
+
+    def _remember(self, place: str, key: str | None, ended: Attempted) -> None:
+        """Keep how an act with a key ended: the same key names the same act, which happens once."""
+        if key is not None:
+            self._keyed[place] = ended
 
     @contextmanager
     def _in_flight(self, name: str, key: str | None) -> Generator[None]:
@@ -151,8 +147,10 @@ class LocalContext(Context):
     ) -> Any:
         """Call a function; in this process every service is this one."""
         component = self._task_target(service, handler_name)
-        ended = await self._call(component, to_json_value(input), self._key(f"task:{component.name}", key))
-        return revive(_value(ended), Any if isinstance(service, str) else component.output_type)
+        place = self._key(f"task:{component.name}", key)
+        ended = self._keyed.get(place) or await self._call(component, to_json_value(input), place)
+        self._remember(place, key, ended)
+        return revive(value_of(ended), Any if isinstance(service, str) else component.output_type)
 
     def _task_target(self, service: str | Callable[..., Any], handler_name: str | None) -> Component:
         if not isinstance(service, str):
@@ -171,7 +169,7 @@ class LocalContext(Context):
             ComponentError: If it failed for good.
         """
         ended = await self._call(component, to_json_value(payload), self._key(f"run:{component.name}"))
-        return revive(_value(ended), component.output_type)
+        return revive(value_of(ended), component.output_type)
 
     async def _call(self, component: Component, payload: Any, place: str) -> Attempted:
         """Try a component as often as it says, each time in a context of its own."""
@@ -181,7 +179,7 @@ class LocalContext(Context):
                 Callee(component.kind, component.name, attempt, place, writing=self._callee.writing)
             )
             with running_in(context, agent=agent):
-                async with _deadline(component):
+                async with deadline_of(component):
                     return to_json_value(await component.execute(context, payload))
 
         agent = self.scope_agent
@@ -209,7 +207,7 @@ class LocalContext(Context):
             methods = self._found(found, f"entity {entity_type!r}").methods
             method = self._found(methods.get(name), f"method {entity_type}.{name}")
             run = self._read_entity if method.shared else self._write_entity
-            return _value(await run((entity_type, key), method, to_json_value(payload)))
+            return value_of(await run((entity_type, key), method, to_json_value(payload)))
 
         return EntityHandle(invoke)
 
@@ -268,7 +266,7 @@ class LocalContext(Context):
 
         ended = await self._attempted(once, DEFAULT_MODEL_RETRY)
         if ended.error is not None:
-            raise ModelError(_final(ended.error)) from ended.error
+            raise ModelError(final_failure(ended.error)) from ended.error
         return ended.value
 
     async def invoke_tool(self, tool: Tool, call: ToolCall) -> ToolOutcome:
@@ -276,7 +274,7 @@ class LocalContext(Context):
         ended = await self._call(
             tool.component, to_json_value(call.arguments), self._key(f"tool:{tool.name}")
         )
-        error = None if ended.error is None else _final(ended.error)
+        error = None if ended.error is None else final_failure(ended.error)
         return ToolOutcome(call_id=call.id, content=ended.value, error=error)
 
     async def hand_off(self, agent: str, to: str) -> None:
@@ -310,27 +308,3 @@ class LocalContext(Context):
         """Remove a state value."""
         self._state.delete(name)
         return Done()
-
-
-@asynccontextmanager
-async def _deadline(component: Component) -> AsyncGenerator[None]:
-    """Stop one attempt at its time limit, and say which limit it was."""
-    deadline = asyncio.timeout(component.timeout_s)
-    try:
-        async with deadline:
-            yield
-    except TimeoutError as error:
-        if not deadline.expired():
-            raise
-        raise TimeoutError(f"{component.name} did not end within {component.timeout_s:g} s") from error
-
-
-def _value(ended: Attempted) -> Any:
-    if ended.error is not None:
-        raise ComponentError(_final(ended.error)) from ended.error
-    return ended.value
-
-
-def _final(error: Exception) -> Failure:
-    """Tell the failure of an act that will not be tried again."""
-    return failure_of(error).model_copy(update={"retryable": False})

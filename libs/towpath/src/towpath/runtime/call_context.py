@@ -8,15 +8,16 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 import structlog
-from towpath_schemas.calls import CallRequested
-from towpath_schemas.entities import InvocationRequested
 
 from towpath.components import ComponentType, Registry
 from towpath.context import EntityHandle, RunLog
 from towpath.errors import ContextError
-from towpath.local.local_context import Callee, LocalContext
+from towpath.local.calls import Callee
+from towpath.local.local_context import LocalContext
 from towpath.local.state import BufferedState
 from towpath.local.surroundings import Surroundings
+from towpath_schemas.calls import CallRequested
+from towpath_schemas.entities import InvocationRequested
 
 
 class CallContext(LocalContext):

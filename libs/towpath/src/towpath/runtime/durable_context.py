@@ -15,6 +15,7 @@ from towpath.failures import failure_of
 from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, ModelRequest, digest
 from towpath.retry import Attempted, RetryPolicy, attempted
 from towpath.runtime.calling import Caller
+from towpath.runtime.containing import contained
 from towpath.runtime.live_run import LiveRun
 from towpath.runtime.replay import Asked, call_asked
 from towpath.runtime.run_log import run_log
@@ -64,7 +65,7 @@ class DurableContext(Context):
 
     def _key(self, name: str, key: str | None = None) -> str:
         place = f"{self.scope_name}{name}"
-        return f"{place}#{self.next_ordinal(place) if key is None else key}"
+        return f"{place}#{self.next_ordinal(place)}" if key is None else f"{place}#={key}"
 
     # --- Steps ------------------------------------------------------------------------------------
 
@@ -97,7 +98,7 @@ class DurableContext(Context):
     ) -> StepSettled:
         async def once(_attempt: int) -> Any:
             with running_in(self, scope=f"{place}/", agent=agent):
-                return to_json_value(await run_work(work, arguments))
+                return to_json_value(await contained(run_work(work, arguments)))
 
         agent = self.scope_agent
         with self._run.busy():
@@ -269,7 +270,7 @@ class DurableContext(Context):
         self, source: Literal["now", "uuid", "random"], draw: Callable[[], str | float]
     ) -> str | float:
         place = self._key(source)
-        settled = self._run.history.settled(Asked(place, source))
+        settled = self._run.known(Asked(place, source))
         if settled is None:
             settled = ValueDrawn(at=time.time(), key=place, source=source, value=draw())
             self._run.append_soon(settled)

@@ -2,24 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-from nats.aio.msg import Msg
-from nats.errors import Error as NatsError
 from pydantic import ValidationError
-from towpath_chassis.service import Chassis
-from towpath_schemas import subjects
-from towpath_schemas.entities import Changes, InvocationDone, InvocationRequested, TurnProgress, TurnRequested
-from towpath_schemas.failure import Failure
 
 from towpath.components import ComponentType, Method, Registry
 from towpath.context import running_in
 from towpath.failures import failure_of
 from towpath.local.state import BufferedState, ReadOnlyState
 from towpath.runtime.call_context import CallContext
+from towpath.runtime.containing import contained
 from towpath.values import to_json_value
+from towpath_chassis.messages import Message, respond
+from towpath_chassis.service import Chassis
+from towpath_schemas import subjects
+from towpath_schemas.entities import Changes, InvocationDone, InvocationRequested, TurnProgress, TurnRequested
+from towpath_schemas.failure import Failure
 
 log = structlog.get_logger(__name__)
 
@@ -44,16 +44,16 @@ class EntityHost:
         try:
             yield
         finally:
-            await subscription.unsubscribe()
+            await self._js.unsubscribe(subscription)
             if self._turns:
                 await asyncio.wait(self._turns, timeout=self._drain_s)
 
-    async def _on_turn(self, message: Msg) -> None:
+    async def _on_turn(self, message: Message) -> None:
         task = asyncio.create_task(self._take_turn(message))
         self._turns.add(task)
         task.add_done_callback(self._turns.discard)
 
-    async def _take_turn(self, message: Msg) -> None:
+    async def _take_turn(self, message: Message) -> None:
         try:
             turn = TurnRequested.from_body(message.data)
         except ValidationError as error:
@@ -64,8 +64,10 @@ class EntityHost:
             done = await self._execute(turn)
         finally:
             living.cancel()
-        with suppress(NatsError):  # the owner asks again
-            await message.respond(TurnProgress(done=done).to_body())
+        body = TurnProgress(done=done).to_body()
+        if len(body) > self._js.nats.max_payload:
+            body = TurnProgress(done=tuple(_too_large(one, len(body)) for one in turn.invocations)).to_body()
+        await respond(message, body)
 
     async def _execute(self, turn: TurnRequested) -> tuple[InvocationDone, ...]:
         state: Mapping[str, Any] = turn.state
@@ -97,7 +99,7 @@ class EntityHost:
         context = CallContext.of_method(self._registry, invocation, state)
         try:
             with running_in(context, agent=invocation.agent):
-                result = to_json_value(await method.execute(context, invocation.arguments))
+                result = to_json_value(await contained(method.execute(context, invocation.arguments)))
         except Exception as error:  # noqa: BLE001 - whatever user code raises is its outcome
             return _ended(invocation, failure=failure_of(error).model_copy(update={"retryable": False}))
         changes = Changes(values=state.values, deleted=tuple(sorted(state.deleted)))
@@ -108,10 +110,9 @@ class EntityHost:
         return component.methods.get(invocation.method) if component else None
 
 
-async def _say_working(message: Msg) -> None:
+async def _say_working(message: Message) -> None:
     while True:
-        with suppress(NatsError):
-            await message.respond(_WORKING)
+        await respond(message, _WORKING)
         await asyncio.sleep(_SIGN_OF_LIFE_S)
 
 
@@ -128,6 +129,11 @@ def _ended(
         failure=failure,
         changes=changes or Changes(),
     )
+
+
+def _too_large(invocation: InvocationRequested, size: int) -> InvocationDone:
+    message = f"the outcome of {invocation.entity_type}.{invocation.method} has {size:,} bytes; keep less in the state"
+    return _ended(invocation, failure=Failure(code="payload_too_large", message=message))
 
 
 def _not_here(invocation: InvocationRequested) -> Failure:

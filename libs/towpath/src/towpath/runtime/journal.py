@@ -9,7 +9,8 @@ import time
 
 from towpath.errors import TowpathError
 from towpath_chassis.errors import AlreadyWrittenError, FencedError, UnconfirmedError
-from towpath_chassis.jetstream import Expect, JetStream, StoredMessage
+from towpath_chassis.jetstream import JetStream
+from towpath_chassis.messages import Expect, StoredMessage
 from towpath_schemas import subjects
 from towpath_schemas.journal import Claimed, JournalRecord, read_record
 from towpath_schemas.streams import JOURNAL

@@ -4,12 +4,12 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
-from typing import NoReturn, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 import structlog
 
 from towpath.errors import ComponentError
-from towpath.runtime.journal import ClaimLostError, Journal
+from towpath.runtime.journal import ClaimLostError
 from towpath.runtime.replay import Asked, History, Settled
 from towpath_chassis.jetstream import JetStream
 from towpath_schemas.calls import Answered
@@ -25,16 +25,29 @@ _DIVERGED_AFTER_S = 1.0
 """How long code under replay may do nothing the journal knows before it is said to have diverged."""
 
 
+class Entries(Protocol):
+    """Where a run's records are written; `Journal` on the platform."""
+
+    async def append(self, number: int, body: bytes) -> None:
+        """Write one entry.
+
+        Raises:
+            ClaimLostError: If the run is not ours any more.
+        """
+        ...
+
+
 class LiveRun:
     """The state of one held run that its context and its host share.
 
     Attributes:
-        answers_taken: How many answers were taken into the journal, counted before they are written.
+        moves: How often the run went on: asked for an act, began to work, was given an answer (counted before
+            that is written). A run whose count stands still only waits.
         let_go: Set once the run is not ours any more, or is to be dropped from memory.
     """
 
     def __init__(
-        self, js: JetStream, run_id: str, started: RunStarted, history: History, journal: Journal
+        self, js: JetStream, run_id: str, started: RunStarted, history: History, journal: Entries
     ) -> None:
         self.js = js
         self.run_id = run_id
@@ -47,7 +60,8 @@ class LiveRun:
         self._soon: set[asyncio.Task[None]] = set()
         self._busy = 0
         self._replayed = asyncio.Event()
-        self.answers_taken = 0
+        self._being_taken: dict[str, asyncio.Future[None]] = {}
+        self.moves = 0
         self._reach: Callable[[], Awaitable[None]] | None = None
 
     def reached_by(self, reach: Callable[[], Awaitable[None]]) -> None:
@@ -115,19 +129,37 @@ class LiveRun:
             NonDeterminismError: If the code did not repeat what the journal says it did.
         """
         self._check_held()
-        settled = self.history.settled(asked)
+        self.moves += 1
+        settled = self.known(asked)
         if settled is None and self.history.replaying:
             await self._until_replayed(asked)
-        elif not self.history.replaying:
+            settled = self.known(asked)  # its answer may have come meanwhile
+        return settled
+
+    def known(self, asked: Asked) -> Settled | None:
+        """Tell how an act ended, if it did, without waiting for anything.
+
+        Raises:
+            NonDeterminismError: If the journal has another act in its place.
+        """
+        settled = self.history.settled(asked)
+        if not self.history.replaying:
             self._replayed.set()
         return settled
 
     async def _until_replayed(self, asked: Asked) -> None:
-        try:
-            await asyncio.wait_for(self._replayed.wait(), _DIVERGED_AFTER_S)
-        except TimeoutError:
-            if self.history.replaying:
-                raise self.history.diverged(str(asked)) from None
+        """Wait until the code has asked for all that the journal knows.
+
+        Raises:
+            NonDeterminismError: If it does not go on to do so.
+        """
+        while self.history.replaying:
+            unmatched = self.history.unmatched
+            try:
+                await asyncio.wait_for(self._replayed.wait(), _DIVERGED_AFTER_S)
+            except TimeoutError:
+                if self.history.unmatched == unmatched:
+                    raise self.history.diverged(str(asked)) from None
 
     # --- Waiting ----------------------------------------------------------------------------------
 
@@ -135,6 +167,7 @@ class LiveRun:
     def busy(self) -> Generator[None]:
         """Mark that code of the run is at work: it is not merely waiting."""
         self._busy += 1
+        self.moves += 1
         try:
             yield
         finally:
@@ -153,22 +186,32 @@ class LiveRun:
     async def answer(self, key: str) -> CallSettled:
         """Wait for the call at `key` to be settled."""
         self._check_held()
+        if (settled := self.history.outcome(key)) is not None:
+            return settled
         future: asyncio.Future[CallSettled] = asyncio.get_running_loop().create_future()
         self._waiters[key] = future
         try:
             return await future
         finally:
+            self.moves += 1
             self._waiters.pop(key, None)
 
     async def take(self, answered: Answered) -> bool:
         """Take an answer into the journal; tell whether it is there, now or already."""
+        while (taking := self._being_taken.get(answered.key)) is not None:
+            await asyncio.wait({taking})  # the same answer by another way, or a second one: the first counts
         if self.let_go.is_set():
             return False
         settled = self.history.settlement(answered, time.time())
         if settled is None:
             return True
-        self.answers_taken += 1
-        settled = await self.append(settled)
+        self.moves += 1
+        taking = self._being_taken[answered.key] = asyncio.get_running_loop().create_future()
+        try:
+            settled = await self.append(settled)
+        finally:
+            del self._being_taken[answered.key]
+            taking.set_result(None)
         waiter = self._waiters.get(answered.key)
         if waiter is not None and not waiter.done():
             waiter.set_result(settled)

@@ -67,7 +67,10 @@ class History:
         """Learn a record that is in the journal."""
         match record:
             case StepSettled() | CallSettled() | ValueDrawn() | HandedOff():
-                self._settled[record.key] = record
+                self._settled.setdefault(
+                    record.key, record
+                )  # what was written first is what the code was told
+                self._forgive_inside(record.key)
             case CallIntended():
                 self._intended[record.key] = record
             case RunStarted():
@@ -96,13 +99,17 @@ class History:
         expected = self._unmatched.pop(asked.key, None)
         if expected is not None and expected != asked:
             raise NonDeterminismError(expected=str(expected), found=str(asked))
-        settled = self._settled.get(asked.key)
-        if settled is not None:
-            for inner in self._inside.pop(
-                asked.key, ()
-            ):  # the code will not run again: neither will its acts
-                self._unmatched.pop(inner, None)
-        return settled
+        return self._settled.get(asked.key)
+
+    def _forgive_inside(self, key: str) -> None:
+        """Expect no more acts of a step that has ended: its code will not run again."""
+        for inner in self._inside.pop(key, ()):
+            self._unmatched.pop(inner, None)
+
+    def outcome(self, key: str) -> CallSettled | None:
+        """Tell how the call at `key` ended, if it did."""
+        settled = self._settled.get(key)
+        return settled if isinstance(settled, CallSettled) else None
 
     def intended(self, key: str) -> CallIntended | None:
         """Tell whether the act was begun."""
@@ -112,6 +119,11 @@ class History:
     def replaying(self) -> bool:
         """Whether the journal has acts that the code has not asked about yet."""
         return bool(self._unmatched)
+
+    @property
+    def unmatched(self) -> int:
+        """How many acts of the journal the code has not asked about yet."""
+        return len(self._unmatched)
 
     def diverged(self, found: str) -> NonDeterminismError:
         """Build the error for code that did `found` while the journal has acts it never asked about."""

@@ -8,15 +8,15 @@ from functools import partial
 from typing import Any
 
 import structlog
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from pydantic import ValidationError
 
 from towpath.components import Component, ComponentType, Registry
 from towpath.context import running_in
 from towpath.errors import NonDeterminismError
 from towpath.failures import failure_of
+from towpath.local.calls import deadline_of
 from towpath.retry import ONCE, Attempted, attempted
+from towpath.runtime.containing import contained
 from towpath.runtime.durable_context import DurableContext
 from towpath.runtime.journal import ClaimLostError, Journal, claim, newest_epoch, read_journal
 from towpath.runtime.live_run import LiveRun
@@ -25,6 +25,7 @@ from towpath.runtime.telling import tell_end
 from towpath.values import to_json_value
 from towpath_chassis.delivery import Disowned, GiveUp
 from towpath_chassis.errors import NoResponderError, UnconfirmedError
+from towpath_chassis.messages import Message, Subscription, respond
 from towpath_chassis.service import Chassis
 from towpath_chassis.telemetry import COMPONENT, RUN, RUN_ID, TENANT
 from towpath_schemas import subjects
@@ -44,9 +45,10 @@ _NOT_TAKEN = Taken(taken=False).to_body()
 
 @dataclass(slots=True)
 class _Held:
-    """A run in memory, and how answers reach it."""
+    """A run in memory, by which dispatch (its sequence in RUNS) it is here, and how answers reach it."""
 
     run: LiveRun
+    dispatch: int
     taken_at: float
     subscription: Subscription | None = None
     suspending: bool = False
@@ -65,7 +67,7 @@ class RunHost:
 
     # --- Taking a run -----------------------------------------------------------------------------
 
-    async def on_dispatch(self, message: Msg) -> None:
+    async def on_dispatch(self, message: Message) -> None:
         """Handle one dispatch: return when the run is finished, suspended, or somebody else's concern."""
         dispatched = _read_dispatch(message)
         if await self._is_live_elsewhere(dispatched, message):
@@ -75,12 +77,19 @@ class RunHost:
             return
         taken = await self._read(dispatched, journal)
         if taken is not None:
-            await self._hold(taken, resumed=journal.epoch > 1)
+            held = _Held(self._live(taken), message.metadata.sequence.stream, time.monotonic())
+            await self._hold(held, taken)
 
-    async def _is_live_elsewhere(self, dispatched: RunDispatched, message: Msg) -> bool:
-        """Tell whether the dispatch changes nothing because somebody holds the run and is well."""
+    async def _is_live_elsewhere(self, dispatched: RunDispatched, message: Message) -> bool:
+        """Tell whether the dispatch changes nothing because somebody holds the run and is well.
+
+        Raises:
+            Disowned: If they may hold it by this very message, which then only they may acknowledge.
+        """
         held = self._held.get(dispatched.run_id)
         if held is not None and not held.suspending:
+            if held.dispatch == message.metadata.sequence.stream:
+                raise Disowned("the run is in our hands by this very message")
             await self._take_inbox(held.run)
             return True
         if held is not None:
@@ -88,7 +97,10 @@ class RunHost:
             return False
         if dispatched.reason == "start" and message.metadata.num_delivered == 1:
             return False
-        return await self._answers(dispatched.run_id)
+        answers = await self._answers(dispatched.run_id)
+        if answers and message.metadata.num_delivered > 1:
+            raise Disowned("another runner holds the run, maybe by this very message")
+        return answers
 
     async def _answers(self, run_id: str) -> bool:
         try:
@@ -130,10 +142,11 @@ class RunHost:
 
     # --- Holding it -------------------------------------------------------------------------------
 
-    async def _hold(self, taken: "_TakenRun", *, resumed: bool) -> None:
-        run = LiveRun(self._js, taken.run_id, taken.started, taken.history, taken.journal)
-        held = _Held(run, taken_at=time.monotonic())
-        run.reached_by(lambda: self._make_reachable(held))
+    def _live(self, taken: "_TakenRun") -> LiveRun:
+        return LiveRun(self._js, taken.run_id, taken.started, taken.history, taken.journal)
+
+    async def _hold(self, held: _Held, taken: "_TakenRun") -> None:
+        held.run.reached_by(lambda: self._make_reachable(held))
         self._held[taken.run_id] = held
         attributes = {
             RUN_ID: taken.run_id,
@@ -142,14 +155,15 @@ class RunHost:
         }
         try:
             with self._chassis.tracing.span(RUN, parent=taken.started.traceparent, attributes=attributes):
-                await self._run_until_let_go(held, taken, resumed=resumed)
+                await self._run_until_let_go(held, taken)
         finally:
-            del self._held[taken.run_id]
-            await _unsubscribe(held)
+            if self._held.get(taken.run_id) is held:  # it may be here again, by a newer claim
+                del self._held[taken.run_id]
             held.gone.set()
+            await self._make_unreachable(held)
 
-    async def _run_until_let_go(self, held: _Held, taken: "_TakenRun", *, resumed: bool) -> None:
-        code = asyncio.create_task(self._run_code(held, taken, resumed=resumed), name=f"run-{taken.run_id}")
+    async def _run_until_let_go(self, held: _Held, taken: "_TakenRun") -> None:
+        code = asyncio.create_task(self._run_code(held, taken), name=f"run-{taken.run_id}")
         let_go = asyncio.create_task(held.run.let_go.wait())
         try:
             await asyncio.wait({code, let_go}, return_when=asyncio.FIRST_COMPLETED)
@@ -162,15 +176,13 @@ class RunHost:
 
     @staticmethod
     def _conclude(held: _Held, code: "asyncio.Task[None]") -> None:
-        if held.suspending:
-            return
-        if code.cancelled():
-            raise Disowned("another runner owns the run now")
-        if (error := code.exception()) is not None:
+        if not code.cancelled() and (error := code.exception()) is not None:
             raise error
+        if code.cancelled() and not held.suspending:
+            raise Disowned("another runner owns the run now")
 
-    async def _run_code(self, held: _Held, taken: "_TakenRun", *, resumed: bool) -> None:
-        run = held.run
+    async def _run_code(self, held: _Held, taken: "_TakenRun") -> None:
+        run, resumed = held.run, taken.epoch > 1
         if resumed:
             await self._make_reachable(held)
             runner = self._chassis.settings.instance
@@ -196,7 +208,8 @@ class RunHost:
         async def once(attempt: int) -> Any:
             context = DurableContext(run, self._registry, attempt=attempt)
             with running_in(context):
-                return to_json_value(await component.execute(context, run.started.input))
+                async with deadline_of(component):
+                    return to_json_value(await contained(component.execute(context, run.started.input)))
 
         policy = component.retry if component.kind is ComponentType.FUNCTION else ONCE
         return await attempted(once, policy)
@@ -208,10 +221,15 @@ class RunHost:
             subject = subjects.live(held.run.run_id)
             held.subscription = await self._js.subscribe(subject, partial(self._on_event, held))
 
-    async def _on_event(self, held: _Held, message: Msg) -> None:
+    async def _make_unreachable(self, held: _Held) -> None:
+        subscription, held.subscription = held.subscription, None
+        if subscription is not None:
+            await self._js.unsubscribe(subscription)
+
+    async def _on_event(self, held: _Held, message: Message) -> None:
         """Take an event for a live run; an empty one only asks whether the run is held."""
         taken = bool(message.data) and not held.suspending and await self._take_event(held.run, message.data)
-        await message.respond(_TAKEN if taken else _NOT_TAKEN)
+        await respond(message, _TAKEN if taken else _NOT_TAKEN)
 
     async def _take_event(self, run: LiveRun, body: bytes) -> bool:
         try:
@@ -238,20 +256,30 @@ class RunHost:
 
     async def _suspend(self, held: _Held) -> None:
         """Drop a run from memory; an answer that comes from now on finds nobody and goes to the inbox."""
+        waiting_for, moves = held.run.waiting_for, held.run.moves
         held.suspending = True
-        await _unsubscribe(held)
-        waiting_for, taken = held.run.waiting_for, held.run.answers_taken
         try:
+            await self._make_unreachable(held)
             await held.run.append(RunSuspended(at=time.time(), waiting_for=waiting_for))
-        except asyncio.CancelledError:
-            held.suspending = False  # not ours any more: `let_go` is set, and the end says so
-            return
-        if held.run.answers_taken != taken:  # an answer was already on its way: nobody would wake the run
-            held.suspending = False
-            await self._make_reachable(held)
+        except BaseException:
+            held.suspending = False  # where it is not ours any more, `let_go` is set, and the end says so
+            if held.run.let_go.is_set():
+                return
+            raise
+        if (
+            held.run.moves != moves
+        ):  # it went on meanwhile, with an answer that was on its way: nobody would wake it
+            await self._unsuspend(held)
             return
         log.info("run suspended", run_id=held.run.run_id, waiting_for=waiting_for)
         held.run.let_go.set()
+
+    async def _unsuspend(self, held: _Held) -> None:
+        """Keep a run after all; what came while it could not be reached is in its inbox."""
+        held.suspending = False
+        if not held.gone.is_set():
+            await self._make_reachable(held)
+            await self._take_inbox(held.run)
 
     @property
     def held(self) -> int:
@@ -273,17 +301,11 @@ class _TakenRun:
         return self.journal.epoch
 
 
-def _read_dispatch(message: Msg) -> RunDispatched:
+def _read_dispatch(message: Message) -> RunDispatched:
     try:
         return RunDispatched.from_body(message.data)
     except ValidationError as error:
         raise GiveUp(f"not a dispatch: {error}") from error
-
-
-async def _unsubscribe(held: _Held) -> None:
-    if held.subscription is not None:
-        subscription, held.subscription = held.subscription, None
-        await subscription.unsubscribe()
 
 
 def _failed(failure: Failure) -> RunFinished:

@@ -5,7 +5,6 @@ import time
 from typing import Any
 
 import structlog
-from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from towpath.components import Component, ComponentType, Registry
@@ -14,9 +13,12 @@ from towpath.errors import UnknownOutcomeError
 from towpath.failures import failure_of
 from towpath.retry import Attempted, attempted
 from towpath.runtime.call_context import CallContext
+from towpath.runtime.containing import contained
 from towpath.values import to_json_value
 from towpath_chassis.delivery import GiveUp
+from towpath_chassis.errors import UnconfirmedError
 from towpath_chassis.inbox import bring
+from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
 from towpath_chassis.telemetry import CALL, COMPONENT, KEY, RUN_ID
 from towpath_schemas import identity
@@ -25,6 +27,8 @@ from towpath_schemas.failure import Failure
 from towpath_schemas.requests import MAX_PAYLOAD_BYTES
 
 log = structlog.get_logger(__name__)
+
+_AGAIN_AFTER_S = 0.2
 
 
 class ToolHost:
@@ -35,11 +39,21 @@ class ToolHost:
         self._registry = registry
         self._timeout_s = timeout_s
 
-    async def on_call(self, message: Msg) -> None:
+    async def on_call(self, message: Message) -> None:
         """Handle one call: its answer is where it belongs before this returns."""
         call = _read_call(message)
         answered = await self._answer(call, redelivered=message.metadata.num_delivered > 1)
-        await bring(self._chassis.js, _fitting(answered, call))
+        await self._bring(_fitting(answered, call))
+
+    async def _bring(self, answered: Answered) -> None:
+        """Bring an answer however long the broker is away: to give the call back would be to execute it again."""
+        while True:
+            try:
+                await bring(self._chassis.js, answered)
+            except UnconfirmedError:
+                await asyncio.sleep(_AGAIN_AFTER_S)
+            else:
+                return
 
     async def _answer(self, call: CallRequested, *, redelivered: bool) -> Answered:
         component = self._find(call)
@@ -83,14 +97,14 @@ async def _within(limit_s: float, component: Component, context: CallContext, ca
     deadline = asyncio.timeout(limit_s)
     try:
         async with deadline:
-            return await component.execute(context, call.arguments)
+            return await contained(component.execute(context, call.arguments))
     except TimeoutError as error:
         if deadline.expired():
             raise TimeoutError(f"{call.name} did not end within {limit_s:g} s") from error
         raise
 
 
-def _read_call(message: Msg) -> CallRequested:
+def _read_call(message: Message) -> CallRequested:
     try:
         return CallRequested.from_body(message.data)
     except ValidationError as error:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pydantic import field_validator
+
 from towpath.annotations import name_of
 from towpath.components import REGISTRY, Component, ComponentType
 from towpath.definitions import MARK, check_no_stream
@@ -27,6 +29,11 @@ class ToolCall(Shape):
     id: str
     name: str
     arguments: Any = {}
+
+    @field_validator("arguments", mode="before")
+    @classmethod
+    def _nothing_is_no_arguments(cls, arguments: Any) -> Any:
+        return {} if arguments is None else arguments
 
 
 class ToolOutcome(Shape):

@@ -5,9 +5,8 @@ import time
 from dataclasses import dataclass
 
 import structlog
-from towpath_chassis.jetstream import JetStream
-from towpath_schemas.entities import EntityCommitted, InvocationDone, TurnRequested
 
+from towpath_chassis.jetstream import JetStream
 from towpath_entity_store.entities.answers import Answers
 from towpath_entity_store.entities.commitment import Commitment, commitment, failed
 from towpath_entity_store.entities.entity import Entity
@@ -19,6 +18,7 @@ from towpath_entity_store.entities.names import EntityName
 from towpath_entity_store.entities.projection import Projection
 from towpath_entity_store.entities.turns import Turns
 from towpath_entity_store.settings import Settings
+from towpath_schemas.entities import EntityCommitted, InvocationDone, TurnRequested
 
 log = structlog.get_logger(__name__)
 
@@ -90,9 +90,7 @@ class Actor:
     async def _mail(self, entity: Entity) -> Mail:
         settings = self._around.settings
         limit = 1 if entity.through < self._singly_until else settings.turn_invocations
-        return await waiting(
-            self._around.js, self.name, entity, limit=limit, limit_bytes=settings.turn_bytes
-        )
+        return await waiting(self._around.js, self.name, entity, limit=limit, limit_bytes=settings.turn_bytes)
 
     async def _take_turn(self, entity: Entity, mail: Mail) -> None:
         settled = await self._settle(entity, mail)

@@ -3,14 +3,13 @@
 import time
 from typing import Any, NamedTuple
 
-from towpath_schemas.entities import Changes, EntityCommitted, InvocationDone
-from towpath_schemas.failure import Failure
-
 from towpath_entity_store.entities.entity import Entity, changed
 from towpath_entity_store.entities.errors import TooLargeError
 from towpath_entity_store.entities.limits import Limits
 from towpath_entity_store.entities.mailbox import Letter, Mail
 from towpath_entity_store.entities.values import to_json
+from towpath_schemas.entities import Changes, EntityCommitted, InvocationDone
+from towpath_schemas.failure import Failure
 
 _UNCHANGED = Changes()
 
@@ -70,10 +69,12 @@ def failed(mail: Mail, failure: Failure) -> tuple[InvocationDone, ...]:
 def merged(outcomes: tuple[InvocationDone, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Merge what the invocations changed, in their order; a failed one changes nothing.
 
-    >>> merged((
-    ...     InvocationDone(invocation_id="a", changes=Changes(values={"x": 1, "y": 1})),
-    ...     InvocationDone(invocation_id="b", changes=Changes(values={"x": 2}, deleted=("y",))),
-    ... ))
+    >>> merged(
+    ...     (
+    ...         InvocationDone(invocation_id="a", changes=Changes(values={"x": 1, "y": 1})),
+    ...         InvocationDone(invocation_id="b", changes=Changes(values={"x": 2}, deleted=("y",))),
+    ...     )
+    ... )
     ({'x': 2}, ('y',))
     """
     values: dict[str, Any] = {}

@@ -3,14 +3,14 @@
 import random
 
 from pydantic import ValidationError
-from towpath_chassis.delivery import GiveUp, RetryLater, backoff_s
-from towpath_schemas.entities import InvocationDone, InvocationRequested
-from towpath_schemas.failure import Failure
 
+from towpath_chassis.delivery import GiveUp, RetryLater, backoff_s
 from towpath_entity_store.entities.actors import Actors
 from towpath_entity_store.entities.answers import Answers
 from towpath_entity_store.entities.errors import KeyLostError, NoRunnerError
 from towpath_entity_store.entities.names import EntityName
+from towpath_schemas.entities import InvocationDone, InvocationRequested
+from towpath_schemas.failure import Failure
 
 _PUT_OFF_AT_MOST_S = 10.0
 _CONTENDED_S = 0.1

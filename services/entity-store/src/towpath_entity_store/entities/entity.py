@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from towpath_schemas.entities import EntityCommitted, InvocationDone
-
 from towpath_entity_store.entities.values import to_json
+from towpath_schemas.entities import EntityCommitted, InvocationDone
 
 
 class Entity:

@@ -8,9 +8,8 @@ EntityStoreError
    `- TooLargeError   it is larger than the broker takes
 """
 
-from towpath_schemas.failure import Failure
-
 from towpath_entity_store.entities.names import EntityName
+from towpath_schemas.failure import Failure
 
 
 class EntityStoreError(Exception):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 import structlog
+
 from towpath_chassis.errors import (
     AlreadyWrittenError,
     BrokerError,
@@ -11,14 +12,14 @@ from towpath_chassis.errors import (
     FencedError,
     UnconfirmedError,
 )
-from towpath_chassis.jetstream import Expect, JetStream, StoredMessage
-from towpath_schemas import subjects
-from towpath_schemas.entities import EntityCommitted
-from towpath_schemas.streams import JOURNAL
-
+from towpath_chassis.jetstream import JetStream
+from towpath_chassis.messages import Expect, StoredMessage
 from towpath_entity_store.entities.entity import Entity
 from towpath_entity_store.entities.errors import KeyLostError
 from towpath_entity_store.entities.names import EntityName
+from towpath_schemas import subjects
+from towpath_schemas.entities import EntityCommitted
+from towpath_schemas.streams import JOURNAL
 
 log = structlog.get_logger(__name__)
 

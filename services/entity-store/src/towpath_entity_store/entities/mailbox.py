@@ -4,12 +4,13 @@ from typing import NamedTuple
 
 import structlog
 from pydantic import ValidationError
-from towpath_chassis.jetstream import JetStream, StoredMessage
-from towpath_schemas.entities import InvocationRequested
-from towpath_schemas.streams import ENTITIES
 
+from towpath_chassis.jetstream import JetStream
+from towpath_chassis.messages import StoredMessage
 from towpath_entity_store.entities.entity import Entity
 from towpath_entity_store.entities.names import EntityName
+from towpath_schemas.entities import InvocationRequested
+from towpath_schemas.streams import ENTITIES
 
 log = structlog.get_logger(__name__)
 

@@ -9,17 +9,17 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import structlog
+
 from towpath_chassis.errors import BrokerError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.presence import Watch
 from towpath_chassis.tasks import background
-from towpath_schemas.presence import Heartbeat
-
 from towpath_entity_store.entities.actors import Actors
 from towpath_entity_store.entities.doorbells import Doorbells
 from towpath_entity_store.entities.partition import Partition
 from towpath_entity_store.entities.rendezvous import owned_by
 from towpath_entity_store.settings import Settings
+from towpath_schemas.presence import Heartbeat
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +77,10 @@ class Ownership:
         mine = owned_by(self._settings.instance, self._watch.alive(ROLE))
         for number in self._held.keys() - mine:
             self._release(number)
-        await asyncio.gather(*(self._take(number) for number in mine - self._held.keys()))
+        takings = [self._take(number) for number in mine - self._held.keys()]
+        for failure in await asyncio.gather(*takings, return_exceptions=True):  # each comes to its end first
+            if failure is not None:
+                raise failure
 
     async def _take(self, number: int) -> None:
         self._actors.forget(number)

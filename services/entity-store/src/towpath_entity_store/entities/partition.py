@@ -1,25 +1,28 @@
 """One partition in the hands of this process: its doorbells, and those that its last owner left unanswered."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import structlog
+
 from towpath_chassis.delivery import GiveUp, RetryLater
 from towpath_chassis.errors import BrokerError
-from towpath_chassis.jetstream import JetStream, Message, StoredMessage
+from towpath_chassis.jetstream import JetStream
+from towpath_chassis.messages import Message, StoredMessage
 from towpath_chassis.pulling import Puller
 from towpath_chassis.streams import ensure_consumer, nanoseconds
-from towpath_schemas import subjects
-from towpath_schemas.streams import ENTITIES, partition_consumer
-
 from towpath_entity_store.entities.doorbells import Doorbells
 from towpath_entity_store.settings import Settings
+from towpath_schemas import subjects
+from towpath_schemas.streams import ENTITIES, partition_consumer
 
 log = structlog.get_logger(__name__)
 
 _GROUP = "owner"
 _PULL_EXPIRES_S = 10.0
 _PAGE = 256
+_RINGS = 5
 
 
 class Partition:
@@ -81,26 +84,31 @@ class Partition:
         """
         await asyncio.sleep(self._settings.partition_pin_s / 2)
         try:
-            for message in await self._unacknowledged():
-                await self._ring(message)
+            async for page in self._unacknowledged():
+                await asyncio.gather(*map(self._ring, page))
         except BrokerError as error:  # they are delivered again in the end
             log.info("a partition was not recovered", partition=self._number, reason=str(error))
 
-    async def _unacknowledged(self) -> list[StoredMessage]:
-        """List candidates: some between the first and the last unacknowledged one may be answered already."""
+    async def _unacknowledged(self) -> AsyncGenerator[list[StoredMessage]]:
+        """Read candidates: some between the first and the last unacknowledged one may be answered already."""
         info = await self._js.info(f"CONSUMER.INFO.{ENTITIES.name}.{self._consumer}")
         if info is None or info["num_ack_pending"] == 0:
-            return []
+            return
         start, last = info["ack_floor"]["stream_seq"] + 1, info["delivered"]["stream_seq"]
-        found: list[StoredMessage] = []
         pattern = subjects.mailboxes_in(self._number)
-        while start <= last and (
-            page := await self._js.following(ENTITIES, pattern, start=start, limit=_PAGE)
-        ):
-            found += page
+        while page := await self._js.following(ENTITIES, pattern, start=start, limit=_PAGE):
+            yield [message for message in page if message.sequence <= last]
             start = page[-1].sequence + 1
-        return [message for message in found if message.sequence <= last]
+            if start > last:
+                return
 
     async def _ring(self, message: StoredMessage) -> None:
-        with suppress(RetryLater, GiveUp):  # its delivery will say so again, to the broker
-            await self._doorbells.ring(message.subject, message.sequence, message.body, attempt=1)
+        for attempt in range(1, _RINGS + 1):
+            try:
+                await self._doorbells.ring(message.subject, message.sequence, message.body, attempt=attempt)
+            except RetryLater as later:
+                await asyncio.sleep(later.after_s or 0)
+            except GiveUp:  # its delivery will say so again, to the broker
+                return
+            else:
+                return

@@ -5,13 +5,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
-from towpath_schemas.entities import EntityCommitted
-from towpath_schemas.subjects import token
 
+from towpath_chassis.errors import BrokerError
 from towpath_entity_store.entities.entity import Entity
 from towpath_entity_store.entities.names import EntityName
 from towpath_entity_store.entities.values import from_json, to_json
 from towpath_entity_store.redis_door import Argument, RedisDoor, RedisFailedError, Script
+from towpath_schemas.entities import EntityCommitted
+from towpath_schemas.subjects import token
 
 log = structlog.get_logger(__name__)
 
@@ -75,9 +76,12 @@ class Projection:
         """Write anew, for ever, what Redis could not take."""
         while True:
             await asyncio.sleep(_LOOK_AGAIN_S)
-            for name in list(self._lagging) if self._redis.available else ():
-                await self.replace(name, await load(name))
-                del self._lagging[name]
+            try:
+                for name in list(self._lagging) if self._redis.available else ():
+                    await self.replace(name, await load(name))
+                    del self._lagging[name]
+            except (RedisFailedError, BrokerError) as error:
+                log.info("copies lag behind", entities=len(self._lagging), reason=str(error))
 
     async def _write(
         self, name: EntityName, number: int, mode: str, values: dict[str, Any], deleted: tuple[str, ...]

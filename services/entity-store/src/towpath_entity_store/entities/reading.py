@@ -1,13 +1,10 @@
 """Shared methods: executed on the last committed state, beside whatever is being written."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from towpath_chassis.errors import BrokerError
-from towpath_schemas.calls import Answered
-from towpath_schemas.entities import InvocationDone, InvocationRequested, TurnRequested
-from towpath_schemas.failure import Failure
-
 from towpath_entity_store.entities.actors import Actors
 from towpath_entity_store.entities.answers import answered
 from towpath_entity_store.entities.errors import NoRunnerError, UnsettledError
@@ -16,6 +13,9 @@ from towpath_entity_store.entities.names import EntityName
 from towpath_entity_store.entities.projection import Projection
 from towpath_entity_store.entities.turns import Turns
 from towpath_entity_store.redis_door import RedisFailedError
+from towpath_schemas.calls import Answered
+from towpath_schemas.entities import InvocationDone, InvocationRequested, TurnRequested
+from towpath_schemas.failure import Failure
 
 _AGAIN_AFTER_S = 0.5
 
@@ -37,7 +37,9 @@ class Reads:
         except UnsettledError as error:
             outcome = _failed(invocation, error.failure)
         except (TimeoutError, BrokerError) as error:
-            message = f"the entity could not be read within {within_s:g} s: {error or 'no runner answered'}"
+            message = (
+                f"the entity could not be read within {within_s:g} s: {str(error) or 'no runner answered'}"
+            )
             outcome = _failed(invocation, Failure(code="unavailable", message=message, retryable=True))
         return answered(invocation, outcome)
 
@@ -58,10 +60,8 @@ class Reads:
 
     async def _healed(self, name: EntityName) -> dict[str, Any]:
         entity = await self._log.load(name)
-        try:
+        with suppress(RedisFailedError):  # then the next read comes from the log as well
             await self._projection.replace(name, entity)
-        except RedisFailedError:
-            pass  # read from the log again next time
         return entity.state
 
     async def _outcome(self, invocation: InvocationRequested) -> InvocationDone:

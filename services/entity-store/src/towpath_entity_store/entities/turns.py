@@ -5,16 +5,16 @@ from contextlib import aclosing
 
 import structlog
 from pydantic import ValidationError
+
 from towpath_chassis.errors import NoResponderError
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.telemetry import TURN, Tracing
-from towpath_schemas import subjects
-from towpath_schemas.entities import InvocationDone, TurnProgress, TurnRequested
-from towpath_schemas.failure import Failure
-
+from towpath_chassis.telemetry import COMPONENT, TURN, Tracing
 from towpath_entity_store.entities.errors import NoRunnerError, TooLargeError, TurnLostError
 from towpath_entity_store.entities.limits import Limits
 from towpath_entity_store.settings import Settings
+from towpath_schemas import subjects
+from towpath_schemas.entities import InvocationDone, TurnProgress, TurnRequested
+from towpath_schemas.failure import Failure
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +45,8 @@ class Turns:
         body = turn.to_body()
         if len(body) > self._limits.message_bytes:
             raise TooLargeError(f"a turn of {turn.entity_type!r}", len(body), self._limits.message_bytes)
-        with self._tracing.span(TURN, parent=traceparent, towpath__component=turn.entity_type) as caused_by:
+        named = {COMPONENT: turn.entity_type}
+        with self._tracing.span(TURN, parent=traceparent, attributes=named) as caused_by:
             headers = {"traceparent": caused_by} if caused_by else None
             for _ in range(self._settings.turn_attempts):
                 done = await self._attempted(service, body, headers)
@@ -86,7 +87,7 @@ class Turns:
                     if progress.done is not None:
                         return progress.done
         except ValidationError as error:
-            log.error("a runner's word cannot be read", reason=str(error))
+            log.warning("a runner's word cannot be read", reason=str(error))
         except TimeoutError as error:
             raise TurnLostError(_overdue(self._settings.turn_deadline_s)) from error
         return None

@@ -1,0 +1,5 @@
+"""Talking to a platform from outside: start runs, wait for them, look at them, follow what they do."""
+
+from towpath.client.client import Client
+
+__all__ = ["Client"]

@@ -1,0 +1,5 @@
+"""What a component is given by whoever runs it, beside its input."""
+
+
+class Injected:
+    """The root of all contexts: a leading parameter of this type is given, and is no part of the input."""

@@ -1,0 +1,161 @@
+"""A run that only waits is dropped from memory, and goes on when an answer comes, whenever that is."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from towpath import Context, function, workflow
+from towpath.runtime import run_host
+from towpath.runtime.live_run import LiveRun
+from towpath_schemas.journal import CallSettled, RunResumed, RunSuspended
+from towpath_schemas.streams import INBOX, ROUTER_INBOX, RUNS, runner_consumer
+from towpath_testkit.builders import SERVICE, answered
+from towpath_testkit.hosting import Platform
+from towpath_testkit.settled import messages_in, settled, until
+
+pytestmark = pytest.mark.live
+
+KEY = "task:slow#0"
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_host, "_LOOK_EVERY_S", 0.02)
+
+
+def slow_workflow(release: asyncio.Event) -> list[str]:
+    """Register a workflow that waits for a function that waits for `release`; return what it executes."""
+    executed: list[str] = []
+
+    async def prepare() -> None:
+        executed.append("prepare")
+
+    @function(retries=1)
+    async def slow() -> str:
+        executed.append("slow")
+        await release.wait()
+        return "late"
+
+    @workflow
+    async def wait(ctx: Context) -> str:
+        await ctx.step("prepare", prepare)
+        return await ctx.task(slow)
+
+    return executed
+
+
+async def test_a_run_that_waits_is_dropped_and_its_answer_wakes_it(towpath: Platform) -> None:
+    release = asyncio.Event()
+    executed = slow_workflow(release)
+    await towpath.all(suspend_after_s=0.1)
+
+    run_id = await towpath.start("wait")
+    suspended = await towpath.until(run_id, RunSuspended)
+    await settled(towpath.js, RUNS, runner_consumer(SERVICE))
+    release.set()
+    finished = await towpath.finished(run_id)
+
+    assert [record.waiting_for for record in suspended if isinstance(record, RunSuspended)] == [(KEY,)]
+    assert finished.result == "late"
+    assert executed == ["prepare", "slow"]
+    assert any(isinstance(record, RunResumed) for record in await towpath.journal(run_id))
+
+
+async def test_nothing_of_a_run_is_left_in_the_streams_after_its_end(towpath: Platform) -> None:
+    release = asyncio.Event()
+    slow_workflow(release)
+    await towpath.all(suspend_after_s=0.1)
+
+    run_id = await towpath.start("wait")
+    await towpath.until(run_id, RunSuspended)
+    release.set()
+    await towpath.finished(run_id)
+
+    await settled(towpath.js, RUNS, runner_consumer(SERVICE))
+    await settled(towpath.js, INBOX, ROUTER_INBOX)
+    await until(lambda: messages_in(towpath.js, RUNS), lambda count: count == 0)
+    await until(lambda: messages_in(towpath.js, INBOX), lambda count: count == 0)
+
+
+async def test_an_answer_that_is_being_written_when_the_run_would_be_dropped_is_not_lost(
+    towpath: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is on its way into the journal; then the run is suspended; then the answer is written."""
+    release = asyncio.Event()
+    slow_workflow(release)
+    suspending = asyncio.Event()
+    append = LiveRun.append
+
+    async def in_this_order(run: LiveRun, record: Any) -> Any:
+        if isinstance(record, CallSettled):
+            await suspending.wait()
+        if isinstance(record, RunSuspended):
+            suspending.set()
+        return await append(run, record)
+
+    monkeypatch.setattr(LiveRun, "append", in_this_order)
+    release.set()
+    await towpath.all(suspend_after_s=0.1)
+
+    finished = await towpath.run("wait")
+
+    assert suspending.is_set()
+    assert finished.result == "late"
+
+
+async def test_an_answer_that_comes_while_the_run_is_being_dropped_is_not_lost(
+    towpath: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The suspension is on its way into the journal; then the answer comes; then the suspension is written."""
+    release = asyncio.Event()
+    slow_workflow(release)
+    append = LiveRun.append
+
+    async def in_this_order(run: LiveRun, record: Any) -> Any:
+        if isinstance(record, RunSuspended) and not release.is_set():
+            release.set()
+            await until(lambda: messages_in(towpath.js, INBOX), lambda count: count > 0)
+        return await append(run, record)
+
+    monkeypatch.setattr(LiveRun, "append", in_this_order)
+    await towpath.all(suspend_after_s=0.1)
+
+    finished = await towpath.run("wait")
+
+    assert finished.result == "late"
+
+
+async def test_an_answer_between_the_decision_to_drop_a_run_and_its_deed_is_not_lost(
+    towpath: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run counts as idle; then it is given an answer and goes on; then its suspension is written."""
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        began.set()
+        await go_on.wait()
+
+    @workflow
+    async def wait(ctx: Context) -> str:
+        said = await ctx.task("elsewhere", "slow")
+        await ctx.step("work", work)
+        return said
+
+    unsubscribe = run_host._unsubscribe
+
+    async def late(held: run_host._Held) -> None:
+        if held.suspending:
+            await held.run.take(answered(KEY, "in time", run_id=held.run.run_id))
+            await began.wait()
+        await unsubscribe(held)
+
+    monkeypatch.setattr(run_host, "_unsubscribe", late)
+    await towpath.all(suspend_after_s=0.1)
+
+    run_id = await towpath.start("wait")
+    await towpath.until(run_id, RunSuspended)
+    go_on.set()
+    finished = await towpath.finished(run_id)
+
+    assert finished.result == "in time"

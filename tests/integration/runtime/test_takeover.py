@@ -1,0 +1,298 @@
+"""Runners die, freeze and come back, and so does the broker: what is finished is never done again."""
+
+import asyncio
+
+import pytest
+
+from towpath import Context, function, workflow
+from towpath_chassis.streams import ensure_consumer
+from towpath_schemas import subjects
+from towpath_schemas.journal import CallSettled, RunResumed, StepSettled
+from towpath_schemas.streams import RUNS, runner_consumer
+from towpath_testkit.builders import SERVICE, run_dispatched
+from towpath_testkit.hosting import Platform
+from towpath_testkit.servers import Servers
+from towpath_testkit.settled import messages_in, settled, until
+
+pytestmark = pytest.mark.live
+
+
+class Stage:
+    """A workflow of three steps, whose second waits the first time it runs until it is let go on."""
+
+    def __init__(self) -> None:
+        self.executed: list[str] = []
+        self.reached = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+        async def second() -> str:
+            self.executed.append("second")
+            if self.executed.count("second") == 1:
+                self.reached.set()
+                await self.go_on.wait()
+            return f"second {self.executed.count('second')}"
+
+        def other(name: str) -> str:
+            self.executed.append(name)
+            return name
+
+        @workflow
+        async def three(ctx: Context) -> list[str]:
+            return [
+                await ctx.step("first", other, "first"),
+                await ctx.step("second", second),
+                await ctx.step("third", other, "third"),
+            ]
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return Stage()
+
+
+async def test_a_runner_that_crashed_is_noticed_and_another_goes_on_where_it_was(
+    towpath: Platform, stage: Stage
+) -> None:
+    await towpath.router(lost_after_s=1.5)
+    first = await towpath.agent_runner()
+    run_id = await towpath.start("three")
+    await stage.reached.wait()
+
+    await first.crash()
+    second = await towpath.agent_runner()
+    finished = await towpath.finished(run_id)
+
+    assert finished.result == ["first", "second 2", "third"]
+    assert stage.executed == ["first", "second", "second", "third"]
+    resumed = [record for record in await towpath.journal(run_id) if isinstance(record, RunResumed)]
+    assert [(record.runner, record.epoch) for record in resumed] == [(second.settings.instance, 2)]
+
+
+async def test_a_run_that_nobody_had_claimed_yet_is_recovered_too(towpath: Platform, stage: Stage) -> None:
+    stage.go_on.set()
+    await towpath.router(lost_after_s=1.5)
+    first = await towpath.agent_runner()
+    await first.crash()
+    taken = await _taken_by_a_dead_process(towpath, "three")
+
+    await towpath.agent_runner()
+
+    assert (await towpath.finished(taken)).end == "completed"
+
+
+async def _taken_by_a_dead_process(towpath: Platform, component: str) -> str:
+    """Start a run, and take its dispatch from the broker as a runner that then does nothing."""
+    run_id = await towpath.start(component)
+    await until(lambda: messages_in(towpath.js, RUNS), lambda count: count == 1)
+    taken = asyncio.Event()
+
+    async def take(_message: object) -> None:
+        taken.set()
+
+    await towpath.js.subscribe("dead-hand", take)
+    subject = f"$JS.API.CONSUMER.MSG.NEXT.{RUNS.name}.{runner_consumer(SERVICE)}"
+    await towpath.js.nats.publish(subject, b'{"batch": 1, "expires": 1000000000}', reply="dead-hand")
+    await taken.wait()
+    return run_id
+
+
+async def test_a_runner_that_stops_in_order_gives_its_runs_back_at_once(towpath: Platform, stage: Stage) -> None:
+    await towpath.router()
+    first = await towpath.agent_runner(drain_s=0.05)
+    run_id = await towpath.start("three")
+    await stage.reached.wait()
+
+    await first.stop()
+    await towpath.agent_runner()
+    finished = await towpath.finished(run_id, deadline_s=5)
+
+    assert finished.result == ["first", "second 2", "third"]
+    await settled(towpath.js, RUNS, runner_consumer(SERVICE))
+
+
+async def test_a_runner_that_stops_in_order_lets_what_is_nearly_done_finish(
+    towpath: Platform, stage: Stage
+) -> None:
+    await towpath.router()
+    first = await towpath.agent_runner(drain_s=10)
+    run_id = await towpath.start("three")
+    await stage.reached.wait()
+
+    stopping = asyncio.create_task(first.stop())
+    stage.go_on.set()
+    await stopping
+
+    assert (await towpath.finished(run_id)).result == ["first", "second 1", "third"]
+    await settled(towpath.js, RUNS, runner_consumer(SERVICE))
+
+
+async def test_a_zombie_writes_nothing_and_does_not_take_the_message_away(
+    towpath: Platform, stage: Stage
+) -> None:
+    await towpath.router()
+    zombie = await towpath.agent_runner(capacity=1)
+    run_id = await towpath.start("three")
+    await stage.reached.wait()
+
+    owner = await towpath.agent_runner()
+    recover = run_dispatched(run_id, reason="recover")
+    await towpath.js.publish(subjects.dispatch("resume", SERVICE), recover.to_body())
+    finished = await towpath.finished(run_id)
+    before = await towpath.journal(run_id)
+    stage.go_on.set()
+    await owner.stop()
+    await zombie.stop()
+
+    assert finished.result == ["first", "second 2", "third"]
+    assert stage.executed == ["first", "second", "second", "third"]
+    assert await towpath.journal(run_id) == before
+    assert await messages_in(towpath.js, RUNS) == 1, "the start is not acknowledged: its owner did not end the run"
+    assert owner.settings.instance in {one.runner for one in before if isinstance(one, RunResumed)}
+
+
+async def test_a_redelivered_dispatch_of_a_run_that_is_held_is_not_acknowledged(
+    towpath: Platform, stage: Stage
+) -> None:
+    """Else nobody would be told of the run if its runner died afterwards."""
+    await towpath.router()
+    await towpath.agent_runner(ack_wait_s=600)
+    run_id = await towpath.start("three")
+    await stage.reached.wait()
+
+    # the broker gives out what is under way once more, as it does when it has not heard of it for long
+    await _impatient(towpath)
+    name = runner_consumer(SERVICE)
+    await until(
+        lambda: towpath.js.api(f"CONSUMER.INFO.{RUNS.name}.{name}"), lambda said: said["num_redelivered"] > 0
+    )
+    await _patient(towpath)
+    held = await messages_in(towpath.js, RUNS)
+    stage.go_on.set()
+    finished = await towpath.finished(run_id)
+
+    assert held == 1
+    assert finished.result == ["first", "second 1", "third"]
+
+
+async def _impatient(towpath: Platform) -> None:
+    await _ack_wait(towpath, 50_000_000)
+
+
+async def _patient(towpath: Platform) -> None:
+    await _ack_wait(towpath, 30_000_000_000)
+
+
+async def _ack_wait(towpath: Platform, nanoseconds: int) -> None:
+    await ensure_consumer(
+        towpath.js,
+        RUNS,
+        runner_consumer(SERVICE),
+        filter_subject=subjects.dispatches_of(SERVICE),
+        ack_wait=nanoseconds,
+        max_ack_pending=-1,
+    )
+
+
+async def test_a_broker_that_is_killed_while_a_run_is_under_way_delays_it_and_no_more(
+    towpath: Platform, broker: Servers
+) -> None:
+    executed: list[str] = []
+    in_the_tool, back = asyncio.Event(), asyncio.Event()
+
+    def note(name: str) -> str:
+        executed.append(name)
+        return name
+
+    @function(retries=1)
+    async def pay() -> str:
+        executed.append("pay")
+        in_the_tool.set()
+        await back.wait()
+        return "paid"
+
+    @workflow
+    async def order(ctx: Context) -> list[str]:
+        return [
+            await ctx.step("before", note, "before"),
+            await ctx.task(pay),
+            await ctx.step("after", note, "after"),
+        ]
+
+    await towpath.all()
+    run_id = await towpath.start("order")
+    await in_the_tool.wait()
+
+    await broker.nats.kill()
+    back.set()
+    await broker.nats.start()
+    finished = await towpath.finished(run_id)
+
+    assert finished.result == ["before", "paid", "after"], finished.failure
+    assert executed == ["before", "pay", "after"]
+
+
+async def test_a_broker_that_is_killed_again_and_again_loses_no_run(towpath: Platform, broker: Servers) -> None:
+    executed: list[tuple[int, int]] = []
+
+    async def note(run: int, step: int) -> int:
+        executed.append((run, step))
+        return step
+
+    @workflow
+    async def steps(ctx: Context, run: int) -> int:
+        return sum([await ctx.step("note", note, run, step) for step in range(40)])
+
+    await towpath.all()
+    ids = [await towpath.start("steps", {"run": run}) for run in range(10)]
+    for _ in range(2):
+        await broker.nats.restart()
+    ends = [await towpath.finished(run_id) for run_id in ids]
+
+    assert [end.result for end in ends] == [sum(range(40))] * 10
+    assert len(executed) == len(set(executed)) == 400
+    for run_id in ids:
+        settled_keys = [one.key for one in await towpath.journal(run_id) if isinstance(one, StepSettled)]
+        assert len(settled_keys) == len(set(settled_keys)) == 40
+
+
+async def test_a_tool_runner_that_crashed_is_followed_by_one_that_repeats_only_what_may_be_repeated(
+    towpath: Platform,
+) -> None:
+    calls: list[str] = []
+    began = asyncio.Event()
+
+    @function
+    async def look_up() -> str:
+        calls.append("look_up")
+        return await once("look_up")
+
+    @function(idempotent=False)
+    async def pay() -> str:
+        calls.append("pay")
+        return await once("pay")
+
+    async def once(name: str) -> str:
+        if calls.count(name) == 1:
+            if set(calls) == {"look_up", "pay"}:
+                began.set()
+            await asyncio.Event().wait()
+        return name
+
+    @workflow
+    async def both(ctx: Context) -> None:
+        await asyncio.gather(ctx.task(look_up), ctx.task(pay))
+
+    await asyncio.gather(towpath.router(), towpath.agent_runner())
+    first = await towpath.tool_runner(ack_wait_s=1)
+    run_id = await towpath.start("both")
+    await began.wait()
+
+    await first.crash()
+    await towpath.tool_runner(ack_wait_s=1)
+    finished = await towpath.finished(run_id)
+
+    assert finished.failure is not None
+    assert finished.failure.code == "unknown_outcome"
+    assert calls.count("pay") == 1
+    settled_calls = {one.target: one.result for one in await towpath.journal(run_id) if isinstance(one, CallSettled)}
+    assert settled_calls.get("look_up", "look_up") == "look_up"

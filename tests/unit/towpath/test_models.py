@@ -1,0 +1,159 @@
+"""How models are named, what is asked of them, and what scripted ones say."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from towpath import LanguageModel, Message, ModelReply, ModelRequest, ToolCall, script, tool_call
+from towpath.errors import ConfigurationError, ModelError
+from towpath.models import PROVIDERS, resolve
+from towpath.models.port import ToolSpec, digest
+from towpath_schemas.failure import Failure
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+    max_leaves=5,
+)
+CALLS = st.lists(st.builds(ToolCall, id=st.text(), name=st.text(), arguments=JSON), max_size=3).map(tuple)
+MESSAGES = st.lists(
+    st.builds(
+        Message, role=st.sampled_from(["user", "assistant", "tool"]), content=st.text(), tool_calls=CALLS
+    ),
+    max_size=4,
+).map(tuple)
+REQUESTS = st.builds(ModelRequest, messages=MESSAGES, system=st.none() | st.text())
+
+
+def asked(*messages: str) -> ModelRequest:
+    roles = ("user", "assistant")
+    return ModelRequest(
+        messages=tuple(Message(role=roles[at % 2], content=text) for at, text in enumerate(messages))
+    )
+
+
+# --- Names ----------------------------------------------------------------------------------------
+
+
+def test_a_model_is_found_by_provider_and_name() -> None:
+    assert resolve("test/echo").name == "test/echo"
+    assert resolve("openai/org/model").name == "openai/org/model"
+    assert resolve(resolve("test/echo")) is resolve("test/echo")
+
+
+@pytest.mark.parametrize("model", ["antrophic/claude", "/gpt-4", "bedrock/x"])
+def test_an_unknown_provider_is_refused_with_the_known_ones(model: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"name a model as one of openai/\.\.\., test/\.\.\."):
+        resolve(model)
+    assert set(PROVIDERS) == {"openai", "test"}
+
+
+def test_a_name_without_provider_takes_the_default_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOWPATH_DEFAULT_MODEL", "openai/gpt-4o-mini")
+
+    assert resolve("gpt-4").name == "openai/gpt-4"
+    assert resolve(None).name == LanguageModel().name == "openai/gpt-4o-mini"
+
+
+@pytest.mark.parametrize("model", ["gpt-4", None, ""])
+def test_without_a_default_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, model: str | None) -> None:
+    monkeypatch.delenv("TOWPATH_DEFAULT_MODEL", raising=False)
+
+    with pytest.raises(ConfigurationError, match="set TOWPATH_DEFAULT_MODEL"):
+        resolve(model)
+
+
+# --- Requests and replies --------------------------------------------------------------------------
+
+
+@given(REQUESTS)
+def test_a_request_survives_json(request: ModelRequest) -> None:
+    again = ModelRequest.from_body(request.to_body())
+
+    assert again == request
+    assert digest(again) == digest(request)
+
+
+@given(st.builds(ModelReply, text=st.text(), tool_calls=CALLS))
+def test_a_reply_survives_json(reply: ModelReply) -> None:
+    assert ModelReply.from_body(reply.to_body()) == reply
+
+
+def test_whatever_is_asked_differently_has_another_digest() -> None:
+    request = asked("a")
+    others = [
+        asked("b"),
+        asked("a", "b"),
+        request.model_copy(update={"system": "s"}),
+        request.model_copy(update={"temperature": 0.5}),
+        request.model_copy(update={"tools": (ToolSpec(name="t", description="", input_schema={}),)}),
+    ]
+
+    assert len({digest(one) for one in [request, *others]}) == 6
+
+
+# --- Scripts --------------------------------------------------------------------------------------
+
+
+async def test_the_reply_depends_only_on_the_turn_of_the_conversation() -> None:
+    model = script("desk", ["one", "two"])
+
+    replies = [
+        (await model.generate(request)).text for request in (asked("q", "one", "r"), asked("q"), asked("q"))
+    ]
+
+    assert replies == ["two", "one", "one"]
+
+
+async def test_a_script_asks_for_one_or_several_tools() -> None:
+    script("desk", [tool_call("find", order=7), [tool_call("find"), tool_call("find")]])
+
+    first = await resolve("test/desk").generate(asked("q"))
+    again = await resolve("test/desk").generate(asked("q"))
+    second = await resolve("test/desk").generate(asked("q", "a", "r"))
+
+    assert first == again
+    assert (first.stop_reason, first.tool_calls[0].name, first.tool_calls[0].arguments) == (
+        "tool_use",
+        "find",
+        {"order": 7},
+    )
+    assert len({call.id for call in (*first.tool_calls, *second.tool_calls)}) == 3
+
+
+async def test_an_entry_may_be_computed_from_the_request() -> None:
+    script("desk", [lambda request: request.messages[-1].content.upper()])
+    script("always", lambda request: f"{len(request.messages)} messages")
+
+    assert (await resolve("test/desk").generate(asked("q"))).text == "Q"
+    assert (await resolve("test/always").generate(asked("q", "a", "r"))).text == "3 messages"
+
+
+async def test_running_out_of_script_says_which_turn() -> None:
+    script("short", ["one"])
+
+    with pytest.raises(
+        ModelError, match="test/short has a script of 1 turns, and was asked for turn 2"
+    ) as raised:
+        await resolve("test/short").generate(asked("q", "a", "r"))
+
+    assert not raised.value.failure.retryable
+
+
+async def test_a_script_may_fail() -> None:
+    busy = ModelError(Failure(code="model_error", message="busy", retryable=True, retry_after_s=1))
+    script("busy", [busy])
+    script("broken", [lambda request: str(1 // 0)])
+
+    with pytest.raises(ModelError, match="busy"):
+        await resolve("test/busy").generate(asked("q"))
+    with pytest.raises(ModelError, match="the script raised ZeroDivisionError"):
+        await resolve("test/broken").generate(asked("q"))
+
+
+async def test_a_script_that_nobody_wrote_is_refused_with_those_there_are() -> None:
+    with pytest.raises(ConfigurationError, match=r"test/nobody; there is .*test/echo"):
+        resolve("test/nobody")
+
+
+async def test_echo_repeats_the_last_message() -> None:
+    assert (await resolve("test/echo").generate(asked("hello"))).text == "hello"
