@@ -115,7 +115,7 @@ async def test_a_message_is_not_stored_behind_another_ones_forerunner(js: JetStr
     await append(js, links("one", "two"), after=0)
 
     with pytest.raises(FencedError):
-        await append(js, links("another-one", -"another-two", -"another-three"), after=0)
+        await append(js, links("another-one", "another-two", "another-three"), after=0)
 
     assert await js.last_sequence(AUDIT) == 2
 

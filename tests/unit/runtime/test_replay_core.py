@@ -91,6 +91,14 @@ def test_acts_inside_a_step_that_is_run_again_are_not_expected_after_its_end() -
     assert not past.replaying
 
 
+def test_a_step_with_acts_inside_that_has_not_ended_is_known_to_have_begun() -> None:
+    past = history(step("a#0/b#0"))
+
+    assert past.settled(Asked("a#0", "step")) is None
+    assert past.was_inside("a#0")
+    assert not past.was_inside("c#0")
+
+
 def test_acts_inside_a_scope_are_expected() -> None:
     past = history(step("scope#0/a#0"), step("b#0"))
 

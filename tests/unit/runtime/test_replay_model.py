@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import pytest
 from hypothesis import given, settings, strategies as st
 
 from towpath.components import Registry
@@ -13,6 +14,7 @@ from towpath.context import Context, running_in
 from towpath.errors import ComponentError
 from towpath.retry import RetryPolicy
 from towpath.runtime.durable_context import DurableContext
+from towpath.runtime import live_run
 from towpath.runtime.live_run import LiveRun
 from towpath.runtime.replay import History
 from towpath_chassis.jetstream import JetStream
@@ -29,6 +31,13 @@ from towpath_schemas.journal import (
 )
 from towpath_testkit.builders import answered
 from towpath_testkit.journals import AT, run_started
+
+@pytest.fixture(autouse=True, scope="module")
+def soon_diverged() -> Generator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(live_run, "_DIVERGED_AFTER_S", 0.1)
+        yield
+
 
 # --- Programs ---------------------------------------------------------------------------------------
 

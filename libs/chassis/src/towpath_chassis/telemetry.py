@@ -7,7 +7,6 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -42,6 +41,10 @@ class Tracing:
         """Set up tracing as the settings say."""
         if settings.otlp_endpoint is None:
             return cls(None)
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - slow, seldom needed
+            OTLPSpanExporter,
+        )
+
         resource = Resource.create(
             {"service.name": f"towpath-{service}", "service.instance.id": settings.instance}
         )

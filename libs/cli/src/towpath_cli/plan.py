@@ -31,6 +31,7 @@ class Plan:
         service_name: The service that the user code is; its module's name if not given.
         qdrant_url: Where memories are indexed.
         settings: More settings, for all services that know them, by their names in `Settings`.
+        environment: Variables that the user code reads.
     """
 
     app: str
@@ -41,6 +42,7 @@ class Plan:
     service_name: str | None = None
     qdrant_url: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def settings_of(self, role: str) -> dict[str, str]:
         """Write what a service of kind `role` is told, by the names in its `Settings`."""
@@ -62,4 +64,5 @@ class Plan:
         """Write the command that starts a service of kind `role` as a process."""
         told = self.settings_of(role) | {"health_port": str(health_port)}
         environment = [f"TOWPATH_{name.upper()}={value}" for name, value in told.items()]
+        environment += [f"{name}={value}" for name, value in self.environment.items()]
         return ["/usr/bin/env", *environment, sys.executable, "-m", MODULES[role]]

@@ -131,7 +131,7 @@ class LiveRun:
         self._check_held()
         self.moves += 1
         settled = self.known(asked)
-        if settled is None and self.history.replaying:
+        if settled is None and self.history.replaying and not self.history.was_inside(asked.key):
             await self._until_replayed(asked)
             settled = self.known(asked)  # its answer may have come meanwhile
         return settled

@@ -115,6 +115,10 @@ class History:
         """Tell whether the act was begun."""
         return self._intended.get(key)
 
+    def was_inside(self, key: str) -> bool:
+        """Tell whether the journal has acts inside of this one, which the code can only repeat if it runs again."""
+        return any(inner in self._unmatched for inner in self._inside.get(key, ()))
+
     @property
     def replaying(self) -> bool:
         """Whether the journal has acts that the code has not asked about yet."""
