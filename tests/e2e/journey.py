@@ -1,0 +1,85 @@
+"""User code of the end-to-end tests: a run of twenty acts of every kind, and the outside world it changes.
+
+The outside world is a folder: `effects/` has one file for each effect, named by its idempotency key, as a payment
+provider would have it; `attempts` has one line each time somebody tried.
+"""
+
+import os
+from pathlib import Path
+
+from towpath import Agent, Context, WorkflowContext, entity, function, script, tool, workflow
+from towpath.models.port import ModelRequest
+from towpath.models.scripted import tool_call
+
+WORLD = Path(os.environ["JOURNEY_WORLD"])  # noqa: TID251 - user code reads what it likes
+LEGS = 4
+
+
+def _effect(key: str, what: str) -> str:
+    """Change the world, once for each key; tell what the first one did."""
+    with (WORLD / "attempts").open("a") as attempts:
+        attempts.write(f"{key} {what}\n")
+    file = WORLD / "effects" / key
+    try:
+        with file.open("x") as effect:
+            effect.write(what)
+    except FileExistsError:
+        pass
+    return file.read_text()
+
+
+async def note(run: str, leg: int) -> str:
+    return _effect(f"{run}-note-{leg}", f"note {leg}")
+
+
+@function(retries=3)
+def toll(ctx: Context, leg: int) -> str:
+    return _effect(ctx.idempotency_key, f"toll {leg}")
+
+
+@tool(idempotent=True)
+async def stamp(ctx: Context, leg: int) -> str:
+    """Stamp the papers.
+
+    Args:
+        leg: Which leg of the journey.
+    """
+    return _effect(ctx.idempotency_key, f"stamp {leg}")
+
+
+def _clerk(request: ModelRequest):
+    stamped = [message.content for message in request.messages if message.role == "tool"]
+    leg = int(request.messages[0].content.rsplit(" ", 1)[1])
+    return f"done: {stamped[-1]}" if stamped else tool_call("stamp", leg=leg)
+
+
+script("clerk", _clerk)
+clerk = Agent(name="clerk", model="test/clerk", instructions="Stamp papers.", tools=[stamp])
+
+milestones = entity("Milestones")
+
+
+@milestones.write
+async def passed(ctx: Context, run: str, leg: int) -> int:
+    legs = await ctx.get("legs", [])
+    ctx.set("legs", [*legs, f"{run}-{leg}"])
+    return len(legs) + 1
+
+
+@milestones.shared
+async def legs(ctx: Context) -> list:
+    return await ctx.get("legs", [])
+
+
+@workflow
+async def journey(ctx: WorkflowContext, road: str) -> dict:
+    """Make four legs of five acts: a clock reading, a step, a function, an agent with a tool, an entity."""
+    log = []
+    for leg in range(LEGS):
+        left_at = ctx.now()
+        noted = await ctx.step("note", note, ctx.run_id, leg)
+        paid = await ctx.task(toll, input={"leg": leg})
+        stamped = await clerk.run(f"please stamp leg {leg}")
+        await ctx.entity("Milestones", road).passed(ctx.run_id, leg)
+        log.append([noted, paid, stamped.output, left_at <= ctx.now()])
+    return {"legs": log}

@@ -1,0 +1,85 @@
+"""What becomes of a message, for every way in which its handler may end."""
+
+import pytest
+from hypothesis import given, strategies as st
+
+from towpath_chassis.delivery import (
+    Acknowledged,
+    Buried,
+    DeliveredAgain,
+    Disowned,
+    GiveUp,
+    LeftAlone,
+    RetryLater,
+    backoff_s,
+    judge,
+)
+from towpath_chassis.errors import (
+    AlreadyWrittenError,
+    BrokerError,
+    BrokerRefusedError,
+    FencedError,
+    NoResponderError,
+    NotStoredError,
+    UnconfirmedError,
+)
+from towpath_schemas.failure import Failure
+
+FOREVER = 1_000
+BROKER_ERRORS = [
+    AlreadyWrittenError(),
+    BrokerError(),
+    BrokerRefusedError(10058, "in use"),
+    FencedError(),
+    NoResponderError(),
+    NotStoredError(),
+    UnconfirmedError(),
+]
+
+
+def test_a_handler_that_returns_has_handled_its_message() -> None:
+    assert judge(None, 1, 1) == Acknowledged()
+
+
+def test_a_message_of_another_process_is_left_alone_however_often_it_came() -> None:
+    assert judge(Disowned("elsewhere"), FOREVER, 1) == LeftAlone()
+
+
+@pytest.mark.parametrize("attempt", [1, FOREVER])
+def test_a_hopeless_message_is_buried_at_once_with_the_reason(attempt: int) -> None:
+    failure = Failure(code="malformed", message="the body is not JSON")
+
+    assert judge(GiveUp("no such run"), attempt, 5) == Buried("no such run")
+    assert judge(GiveUp(failure), attempt, 5) == Buried("the body is not JSON")
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0, 2, 2.5])
+def test_a_handler_says_when_it_wants_the_message_again(after_s: float) -> None:
+    assert judge(RetryLater("busy", after_s=after_s), FOREVER, 1) == DeliveredAgain(after_s, "busy")
+
+
+@pytest.mark.parametrize("trouble", [RetryLater("busy"), *BROKER_ERRORS], ids=lambda one: type(one).__name__)
+def test_trouble_that_is_not_the_messages_own_uses_up_no_attempts(trouble: Exception) -> None:
+    verdict = judge(trouble, FOREVER, 1)
+
+    assert isinstance(verdict, DeliveredAgain)
+    assert 0 < verdict.after_s <= 10
+
+
+@given(st.integers(1, 4))
+def test_any_other_error_is_tried_again_with_growing_waits(attempt: int) -> None:
+    verdict = judge(ValueError("odd"), attempt, 5)
+
+    assert isinstance(verdict, DeliveredAgain)
+    assert verdict.reason == "ValueError: odd"
+    assert 0.8 * backoff_s(attempt) <= verdict.after_s <= 1.2 * backoff_s(attempt)
+
+
+@pytest.mark.parametrize("attempt", [5, 6])
+def test_the_last_attempt_buries_the_message_with_what_it_raised(attempt: int) -> None:
+    assert judge(ValueError("odd"), attempt, 5) == Buried("ValueError: odd")
+
+
+@given(st.integers(1, 1_000))
+def test_no_wait_shrinks_and_none_is_longer_than_the_longest(attempt: int) -> None:
+    assert 0 < backoff_s(attempt) <= backoff_s(attempt + 1) <= 60
