@@ -8,6 +8,7 @@ import pytest
 from towpath import Context, function, workflow
 from towpath.runtime import run_host
 from towpath.runtime.live_run import LiveRun
+from towpath.runtime.run_host import RunHost, _Held
 from towpath_schemas.journal import CallSettled, RunResumed, RunSuspended
 from towpath_schemas.streams import INBOX, ROUTER_INBOX, RUNS, runner_consumer
 from towpath_testkit.builders import SERVICE, answered
@@ -142,15 +143,15 @@ async def test_an_answer_between_the_decision_to_drop_a_run_and_its_deed_is_not_
         await ctx.step("work", work)
         return said
 
-    unsubscribe = run_host._unsubscribe
+    make_unreachable = RunHost._make_unreachable
 
-    async def late(held: run_host._Held) -> None:
+    async def late(host: RunHost, held: _Held) -> None:
         if held.suspending:
             await held.run.take(answered(KEY, "in time", run_id=held.run.run_id))
             await began.wait()
-        await unsubscribe(held)
+        await make_unreachable(host, held)
 
-    monkeypatch.setattr(run_host, "_unsubscribe", late)
+    monkeypatch.setattr(RunHost, "_make_unreachable", late)
     await towpath.all(suspend_after_s=0.1)
 
     run_id = await towpath.start("wait")

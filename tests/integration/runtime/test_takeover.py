@@ -96,7 +96,9 @@ async def _taken_by_a_dead_process(towpath: Platform, component: str) -> str:
     return run_id
 
 
-async def test_a_runner_that_stops_in_order_gives_its_runs_back_at_once(towpath: Platform, stage: Stage) -> None:
+async def test_a_runner_that_stops_in_order_gives_its_runs_back_at_once(
+    towpath: Platform, stage: Stage
+) -> None:
     await towpath.router()
     first = await towpath.agent_runner(drain_s=0.05)
     run_id = await towpath.start("three")
@@ -146,7 +148,9 @@ async def test_a_zombie_writes_nothing_and_does_not_take_the_message_away(
     assert finished.result == ["first", "second 2", "third"]
     assert stage.executed == ["first", "second", "second", "third"]
     assert await towpath.journal(run_id) == before
-    assert await messages_in(towpath.js, RUNS) == 1, "the start is not acknowledged: its owner did not end the run"
+    assert await messages_in(towpath.js, RUNS) == 1, (
+        "the start is not acknowledged: its owner did not end the run"
+    )
     assert owner.settings.instance in {one.runner for one in before if isinstance(one, RunResumed)}
 
 
@@ -231,7 +235,9 @@ async def test_a_broker_that_is_killed_while_a_run_is_under_way_delays_it_and_no
     assert executed == ["before", "pay", "after"]
 
 
-async def test_a_broker_that_is_killed_again_and_again_loses_no_run(towpath: Platform, broker: Servers) -> None:
+async def test_a_broker_that_is_killed_again_and_again_loses_no_run(
+    towpath: Platform, broker: Servers
+) -> None:
     executed: list[tuple[int, int]] = []
 
     async def note(run: int, step: int) -> int:
@@ -294,5 +300,7 @@ async def test_a_tool_runner_that_crashed_is_followed_by_one_that_repeats_only_w
     assert finished.failure is not None
     assert finished.failure.code == "unknown_outcome"
     assert calls.count("pay") == 1
-    settled_calls = {one.target: one.result for one in await towpath.journal(run_id) if isinstance(one, CallSettled)}
+    settled_calls = {
+        one.target: one.result for one in await towpath.journal(run_id) if isinstance(one, CallSettled)
+    }
     assert settled_calls.get("look_up", "look_up") == "look_up"

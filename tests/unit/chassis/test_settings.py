@@ -44,7 +44,10 @@ def test_all_wrong_values_are_named_at_once() -> None:
     with pytest.raises(ValidationError) as wrong:
         ServiceSettings(ack_wait_s=-1, drain_s=-1)
 
-    assert [line.partition("=")[0] for line in complaints(wrong.value)] == ["TOWPATH_ACK_WAIT_S", "TOWPATH_DRAIN_S"]
+    assert [line.partition("=")[0] for line in complaints(wrong.value)] == [
+        "TOWPATH_ACK_WAIT_S",
+        "TOWPATH_DRAIN_S",
+    ]
 
 
 def test_what_is_set_is_read_and_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,7 +57,7 @@ def test_what_is_set_is_read_and_cannot_be_changed(monkeypatch: pytest.MonkeyPat
 
     assert settings.ack_wait_s == 2.5
     with pytest.raises(ValidationError):
-        settings.ack_wait_s = 3  # type: ignore[misc]
+        settings.ack_wait_s = 3
 
 
 def test_every_start_of_a_process_has_a_name_of_its_own() -> None:

@@ -85,7 +85,9 @@ async def test_a_value_drawn_last_ends_the_replay_for_those_who_wait(monkeypatch
     assert await asyncio.wait_for(asking, 1) is None
 
 
-async def test_code_that_does_something_else_is_stopped_before_it_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_code_that_does_something_else_is_stopped_before_it_does_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(live_run, "_DIVERGED_AFTER_S", 0.01)
     run = held(Entries(), STEP)
 

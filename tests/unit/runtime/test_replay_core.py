@@ -74,7 +74,9 @@ def test_another_act_in_its_place_is_refused_with_both_named(
 
 
 def test_acts_inside_a_settled_step_are_not_expected_again() -> None:
-    past = history(step("a#0/b#0"), ValueDrawn(at=AT, key="a#0/scope#0/now#0", source="now", value=1.0), step("a#0"))
+    past = history(
+        step("a#0/b#0"), ValueDrawn(at=AT, key="a#0/scope#0/now#0", source="now", value=1.0), step("a#0")
+    )
 
     past.settled(Asked("a#0", "step"))
 

@@ -13,8 +13,8 @@ from towpath.components import Registry
 from towpath.context import Context, running_in
 from towpath.errors import ComponentError
 from towpath.retry import RetryPolicy
-from towpath.runtime.durable_context import DurableContext
 from towpath.runtime import live_run
+from towpath.runtime.durable_context import DurableContext
 from towpath.runtime.live_run import LiveRun
 from towpath.runtime.replay import History
 from towpath_chassis.jetstream import JetStream
@@ -31,6 +31,7 @@ from towpath_schemas.journal import (
 )
 from towpath_testkit.builders import answered
 from towpath_testkit.journals import AT, run_started
+
 
 @pytest.fixture(autouse=True, scope="module")
 def soon_diverged() -> Generator[None]:
@@ -223,8 +224,7 @@ def cycled(numbers: list[int]) -> Callable[[], int]:
 
 
 def settled_keys(records: list[tuple[int, JournalRecord]]) -> list[str]:
-    kinds = StepSettled | CallSettled | ValueDrawn
-    return [record.key for _, record in records if isinstance(record, kinds)]
+    return [record.key for _, record in records if isinstance(record, StepSettled | CallSettled | ValueDrawn)]
 
 
 def without_draws(result: Any) -> Any:

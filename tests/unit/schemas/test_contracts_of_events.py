@@ -3,6 +3,7 @@
 import importlib
 import json
 import pkgutil
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -80,7 +81,9 @@ def shapes() -> set[type[Shape]]:
         importlib.import_module(f"towpath_schemas.{module.name}")
     found, unseen = set[type[Shape]](), [Shape]
     while unseen:
-        below = [one for one in unseen.pop().__subclasses__() if one.__module__.startswith("towpath_schemas.")]
+        below = [
+            one for one in unseen.pop().__subclasses__() if one.__module__.startswith("towpath_schemas.")
+        ]
         found.update(below)
         unseen.extend(below)
     return found
@@ -100,7 +103,11 @@ def test_every_kind_of_record_can_be_read_and_is_an_event() -> None:
 
 
 def test_every_event_type_has_a_name_of_its_own() -> None:
-    assert len({event.name for event in EVENT_TYPES}) == len({event.shape for event in EVENT_TYPES}) == len(EVENT_TYPES)
+    assert (
+        len({event.name for event in EVENT_TYPES})
+        == len({event.shape for event in EVENT_TYPES})
+        == len(EVENT_TYPES)
+    )
 
 
 @pytest.mark.parametrize("path", sorted(documents()))
@@ -126,22 +133,9 @@ def test_every_json_schema_is_one(event: Any) -> None:
 
 def test_the_asyncapi_document_refers_to_nothing_that_is_not_there() -> None:
     document = documents()["asyncapi.json"]
-    references = set[str]()
+    references = set(re.findall(r'"\$ref": "([^"]+)"', as_text(document)))
 
-    def collect(part: Any) -> None:
-        match part:
-            case dict():
-                references.update({part["$ref"]} if "$ref" in part else ())
-                for inner in part.values():
-                    collect(inner)
-            case list():
-                for inner in part:
-                    collect(inner)
-            case _:
-                pass
-
-    collect(document)
-
+    assert references
     for reference in references:
         if reference.startswith("json/"):
             assert reference in documents()
@@ -155,7 +149,9 @@ def test_the_asyncapi_document_refers_to_nothing_that_is_not_there() -> None:
 
 
 @given(JSON_VALUES, st.one_of(st.none(), FAILURES), AT)
-def test_whatever_json_can_carry_comes_back_from_a_record(value: Any, failure: Failure | None, at: float) -> None:
+def test_whatever_json_can_carry_comes_back_from_a_record(
+    value: Any, failure: Failure | None, at: float
+) -> None:
     records: list[JournalRecord] = [
         StepSettled(at=at, key="a#0", result=value, failure=failure),
         CallIntended(at=at, key="task:a#0", act="task", target="a", input=value),
@@ -229,7 +225,9 @@ CLAIMS = st.builds(
 
 
 @given(WRITTEN, st.one_of(st.none(), CLAIMS))
-def test_a_claim_is_vouched_for_within_the_tenant_it_came_from(tenant: str, claim: AttributionClaim | None) -> None:
+def test_a_claim_is_vouched_for_within_the_tenant_it_came_from(
+    tenant: str, claim: AttributionClaim | None
+) -> None:
     vouched = Attribution.vouched(tenant, claim)
 
     assert vouched.tenant == tenant
@@ -280,7 +278,14 @@ def test_headers_are_plain_ascii_on_one_line_and_say_what_the_envelope_says(
 
 @pytest.mark.parametrize(
     ("raw", "read"),
-    [("a%20b", "a b"), ("", None), ("%C3%BC", "ü"), ("%ff", "\N{REPLACEMENT CHARACTER}"), ("\udcff", "?"), ("100%", "100%")],
+    [
+        ("a%20b", "a b"),
+        ("", None),
+        ("%C3%BC", "ü"),
+        ("%ff", "\N{REPLACEMENT CHARACTER}"),
+        ("\udcff", "?"),
+        ("100%", "100%"),
+    ],
 )
 def test_a_header_is_always_read_as_text_that_can_be_written_again(raw: str, read: str | None) -> None:
     assert header_value({"ce-id": raw}, "ce-id") == read

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from towpath_chassis.logs import configure_logs
 from towpath_chassis.presence import present
 from towpath_chassis.settings import ServiceSettings
 from towpath_chassis.streams import ensure_streams
+from towpath_chassis.tasks import background
 from towpath_chassis.telemetry import Tracing
 from towpath_chassis.wire import quicken
 from towpath_schemas.envelope import Envelope
@@ -128,9 +130,24 @@ async def chassis(role: str, settings: SettingsT_co) -> AsyncGenerator[Chassis[S
         stack.callback(tracing.shutdown)
         broker, js = await stack.enter_async_context(connection(settings.nats_url, name=f"towpath-{role}"))
         await ensure_streams(js)
+        await stack.enter_async_context(background(partial(_keep_streams, js), name="streams"))
         health = Health()
         health.add("broker", lambda: js.nats.is_connected)
         yield Chassis(role, settings, broker, js, tracing, health)
+
+
+async def _keep_streams(js: JetStream) -> None:
+    """Make the streams again, for ever, whenever the broker was away: those in memory went with it."""
+    back = asyncio.Event()
+    back.set()  # whoever begins again after a failure may have missed a reconnect
+    js.on_reconnect.append(back.set)
+    try:
+        while True:
+            await back.wait()
+            back.clear()
+            await ensure_streams(js)
+    finally:
+        js.on_reconnect.remove(back.set)
 
 
 @asynccontextmanager

@@ -5,12 +5,13 @@ on a connection that buffers nothing it spins for as long as the broker is away.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import structlog
 from faststream.nats import NatsMessage
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from pydantic import ValidationError
 
 from towpath_chassis.service import Chassis
@@ -53,6 +54,8 @@ async def subscribed(
     )
     subscriber(on_message)
     await subscriber.start()
+    with suppress(NatsError):  # not connected: the subscription is told when we are
+        await chassis.js.nats.flush()  # else a question that is asked now would find nobody
     try:
         yield
     finally:

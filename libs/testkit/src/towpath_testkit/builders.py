@@ -14,7 +14,7 @@ SERVICE = "hello"
 
 def start_requested(**changes: Any) -> StartRequested:
     """Ask for a run."""
-    return StartRequested(**{"input": {}, **changes})
+    return StartRequested.model_validate({"input": {}, **changes})
 
 
 def call_requested(name: str = "look_up", *, run_id: str = "run-1", **changes: Any) -> CallRequested:
@@ -30,18 +30,19 @@ def call_requested(name: str = "look_up", *, run_id: str = "run-1", **changes: A
         "attribution": Attribution(tenant=TENANT),
         "correlation_id": "correlation-1",
     }
-    return CallRequested(**{**known, **changes})
+    return CallRequested.model_validate({**known, **changes})
 
 
 def answered(key: str, result: Any = None, *, run_id: str = "run-1", **changes: Any) -> Answered:
     """Answer the call that a run made at `key`."""
     answer_id = identity.answer_id(identity.call_id(run_id, key))
-    return Answered(**{"answer_id": answer_id, "run_id": run_id, "key": key, "result": result, **changes})
+    known = {"answer_id": answer_id, "run_id": run_id, "key": key, "result": result}
+    return Answered.model_validate({**known, **changes})
 
 
 def run_dispatched(run_id: str = "run-1", **changes: Any) -> RunDispatched:
     """Hand a run to a runner."""
-    return RunDispatched(**{"run_id": run_id, "reason": "start", **changes})
+    return RunDispatched.model_validate({"run_id": run_id, "reason": "start", **changes})
 
 
 def heartbeat(instance: str = "one", **changes: Any) -> Heartbeat:

@@ -55,3 +55,12 @@ async def settled(
 async def messages_in(js: JetStream, stream: Stream) -> int:
     """Count the messages of a stream."""
     return int((await js.api(f"STREAM.INFO.{stream.name}"))["state"]["messages"])
+
+
+async def until_so(holds: Callable[[], object], *, deadline_s: float = DEADLINE_S) -> None:
+    """Wait until something in this process is as it should be."""
+
+    async def look() -> object:
+        return holds()
+
+    await until(look, bool, deadline_s=deadline_s)

@@ -1,0 +1,41 @@
+"""The public API as a user's type checker sees it."""
+
+from typing import assert_type
+
+from towpath import Agent, Client, RetryPolicy, function, workflow
+from towpath.agents.result import AgentResult
+from towpath.agents.run import AgentRun
+from towpath.context import Context
+from towpath_schemas.runs import RunView
+
+
+@function
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@function("greet", retries=3)
+async def greet(name: str) -> str:
+    return f"Hello, {name}!"
+
+
+@workflow
+async def sums(ctx: Context, numbers: list[int]) -> int:
+    await ctx.step("check", add, 1, 2, retry=RetryPolicy(max_attempts=2))
+    return sum(numbers)
+
+
+async def decorated_functions_keep_their_types(ctx: Context) -> None:
+    assert_type(add(1, 2), int)
+    assert_type(await greet("ada"), str)
+    assert_type(await sums(ctx, [1, 2]), int)
+
+
+async def a_run_of_an_agent_gives_its_result(agent: Agent) -> None:
+    assert_type(agent.run("hello"), AgentRun)
+    assert_type(await agent.run("hello"), AgentResult)
+
+
+async def a_client_tells_what_is_there(client: Client) -> None:
+    assert_type(await client.start("add", {"a": 1, "b": 2}), str)
+    assert_type(await client.status("run"), RunView | None)
