@@ -6,10 +6,12 @@ Without a key for a model provider the agents follow the scripts at the end of t
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from towpath import Agent, Context, WorkflowContext, entity, script, tool, workflow
 from towpath.models.port import ModelRequest
 from towpath.models.scripted import tool_call
+from towpath.tools.tool import ToolCall
 
 EFFECTS = Path(os.environ.get("DESK_EFFECTS", "/tmp/towpath-desk-effects.jsonl"))  # noqa: S108, TID251
 REAL_MODEL = "openai/gpt-4o-mini" if os.environ.get("OPENAI_API_KEY") else None  # noqa: TID251
@@ -20,7 +22,7 @@ THINKING_S = float(os.environ.get("DESK_THINKING_S", "0.15"))  # noqa: TID251
 
 
 @tool
-async def find_invoice(customer: str) -> dict:
+async def find_invoice(customer: str) -> dict[str, Any]:
     """Find the newest invoice of a customer.
 
     Args:
@@ -30,7 +32,7 @@ async def find_invoice(customer: str) -> dict:
 
 
 @tool(idempotent=False)
-async def refund(ctx: Context, invoice: str, amount: float) -> str:
+def refund(ctx: Context, invoice: str, amount: float) -> str:
     """Pay money back. There is no way to take it back, so it must happen once.
 
     Args:
@@ -81,7 +83,7 @@ async def close_ticket(ctx: Context, number: int, answer: str) -> int:
 
 
 @account.shared
-async def history(ctx: Context) -> list:
+async def history(ctx: Context) -> list[dict[str, Any]]:
     """List all tickets of the customer."""
     return await ctx.get("tickets", [])
 
@@ -90,7 +92,7 @@ async def history(ctx: Context) -> list:
 
 
 @workflow
-async def support_desk(ctx: WorkflowContext, customer: str, question: str) -> dict:
+async def support_desk(ctx: WorkflowContext, customer: str, question: str) -> dict[str, Any]:
     """Answer one question of a customer."""
     ticket = await ctx.entity("Account", customer).open_ticket(question)
     answer = await triage.run(f"{customer} asks: {question}")
@@ -105,11 +107,11 @@ def _customer(request: ModelRequest) -> str:
     return next(message.content for message in request.messages if message.role == "user").split(" ", 1)[0]
 
 
-def _triage(request: ModelRequest):
+def _triage(request: ModelRequest) -> ToolCall:
     return tool_call("transfer_to_billing")
 
 
-def _billing(request: ModelRequest):
+def _billing(request: ModelRequest) -> ToolCall | str:
     results = [message.content for message in request.messages if message.role == "tool"]
     found = next((json.loads(one) for one in results if '"invoice"' in one), None)
     if found is None:

@@ -5,6 +5,9 @@ NATS client, as a program in any language would. Exits with 0 only if all ten ru
 paid exactly once.
 """
 
+# nats-py is untyped in part, and a plain client is what this is about.
+# pyright: reportUnknownMemberType=false
+
 import asyncio
 import json
 import sys
@@ -127,7 +130,9 @@ def verdict(console: Console, trail: Trail, effects: Path) -> bool:
     paid = Counter(json.loads(line)["run"] for line in effects.read_text().splitlines())
     completed = sum(end == "completed" for end in trail.ended.values())
     console.print(f"runs completed: {completed} of {QUESTIONS}")
-    console.print(f"refunds paid: {paid.total()}, for {len(paid)} runs, at most {max(paid.values(), default=0)} each")
+    console.print(
+        f"refunds paid: {paid.total()}, for {len(paid)} runs, at most {max(paid.values(), default=0)} each"
+    )
     kept = completed == QUESTIONS and len(paid) == QUESTIONS == paid.total()
     console.print("[bold green]every effect happened once" if kept else "[bold red]the promise was broken")
     return kept

@@ -1,5 +1,8 @@
 """One platform of processes for all end-to-end tests of a worker, and a plain NATS client to watch it."""
 
+# nats-py is untyped in part, and a plain client is what this is about.
+# pyright: reportUnknownMemberType=false
+
 import asyncio
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path

@@ -6,10 +6,12 @@ provider would have it; `attempts` has one line each time somebody tried.
 
 import os
 from pathlib import Path
+from typing import Any
 
 from towpath import Agent, Context, WorkflowContext, entity, function, script, tool, workflow
 from towpath.models.port import ModelRequest
 from towpath.models.scripted import tool_call
+from towpath.tools.tool import ToolCall
 
 WORLD = Path(os.environ["JOURNEY_WORLD"])  # noqa: TID251 - user code reads what it likes
 LEGS = 4
@@ -47,7 +49,7 @@ async def stamp(ctx: Context, leg: int) -> str:
     return _effect(ctx.idempotency_key, f"stamp {leg}")
 
 
-def _clerk(request: ModelRequest):
+def _clerk(request: ModelRequest) -> ToolCall | str:
     stamped = [message.content for message in request.messages if message.role == "tool"]
     leg = int(request.messages[0].content.rsplit(" ", 1)[1])
     return f"done: {stamped[-1]}" if stamped else tool_call("stamp", leg=leg)
@@ -67,14 +69,14 @@ async def passed(ctx: Context, run: str, leg: int) -> int:
 
 
 @milestones.shared
-async def legs(ctx: Context) -> list:
+async def legs(ctx: Context) -> list[str]:
     return await ctx.get("legs", [])
 
 
 @workflow
-async def journey(ctx: WorkflowContext, road: str) -> dict:
+async def journey(ctx: WorkflowContext, road: str) -> dict[str, Any]:
     """Make four legs of five acts: a clock reading, a step, a function, an agent with a tool, an entity."""
-    log = []
+    log: list[list[Any]] = []
     for leg in range(LEGS):
         left_at = ctx.now()
         noted = await ctx.step("note", note, ctx.run_id, leg)

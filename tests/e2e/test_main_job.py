@@ -1,5 +1,8 @@
 """The main job, seen by a plain NATS client: a request event in, audit events out, whatever dies in between."""
 
+# nats-py is untyped in part, and a plain client is what this is about.
+# pyright: reportUnknownMemberType=false
+
 import json
 import random
 from collections import Counter
@@ -10,12 +13,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import redis.asyncio
 from nats.aio.client import Client
 
-from tests.e2e.trail import Trail
 from towpath_schemas import identity
 from towpath_testkit.stage import PARTS, Stage
+from towpath_testkit.trail import Trail
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 
@@ -75,7 +77,9 @@ async def request(client: Client, tenant: str, runs: int = RUNS) -> set[str]:
 async def ends(client: Client, runs: set[str]) -> list[dict[str, Any]]:
     """Read the last entry of each journal."""
     stream = client.jetstream()
-    return [json.loads((await stream.get_last_msg("JOURNAL", f"journal.v1.{run}.>")).data or b"") for run in runs]
+    return [
+        json.loads((await stream.get_last_msg("JOURNAL", f"journal.v1.{run}.>")).data or b"") for run in runs
+    ]
 
 
 async def milestones(client: Client, tenant: str) -> list[str]:
@@ -103,7 +107,7 @@ async def test_a_request_by_a_plain_client_becomes_a_run_and_its_audit_trail(
 
 @pytest.mark.parametrize("seed", [1, 2], ids=lambda seed: f"seed-{seed}")
 @pytest.mark.parametrize("part", PARTS)
-async def test_killing_any_part_at_any_moment_changes_nothing_but_the_time(
+async def test_killing_any_part_at_any_moment_changes_nothing_but_the_time(  # noqa: PLR0917 - fixtures
     stage: Stage, plain: Client, world: World, tenant: str, part: str, seed: int
 ) -> None:
     trail = Trail(tenant)
@@ -119,16 +123,13 @@ async def test_killing_any_part_at_any_moment_changes_nothing_but_the_time(
     await it_is_as_if_nothing_had_happened(plain, world, trail, tenant, runs)
 
 
-async def test_an_emptied_redis_loses_nothing(
-    stage: Stage, plain: Client, world: World, tenant: str
-) -> None:
+async def test_an_emptied_redis_loses_nothing(stage: Stage, plain: Client, world: World, tenant: str) -> None:
     trail = Trail(tenant)
     await trail.follow(plain)
 
     runs = await request(plain, tenant)
     await trail.until(lambda: trail.told >= ACTS_OF_A_RUN)
-    async with redis.asyncio.Redis.from_url(stage.servers.redis.url) as emptied:
-        await emptied.flushall()
+    await stage.empty_redis()
     await trail.until(lambda: runs <= set(trail.ended))
 
     await it_is_as_if_nothing_had_happened(plain, world, trail, tenant, runs)
@@ -144,7 +145,9 @@ async def it_is_as_if_nothing_had_happened(
     assert effects <= world.effects
     attempts = world.attempts(runs)
     assert set(attempts) == effects
-    assert attempts.total() - len(effects) <= RUNS, "only what was under way at the kill may have been tried again"
+    assert attempts.total() - len(effects) <= RUNS, (
+        "only what was under way at the kill may have been tried again"
+    )
     legs = await milestones(plain, tenant)
     assert sorted(legs) == sorted(f"{run}-{leg}" for run in runs for leg in range(LEGS))
     await every_record_was_told_once(plain, trail, runs)

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from towpath_cli.embedded import free_port
+from towpath_cli.embedded.server import ask
 from towpath_cli.plan import ROLES, Plan
 from towpath_cli.platform import Platform
 from towpath_testkit.servers import Servers
@@ -77,6 +78,10 @@ class Stage:
             await getattr(self.servers, part).kill()
         else:
             await self.platform.kill(part)
+
+    async def empty_redis(self) -> None:
+        """Make Redis forget everything."""
+        await ask(self.servers.redis.port, b"FLUSHALL\r\n", until=b"\r\n")
 
     async def start(self, part: str) -> None:
         """Start a part that was killed; return once it is ready."""

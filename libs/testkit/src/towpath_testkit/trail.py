@@ -23,7 +23,7 @@ class Trail:
 
     async def follow(self, client: Client) -> None:
         """Begin to gather."""
-        stream = client.jetstream()
+        stream = client.jetstream()  # pyright: ignore[reportUnknownMemberType]
         await stream.subscribe(f"audit.v1.{self.tenant}.>", cb=self._take, ordered_consumer=True)
 
     async def _take(self, message: Msg) -> None:
