@@ -18,7 +18,7 @@ from towpath_schemas.dead import DeadLetter
 from towpath_schemas.failure import Failure
 from towpath_schemas.streams import DEAD, TOOLS
 from towpath_testkit.servers import Servers
-from towpath_testkit.settled import messages_in, settled, until, until_so
+from towpath_testkit.settled import messages_in, settled, until, until_so, until_there_are
 
 pytestmark = pytest.mark.live
 
@@ -88,7 +88,7 @@ async def test_every_message_is_handled_once_and_removed(js: JetStream) -> None:
         await settled(js, TOOLS, CONSUMER)
 
     assert sorted(handler.bodies) == sorted(bodies)
-    assert await messages_in(js, TOOLS) == 0
+    await until_there_are(js, TOOLS, 0)
 
 
 async def test_no_more_are_held_than_there_is_room_for(js: JetStream) -> None:
@@ -130,7 +130,7 @@ async def test_a_stop_lets_what_is_held_finish(js: JetStream) -> None:
         await handler.seen(1)
         asyncio.get_running_loop().call_later(0.05, handler.release.set)
 
-    assert await messages_in(js, TOOLS) == 0
+    await until_there_are(js, TOOLS, 0)
 
 
 async def test_a_stop_gives_back_what_is_not_finished_in_time_and_it_comes_to_another_at_once(
@@ -187,7 +187,7 @@ async def test_a_message_that_is_given_up_is_kept_with_all_that_redriving_it_nee
         "encoding": "utf-8",
     }
     assert handler.bodies == ['{"ü": 1}'.encode()]
-    assert await messages_in(js, TOOLS) == 0
+    await until_there_are(js, TOOLS, 0)
 
 
 async def test_a_message_that_keeps_failing_is_kept_after_its_last_attempt(js: JetStream) -> None:

@@ -19,7 +19,7 @@ from towpath_schemas.streams import DEAD, JOURNAL, REQUESTS, ROUTER_REQUESTS, RU
 from towpath_testkit.builders import SERVICE, TENANT, start_requested
 from towpath_testkit.hosting import Platform
 from towpath_testkit.servers import Servers
-from towpath_testkit.settled import messages_in, settled, until
+from towpath_testkit.settled import messages_in, settled, until, until_there_are
 
 pytestmark = pytest.mark.live
 
@@ -206,7 +206,7 @@ async def test_a_refused_request_is_journaled_and_kept_and_starts_nothing(  # no
     assert says in kept[0].reason
     assert [(one.subject, one.failure.code) for one in written] == [(subject, code)]
     assert says in written[0].failure.message
-    assert await messages_in(towpath.js, RUNS) == 0
+    await until_there_are(towpath.js, RUNS, 0)
     await settled(towpath.js, REQUESTS, ROUTER_REQUESTS)
 
 
@@ -227,7 +227,7 @@ async def test_a_reply_subject_that_nobody_can_publish_to_does_not_refuse_the_re
     await towpath.js.publish(subjects.request(TENANT, "start", "greet"), body)
     await settled(towpath.js, REQUESTS, ROUTER_REQUESTS)
 
-    assert await messages_in(towpath.js, RUNS) == 1
+    await until_there_are(towpath.js, RUNS, 1)
     assert await messages_in(towpath.js, DEAD) == 0
 
 

@@ -140,7 +140,7 @@ def test_the_headers_say_for_whom_and_from_where() -> None:
     headers = link(project(StepSettled(at=AT, key="s"), of, 9), "journal.v1.run1.0.1", of).headers
 
     assert headers["ce-sequence"] == "9"
-    assert headers["ce-time"] == "2023-11-14T22:13:20Z"
+    assert headers["ce-time"] == "2023-11-14T22:13:20.000000Z"
     assert headers["ce-type"] == "io.towpath.audit.AuditEvent.v1"
     assert (headers["ce-tenant"], headers["ce-userref"], headers["ce-runid"]) == ("acme", "u-1", "run1")
     assert (headers["traceparent"], headers["ce-correlationid"]) == (trace, "correlation-1")

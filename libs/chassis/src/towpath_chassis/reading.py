@@ -44,11 +44,14 @@ class Got(NamedTuple):
 class Reader(AsyncIterator[list[Got]]):
     """Yields the messages in lists, none of them empty; made by `reading`."""
 
-    def __init__(self, js: JetStream, stream: Stream, subject: str, *, start: int, limit: int) -> None:
+    def __init__(
+        self, js: JetStream, stream: Stream, subject: str, *, start: int, limit: int, linger_s: float
+    ) -> None:
         self._js = js
         self._stream = stream
         self._subject = subject
         self._limit = limit
+        self._linger_s = linger_s
         self._next = max(start, 1)
         self.inbox = js.nats.new_inbox()
         self._consumer: str | None = None
@@ -64,6 +67,8 @@ class Reader(AsyncIterator[list[Got]]):
     async def __anext__(self) -> list[Got]:
         while not self._got:
             await self._pull()
+        if self._linger_s and len(self._got) < self._limit:
+            await asyncio.sleep(self._linger_s)
         got, self._got = self._got, []
         return got
 
@@ -155,7 +160,7 @@ class Reader(AsyncIterator[list[Got]]):
 
 @asynccontextmanager
 async def reading(
-    js: JetStream, stream: Stream, subject: str, *, start: int, limit: int = 512
+    js: JetStream, stream: Stream, subject: str, *, start: int, limit: int = 512, linger_s: float = 0.0
 ) -> AsyncGenerator[Reader]:
     """Read the messages of `stream` whose subject matches, from sequence `start` on, as they come.
 
@@ -165,8 +170,9 @@ async def reading(
         subject: A subject, or a pattern.
         start: The first sequence that may come.
         limit: How many messages are asked for at once; so many may wait in memory.
+        linger_s: Seconds to wait for more after the first of a list: fewer, longer lists cost less.
     """
-    reader = Reader(js, stream, subject, start=start, limit=limit)
+    reader = Reader(js, stream, subject, start=start, limit=limit, linger_s=linger_s)
     subscription = await js.subscribe(f"{reader.inbox}.*", reader.take)
     js.on_reconnect.append(reader.forget)
     try:

@@ -4,6 +4,7 @@ A service is an async context manager over a `Chassis`: entering it begins the w
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -196,9 +197,21 @@ async def _until_stopped(
         async with running(role, settings, service, serves=serves) as health_port:
             log.info("service ready", nats_url=settings.nats_url, health_port=health_port)
             life.ready = True
+            _spare_the_collector()
             await life.ended.wait()
             log.info("service draining")
     log.info("service stopped")
+
+
+def _spare_the_collector() -> None:
+    """Leave what the start has made out of garbage collection, and collect less often.
+
+    What a service makes per message is freed by reference counting; full collections found nothing and cost a
+    tenth of the CPU under load.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 class _Life:

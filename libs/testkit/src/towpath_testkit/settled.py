@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from towpath_chassis.errors import UnconfirmedError
@@ -55,6 +56,11 @@ async def settled(
 async def messages_in(js: JetStream, stream: Stream) -> int:
     """Count the messages of a stream."""
     return int((await js.api(f"STREAM.INFO.{stream.name}"))["state"]["messages"])
+
+
+async def until_there_are(js: JetStream, stream: Stream, count: int) -> None:
+    """Wait until a stream has so many messages: the broker handles acknowledgements in its own time."""
+    await until(partial(messages_in, js, stream), lambda seen: seen == count)
 
 
 async def until_so(holds: Callable[[], object], *, deadline_s: float = DEADLINE_S) -> None:

@@ -258,13 +258,19 @@ def context_or_none() -> Context | None:
     return _current.get()
 
 
-@contextmanager
-def running_in(context: Context, *, scope: str = "", agent: str | None = None) -> Generator[None]:
-    """Make `context` the current one, at the outermost scope."""
-    tokens = (_current.set(context), _scope.set(scope), _agent.set(agent))
-    try:
-        yield
-    finally:
-        _agent.reset(tokens[2])
-        _scope.reset(tokens[1])
-        _current.reset(tokens[0])
+class running_in:  # noqa: N801 - used like a function; a class, since every step enters one
+    """Make `context` the current one, at the scope given (the outermost by default), until the end of the block."""
+
+    __slots__ = ("_agent", "_context", "_scope", "_tokens")
+
+    def __init__(self, context: Context, *, scope: str = "", agent: str | None = None) -> None:
+        self._context, self._scope, self._agent = context, scope, agent
+
+    def __enter__(self) -> None:
+        self._tokens = (_current.set(self._context), _scope.set(self._scope), _agent.set(self._agent))
+
+    def __exit__(self, *_error: object) -> None:
+        current, scope, agent = self._tokens
+        _agent.reset(agent)
+        _scope.reset(scope)
+        _current.reset(current)

@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 
 _SYNC_S = 1.0
 _RETRY_S = 1.0
+_LINGER_S = 0.05
 
 
 class Recorder:
@@ -43,7 +44,8 @@ class Recorder:
         self.trouble = None
         syncing = asyncio.create_task(_sync_for_ever(opened), name="ledger-sync")
         try:
-            async with reading(self._js, AUDIT, AUDIT.subjects[0], start=opened.head.sequence + 1) as events:
+            start = opened.head.sequence + 1
+            async with reading(self._js, AUDIT, AUDIT.subjects[0], start=start, linger_s=_LINGER_S) as events:
                 async for got in events:
                     opened.append(got)
         finally:

@@ -6,8 +6,10 @@ once; the answer to both is to look at the newest event again and to go on from 
 """
 
 import asyncio
+import math
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 import structlog
@@ -29,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 _SEQUENCE = "ce-sequence"
 _RETRY_S = 0.2
+_LINGER_S = 0.005
 _STAND_BY_S = 0.05
 
 
@@ -64,7 +67,10 @@ class Teller:
     async def _tell_from(self, told: Told) -> None:
         start = told.journal + 1
         pattern = subjects.EVERY_JOURNAL_ENTRY
-        async with reading(self._js, JOURNAL, pattern, start=start, limit=2 * self._batch) as entries:
+        limit = 2 * self._batch
+        async with reading(
+            self._js, JOURNAL, pattern, start=start, limit=limit, linger_s=_LINGER_S
+        ) as entries:
             self.standing = True
             async for got in entries:
                 for first in range(0, len(got), self._batch):
@@ -128,7 +134,13 @@ def _read(entry: Got) -> JournalRecord | None:
 
 
 def _rfc3339(at: float) -> str:
+    seconds, micros = divmod(round(at * 1_000_000), 1_000_000) if math.isfinite(at) else (0, 0)
+    return f"{_second(seconds)}.{micros:06}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
     try:
-        return datetime.fromtimestamp(at, UTC).isoformat().replace("+00:00", "Z")
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     except (ValueError, OverflowError, OSError):  # a time that no calendar has
-        return "1970-01-01T00:00:00Z"
+        return "1970-01-01T00:00:00"

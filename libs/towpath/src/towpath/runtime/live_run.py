@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import NoReturn, Protocol, TypeVar
 
 import structlog
@@ -163,16 +162,19 @@ class LiveRun:
 
     # --- Waiting ----------------------------------------------------------------------------------
 
-    @contextmanager
-    def busy(self) -> Generator[None]:
+    def busy(self) -> "_Busy":
         """Mark that code of the run is at work: it is not merely waiting."""
+        return _Busy(self)
+
+    def begin_work(self) -> None:
+        """Count one more piece of code at work."""
         self._busy += 1
         self.moves += 1
-        try:
-            yield
-        finally:
-            self._busy -= 1
-            self.progressed_at = time.monotonic()
+
+    def end_work(self) -> None:
+        """Count one less."""
+        self._busy -= 1
+        self.progressed_at = time.monotonic()
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
@@ -216,6 +218,21 @@ class LiveRun:
         if waiter is not None and not waiter.done():
             waiter.set_result(settled)
         return True
+
+
+class _Busy:
+    """The block in which code of a run is at work; every step enters one."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: LiveRun) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        self._run.begin_work()
+
+    def __exit__(self, *_error: object) -> None:
+        self._run.end_work()
 
 
 def fitting(record: AnyRecord) -> tuple[AnyRecord, bytes]:
