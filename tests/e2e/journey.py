@@ -5,6 +5,7 @@ provider would have it; `attempts` has one line each time somebody tried.
 """
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,11 @@ def _effect(key: str, what: str) -> str:
     with (WORLD / "attempts").open("a") as attempts:
         attempts.write(f"{key} {what}\n")
     file = WORLD / "effects" / key
-    try:
-        with file.open("x") as effect:
-            effect.write(what)
-    except FileExistsError:
-        pass
+    draft = WORLD / f"{key}-{os.getpid()}"
+    draft.write_text(what)
+    with suppress(FileExistsError):
+        os.link(draft, file)  # all of it at once, or nothing: the process may be killed at any moment
+    draft.unlink()
     return file.read_text()
 
 

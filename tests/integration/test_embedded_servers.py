@@ -198,7 +198,8 @@ async def test_a_paused_server_is_there_and_answers_only_when_it_goes_on(kind: t
     async with kind() as server:
         server.pause()
         assert server.running
-        assert not await answers_soon(server)
+        while await answers_soon(server):  # a process is stopped some moment after it was told to
+            pass
 
         server.resume()
         assert await server._answers(server.pid)

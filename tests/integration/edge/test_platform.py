@@ -14,6 +14,7 @@ from towpath_cli.embedded.processes import ServerStartError
 from towpath_cli.plan import Plan
 from towpath_cli.platform import Platform
 from towpath_testkit.servers import Servers, servers
+from towpath_testkit.settled import until_so
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(180)]
 
@@ -73,12 +74,13 @@ async def test_dev_runs_everything_until_it_is_interrupted(tmp_path: Path, mode:
         await process.ready(lambda: _said(log, "towpath is ready"), deadline_s=60)
         async with Client(f"nats://127.0.0.1:{port}") as client:
             assert await client.run("welcome", ADA, timeout_s=30) == {"text": "hello Ada"}
+        ledger = tmp_path / "data" / "ledger" / "audit.jsonl"
+        await until_so(lambda: ledger.stat().st_size > 0)
         os.kill(process.pid, signal.SIGINT)
         code = await asyncio.wait_for(process.wait(), 60)
 
     assert code == 0, process.log_tail
     assert "Traceback" not in log.read_text()
-    assert (tmp_path / "data" / "ledger" / "audit.jsonl").stat().st_size > 0
 
 
 async def _said(log: Path, words: str) -> bool:

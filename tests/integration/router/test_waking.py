@@ -7,6 +7,7 @@ import pytest
 from towpath_chassis.inbox import bring
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import Expect, Message, respond
+from towpath_chassis.presence import present
 from towpath_chassis.streams import ensure_consumer
 from towpath_schemas import subjects
 from towpath_schemas.calls import Answered, RunDispatched, Taken
@@ -88,6 +89,10 @@ async def test_an_event_for_a_run_that_does_not_exist_is_given_up_with_the_reaso
     assert DeadLetter.from_body(found.body).reason == "there is no run nobody"
 
 
+UNLISTED = "unlisted"
+"""A service that the catalogue does not know, so that a router that starts does not look back at it."""
+
+
 async def test_of_a_lost_runner_exactly_the_runs_it_had_in_its_hands_are_recovered(towpath: Platform) -> None:
     """`mine` is claimed by the lost one, `other` by one that lives; `odd` has no first entry; `new` has no claim."""
     js = towpath.js
@@ -106,11 +111,12 @@ async def test_of_a_lost_runner_exactly_the_runs_it_had_in_its_hands_are_recover
 
     await js.tell(subjects.presence("agent-runner", "lost"), heartbeat("lost").to_body())
 
-    found = await until(lambda: waked(js), lambda found: len(found) >= 2)
+    async with present(js, heartbeat("alive")):
+        found = await until(lambda: waked(js), lambda found: len(found) >= 2)
     assert sorted(found) == [("mine", "recover"), ("new", "recover")]
 
 
-async def _take_in_hand(js: JetStream, count: int) -> None:
+async def _take_in_hand(js: JetStream, count: int, service: str = SERVICE) -> None:
     """Take messages from the broker as a runner does, and then do nothing."""
     taken: list[Message] = []
     enough = asyncio.Event()
@@ -121,22 +127,24 @@ async def _take_in_hand(js: JetStream, count: int) -> None:
             enough.set()
 
     await js.subscribe("dead-hand", take)
-    subject = f"$JS.API.CONSUMER.MSG.NEXT.{RUNS.name}.{runner_consumer(SERVICE)}"
+    subject = f"$JS.API.CONSUMER.MSG.NEXT.{RUNS.name}.{runner_consumer(service)}"
     await js.nats.publish(subject, b'{"batch": %d, "expires": 1000000000}' % count, reply="dead-hand")
     await enough.wait()
 
 
 async def test_a_runner_that_lives_or_left_is_not_recovered_from(towpath: Platform) -> None:
     js = towpath.js
-    leaving = heartbeat("left", state="leaving")
+    leaving = heartbeat("left", state="leaving", service=UNLISTED)
     await towpath.router(lost_after_s=1.1)
-    await write_entry(js, "mine", 0, run_started(service=SERVICE))
+    await write_entry(js, "mine", 0, run_started(service=UNLISTED))
     await js.publish(subjects.claim("mine", 1), Claimed(runner="left", at=0).to_body(), expect=Expect(0))
-    await ensure_consumer(js, RUNS, runner_consumer(SERVICE), filter_subject=subjects.dispatches_of(SERVICE))
-    await js.publish(subjects.dispatch("start", SERVICE), run_dispatched("mine").to_body())
-    await _take_in_hand(js, 1)
+    await ensure_consumer(
+        js, RUNS, runner_consumer(UNLISTED), filter_subject=subjects.dispatches_of(UNLISTED)
+    )
+    await js.publish(subjects.dispatch("start", UNLISTED), run_dispatched("mine").to_body())
+    await _take_in_hand(js, 1, UNLISTED)
 
-    await js.tell(subjects.presence("agent-runner", "left"), heartbeat("left").to_body())
+    await js.tell(subjects.presence("agent-runner", "left"), heartbeat("left", service=UNLISTED).to_body())
     await js.tell(subjects.presence("agent-runner", "left"), leaving.to_body())
     other = heartbeat("other", service="other")
     await js.tell(subjects.presence("agent-runner", "other"), other.to_body())

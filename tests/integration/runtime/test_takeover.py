@@ -68,6 +68,22 @@ async def test_a_runner_that_crashed_is_noticed_and_another_goes_on_where_it_was
     assert [(record.runner, record.epoch) for record in resumed] == [(second.settings.instance, 2)]
 
 
+async def test_a_runner_that_crashed_while_no_router_listened_is_found_out_by_the_next_router(
+    towpath: Platform, stage: Stage
+) -> None:
+    router = await towpath.router()
+    first = await towpath.agent_runner(ack_wait_s=600)
+    run_id = await towpath.start("three")
+    await stage.reached.wait()
+
+    await router.stop()
+    await first.crash()
+    await towpath.agent_runner(ack_wait_s=600)
+    await towpath.router(lost_after_s=1.5)
+
+    assert (await towpath.finished(run_id)).result == ["first", "second 2", "third"]
+
+
 async def test_a_run_that_nobody_had_claimed_yet_is_recovered_too(towpath: Platform, stage: Stage) -> None:
     stage.go_on.set()
     await towpath.router(lost_after_s=1.5)

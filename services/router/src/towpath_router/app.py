@@ -1,5 +1,6 @@
 """Puts the router together: admission, waking, recovery."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -22,7 +23,14 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     recovery = Recovery(chassis.js, waker)
     watch = Watch(chassis.js, recovery.on_lost, lost_after_s=chassis.settings.lost_after_s)
     await watch.listen()
+
+    async def look_back_once() -> None:
+        await asyncio.sleep(chassis.settings.lost_after_s)
+        await recovery.look_back(catalogue.services, watch.alive("agent-runner"))
+        await asyncio.Event().wait()  # from here on, those who are lost are heard of
+
     async with (
+        background(look_back_once, name="look-back"),
         background(watch.report, name="watch"),
         handling(chassis, catalogue, Admission(chassis, catalogue), waker),
     ):

@@ -52,6 +52,11 @@ class Catalogue:
         return min(offered, key=_meant_first, default=None)
 
     @property
+    def services(self) -> list[str]:
+        """Names of all services."""
+        return sorted(self._services)
+
+    @property
     def known(self) -> list[str]:
         """Names of everything that can be started."""
         return sorted(

@@ -4,6 +4,7 @@ The RUNS stream holds exactly what is waiting or in some runner's hands, and cla
 kept in memory for this, and a router that was not there when the runner died misses nothing that matters.
 """
 
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -42,25 +43,32 @@ class Recovery:
         if lost.role != "agent-runner" or lost.service is None:
             return
         log.warning("a runner was lost", runner=lost.instance)
-        delivered = await self._delivered(lost.service)
+        await self._recover(lost.service, lambda runner: runner in {lost.instance, None})
+
+    async def look_back(self, services: Iterable[str], alive: frozenset[str]) -> None:
+        """Recover what was held by runners that died before this router listened: they were never heard of."""
+        for service in services:
+            await self._recover(service, lambda runner: runner is not None and runner not in alive)
+
+    async def _recover(self, service: str, gone: Callable[[str | None], bool]) -> None:
+        """Wake the runs in some runner's hands whose newest claim is of a runner that is `gone`; None: of nobody."""
+        delivered = await self._delivered(service)
         start = 1
         while start <= delivered:
-            stored = await self._js.following(
-                RUNS, subjects.dispatches_of(lost.service), start=start, limit=_BATCH
-            )
-            await self._wake_those_of(lost.instance, _runs_in(stored, until=delivered))
+            pattern = subjects.dispatches_of(service)
+            stored = await self._js.following(RUNS, pattern, start=start, limit=_BATCH)
+            await self._wake_those(gone, _runs_in(stored, until=delivered))
             start = stored[-1].sequence + 1 if stored else delivered + 1
 
     async def _delivered(self, service: str) -> int:
         info = await self._js.info(f"CONSUMER.INFO.RUNS.{runner_consumer(service)}")
         return 0 if info is None else int(info["delivered"]["stream_seq"])
 
-    async def _wake_those_of(self, runner: str, run_ids: list[str]) -> None:
-        """Wake the runs whose newest claim is the lost runner's, or that nobody has claimed yet."""
+    async def _wake_those(self, gone: Callable[[str | None], bool], run_ids: list[str]) -> None:
         claims = await self._newest_claims(run_ids) if run_ids else {}
         for run_id in dict.fromkeys(run_ids):
             held = claims.get(run_id)
-            if held is None or held.runner == runner:
+            if gone(held.runner if held else None):
                 await self._wake(run_id, held.epoch if held else 0)
 
     async def _wake(self, run_id: str, epoch: int) -> None:

@@ -64,10 +64,11 @@ async def events_of_run(js: JetStream, run_id: str) -> AsyncGenerator[AuditEvent
 
 async def _start(js: JetStream, pattern: str, since: str | None) -> int:
     try:
+        end = await js.last_sequence(AUDIT) + 1  # asked first: what is told meanwhile is behind it
         first = await js.first_since(AUDIT, pattern, since) if since else None
-        return first.sequence if first else await js.last_sequence(AUDIT) + 1
     except BrokerError as error:
         raise UnavailableError(f"the audit stream cannot be read now: {error}") from error
+    return first.sequence if first else end
 
 
 def _read(got: Got) -> AuditEvent | None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 from towpath.components import ComponentType, Registry
 from towpath.context import Context, EntityHandle, RunLog, Work, running_in
-from towpath.errors import ComponentError, DuplicateStepError, ModelError
+from towpath.errors import ComponentError, DuplicateStepError, ModelError, NonDeterminismError
 from towpath.failures import failure_of
 from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, ModelRequest, digest
 from towpath.retry import Attempted, RetryPolicy, attempted
@@ -27,6 +27,7 @@ from towpath_schemas.journal import Act, CallIntended, CallSettled, HandedOff, S
 
 DEFAULT_STEP_RETRY = RetryPolicy()
 _ONE_TRY = RetryPolicy(max_attempts=1)
+_SHOWN_CHARS = 200
 
 
 class DurableContext(Context):
@@ -169,11 +170,18 @@ class DurableContext(Context):
         return known is not None and known.shared
 
     async def _settle(self, act: Act, place: str, target: str, service: str, arguments: Any) -> CallSettled:
-        """Have a call made by another process, once, and return how it ended."""
+        """Have a call made by another process, once, and return how it ended.
+
+        Raises:
+            NonDeterminismError: If the journal has the call with other arguments: branches that run at the same
+                time and call one name need `key=`, or their answers would change places.
+        """
         settled = await self._run.ask(call_asked(place, act, target))
+        intent = self._run.history.intended(place)
+        if intent is not None and intent.input != arguments:
+            raise NonDeterminismError(expected=_shown(place, intent.input), found=_shown(place, arguments))
         if settled is not None:
             return cast("CallSettled", settled)
-        intent = self._run.history.intended(place)
         if intent is None:
             intent = await self._run.append(self._intent(act, place, target, service, arguments))
         return await self._caller.call(intent)
@@ -320,6 +328,10 @@ def _result(record: StepSettled | CallSettled, result_type: Any) -> Any:
     if record.failure is not None:
         raise ComponentError(record.failure)
     return record.result if result_type is Any else revive(record.result, result_type)
+
+
+def _shown(place: str, arguments: Any) -> str:
+    return f"{place!r} called with {repr(arguments)[:_SHOWN_CHARS]}"
 
 
 def _final_failure(ended: Attempted) -> Failure | None:
