@@ -30,6 +30,7 @@ from towpath_chassis.messages import (
     status_of,
     stored,
 )
+from towpath_chassis.wire import barrier
 from towpath_schemas.streams import Stream
 
 ANSWER_WITHIN_S = 5.0
@@ -68,7 +69,7 @@ class JetStream:
     async def open(self) -> None:
         """Subscribe the inbox."""
         await self.subscribe(f"{self._inbox}.*", self._on_answer)
-        await self.nats.flush()
+        await barrier(self.nats)
 
     async def subscribe(
         self,

@@ -7,6 +7,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.wire import barrier
 
 
 @asynccontextmanager
@@ -19,7 +20,7 @@ async def listening(js: JetStream, subject: str, take: Callable[[str, bytes], No
     subscription = await js.subscribe(subject, on_message)
     try:
         with suppress(NatsError):  # not connected: the subscription is told when we are
-            await js.nats.flush()  # the broker knows of it before anything is published that it is for
+            await barrier(js.nats)  # the broker knows of it before anything is published that it is for
         yield
     finally:
         with suppress(NatsError):

@@ -15,6 +15,7 @@ from nats.errors import Error as NatsError
 from pydantic import ValidationError
 
 from towpath_chassis.service import Chassis
+from towpath_chassis.wire import barrier
 from towpath_schemas.shape import Shape
 
 log = structlog.get_logger(__name__)
@@ -55,7 +56,7 @@ async def subscribed(
     subscriber(on_message)
     await subscriber.start()
     with suppress(NatsError):  # not connected: the subscription is told when we are
-        await chassis.js.nats.flush()  # else a question that is asked now would find nobody
+        await barrier(chassis.js.nats)  # else a question that is asked now would find nobody
     try:
         yield
     finally:

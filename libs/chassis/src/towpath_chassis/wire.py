@@ -44,6 +44,18 @@ def header_lines(raw: bytes) -> dict[str, str]:
     return found
 
 
+async def barrier(nats: Client) -> None:
+    """Wait until the broker has handled all that was sent before, subscriptions among it.
+
+    nats-py's own `flush` sends its PING ahead of what still waits to be sent, so that alone proves nothing.
+
+    Raises:
+        nats.errors.Error: If there is no connection.
+    """
+    await nats._flush_pending(force_flush=True)  # noqa: SLF001
+    await nats.flush()
+
+
 async def publish_together(nats: Client, messages: Iterable[Outgoing]) -> None:
     """Send messages in order, in one piece, and wait for no answer.
 

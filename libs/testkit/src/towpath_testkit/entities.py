@@ -8,6 +8,7 @@ from typing import Any
 
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import Message
+from towpath_chassis.wire import barrier
 from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import Answered, Taken
@@ -92,7 +93,7 @@ async def played_run(js: JetStream, run_id: str) -> AsyncGenerator[PlayedRun]:
     """Hold a run until the end of the block."""
     run = PlayedRun(js, run_id)
     subscription = await js.subscribe(subjects.live(run_id), run.take)
-    await js.nats.flush()
+    await barrier(js.nats)
     yield run
     await subscription.unsubscribe()
 
@@ -169,7 +170,7 @@ async def played_runner(js: JetStream, method: Method) -> AsyncGenerator[PlayedR
     """Execute turns of the service until the end of the block."""
     runner = PlayedRunner(method)
     subscription = await js.subscribe(subjects.entity_turn(SERVICE), runner.take, queue=SERVICE)
-    await js.nats.flush()
+    await barrier(js.nats)
     yield runner
     await subscription.unsubscribe()
 
