@@ -110,6 +110,22 @@ async def test_a_request_by_a_plain_client_becomes_a_run_and_its_audit_trail(
 async def test_killing_any_part_at_any_moment_changes_nothing_but_the_time(  # noqa: PLR0917 - fixtures
     stage: Stage, plain: Client, world: World, tenant: str, part: str, seed: int
 ) -> None:
+    await kill_at_a_moment(stage, plain, world, tenant, part=part, seed=seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(3, 23), ids=lambda seed: f"seed-{seed}")
+@pytest.mark.parametrize("part", PARTS)
+async def test_killing_any_part_at_very_many_moments_changes_nothing_either(  # noqa: PLR0917 - fixtures
+    stage: Stage, plain: Client, world: World, tenant: str, part: str, seed: int
+) -> None:
+    await kill_at_a_moment(stage, plain, world, tenant, part=part, seed=seed)
+
+
+async def kill_at_a_moment(
+    stage: Stage, plain: Client, world: World, tenant: str, *, part: str, seed: int
+) -> None:
+    """Let runs begin, kill a part at the moment that the seed says, and see everything through."""
     trail = Trail(tenant)
     await trail.follow(plain)
     moment = random.Random(f"{part}-{seed}").randrange(RUNS * ACTS_OF_A_RUN * 3 // 4)  # noqa: S311

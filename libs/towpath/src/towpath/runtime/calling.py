@@ -42,7 +42,9 @@ class Caller:
             return
         while True:
             try:
-                await self._run.js.publish(subject, body, message_id=message_id)
+                await self._run.js.publish(
+                    subject, body, headers=self._run.trace_headers, message_id=message_id
+                )
             except UnconfirmedError:
                 await asyncio.sleep(_AGAIN_AFTER_S)
             except NotStoredError as error:

@@ -42,6 +42,7 @@ class LiveRun:
     Attributes:
         moves: How often the run went on: asked for an act, began to work, was given an answer (counted before
             that is written). A run whose count stands still only waits.
+        traceparent: Trace context of the span in which the run is held; what it causes is traced below that.
         let_go: Set once the run is not ours any more, or is to be dropped from memory.
     """
 
@@ -51,6 +52,7 @@ class LiveRun:
         self.js = js
         self.run_id = run_id
         self.started = started
+        self.traceparent = started.traceparent
         self.history = history
         self.let_go = asyncio.Event()
         self.progressed_at = time.monotonic()
@@ -62,6 +64,11 @@ class LiveRun:
         self._being_taken: dict[str, asyncio.Future[None]] = {}
         self.moves = 0
         self._reach: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def trace_headers(self) -> dict[str, str] | None:
+        """The headers by which what the run causes is traced below it."""
+        return {"traceparent": self.traceparent} if self.traceparent else None
 
     def reached_by(self, reach: Callable[[], Awaitable[None]]) -> None:
         """Say how the run is made reachable for answers; done when the first call needs one."""

@@ -154,7 +154,9 @@ class RunHost:
             TENANT: taken.started.attribution.tenant,
         }
         try:
-            with self._chassis.tracing.span(RUN, parent=taken.started.traceparent, attributes=attributes):
+            parent = taken.started.traceparent
+            with self._chassis.tracing.span(RUN, parent=parent, attributes=attributes) as inside:
+                held.run.traceparent = inside
                 await self._run_until_let_go(held, taken)
         finally:
             if self._held.get(taken.run_id) is held:  # it may be here again, by a newer claim

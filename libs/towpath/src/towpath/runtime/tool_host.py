@@ -42,7 +42,10 @@ class ToolHost:
     async def on_call(self, message: Message) -> None:
         """Handle one call: its answer is where it belongs before this returns."""
         call = _read_call(message)
-        answered = await self._answer(call, redelivered=message.metadata.num_delivered > 1)
+        attributes = {RUN_ID: call.run_id, COMPONENT: call.name, KEY: call.key}
+        parent = (message.headers or {}).get("traceparent")
+        with self._chassis.tracing.span(CALL, parent=parent, attributes=attributes):
+            answered = await self._answer(call, redelivered=message.metadata.num_delivered > 1)
         await self._bring(_fitting(answered, call))
 
     async def _bring(self, answered: Answered) -> None:
@@ -61,9 +64,7 @@ class ToolHost:
             return _answered(call, failure=_not_here(call))
         if redelivered and not component.idempotent:
             return _answered(call, failure=UnknownOutcomeError(f"{call.act} {call.name!r}").failure)
-        attributes = {RUN_ID: call.run_id, COMPONENT: call.name, KEY: call.key}
-        with self._chassis.tracing.span(CALL, attributes=attributes):
-            ended = await self._execute(component, call)
+        ended = await self._execute(component, call)
         return _answered(call, result=ended.value, failure=_failure(ended), attempts=ended.attempts)
 
     def _find(self, call: CallRequested) -> Component | None:
