@@ -172,7 +172,9 @@ class ToolRunner:
         self._answering: set[asyncio.Task[Any]] = set()
         self.run: LiveRun | None = None
 
-    async def publish(self, _subject: str, body: bytes, *, message_id: str) -> Stored:
+    async def publish(
+        self, _subject: str, body: bytes, *, headers: dict[str, str] | None, message_id: str
+    ) -> Stored:
         if message_id not in self._seen:
             self._seen.add(message_id)
             task = asyncio.create_task(self._answer(CallRequested.from_body(body)))
