@@ -1,6 +1,5 @@
 """The context of a run on the platform: every act is looked up in the journal first, and recorded after."""
 
-import asyncio
 import random
 import time
 import uuid
@@ -12,6 +11,7 @@ from towpath.components import ComponentType, Registry
 from towpath.context import Context, EntityHandle, RunLog, Work, running_in
 from towpath.errors import ComponentError, DuplicateStepError, ModelError, NonDeterminismError
 from towpath.failures import failure_of
+from towpath.local.state import Done
 from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, ModelRequest, digest
 from towpath.retry import Attempted, RetryPolicy, attempted
 from towpath.runtime.calling import Caller
@@ -293,12 +293,12 @@ class DurableContext(Context):
     def set(self, name: str, value: Any) -> Awaitable[None]:
         """Write a value of the run's state."""
         self._state[name] = to_json_value(value)
-        return _done()
+        return Done()
 
     def delete(self, name: str) -> Awaitable[None]:
         """Remove a value of the run's state."""
         self._state.pop(name, None)
-        return _done()
+        return Done()
 
     @property
     def logger(self) -> RunLog:
@@ -343,10 +343,3 @@ def _final_failure(ended: Attempted) -> Failure | None:
 
 def _usage(reply: ModelReply | None) -> Usage | None:
     return reply.usage if reply else None
-
-
-def _done() -> Awaitable[None]:
-    """Return something that may be awaited or not."""
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    future.set_result(None)
-    return future
