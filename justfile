@@ -96,10 +96,11 @@ quick *args:
 soak *args:
     pytest -m soak --timeout 0 "$@"
 
-[doc("Measure, and print a table")]
+[doc("Measure, and print a table: just bench --size 100000 for very many suspended runs and timers")]
 [group("test")]
 bench *args:
-    python tests/bench/run.py "$@"
+    python tests/bench/run.py
+    python tests/bench/engine.py "$@"
 
 [doc("Write the JSON Schemas and the AsyncAPI document from the models")]
 [group("make")]

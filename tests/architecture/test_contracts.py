@@ -41,6 +41,7 @@ VIOLATIONS = {
     "one-door-framework": Violation("towpath_audit_sink.planted", "faststream"),
     "components-are-local": Violation("towpath.planted", "towpath_chassis"),
     "definitions-know-no-engine": Violation("towpath.planted", "towpath.runtime"),
+    "engine-knows-no-broker": Violation("towpath.engine.planted", "towpath.runtime"),
     "local-needs-no-server": Violation("towpath.local.planted", "towpath.runtime"),
     "no-test-code-shipped": Violation("towpath_cli.planted", "towpath_testkit"),
     "inside-a-service": Violation("towpath_router.settings.planted", "towpath_router.app"),

@@ -209,3 +209,99 @@ async def test_all_requests_of_a_loop_share_one_connection(monkeypatch: pytest.M
 
         assert len(server.requests) == 3
         assert len(server.connections) == 1
+
+
+# --- Streaming, and answers of a form ---------------------------------------------------------------
+
+
+async def heard(model: OpenAIModel, request: ModelRequest = ASKED) -> list[str | ModelReply]:
+    return [piece async for piece in model.stream(request)]
+
+
+async def test_a_streamed_answer_comes_in_pieces_and_then_whole() -> None:
+    async with openai_server("It is in Utrecht.") as server:
+        pieces = await heard(OpenAIModel("gpt-4o-mini", base_url=server.base_url))
+
+    assert pieces == [
+        "It ",
+        "is ",
+        "in ",
+        "Utrecht.",
+        ModelReply(text="It is in Utrecht.", usage=Usage(input_tokens=11, output_tokens=7)),
+    ]
+    assert server.requests[0]["stream_options"] == {"include_usage": True}
+
+
+@pytest.mark.parametrize("reason", ["length", "content_filter"])
+async def test_a_streamed_answer_that_ends_early_is_still_an_answer(reason: str) -> None:
+    async with openai_server(Says("It is", finish_reason=reason)) as server:
+        *_, reply = await heard(OpenAIModel("gpt-4o-mini", base_url=server.base_url))
+
+    assert isinstance(reply, ModelReply)
+    assert (reply.text, reply.stop_reason) == (
+        "It is",
+        {"length": "max_tokens", "content_filter": "refusal"}[reason],
+    )
+
+
+async def test_tool_calls_are_in_the_reply_at_the_end_of_a_stream() -> None:
+    async with openai_server(Says(tool_calls=[("c1", "find", {"order": 7})])) as server:
+        request = ASKED.model_copy(
+            update={"tools": (ToolSpec(name="find", description="", input_schema={"type": "object"}),)}
+        )
+        pieces = await heard(OpenAIModel("gpt-4o-mini", base_url=server.base_url), request)
+
+    assert pieces == [
+        ModelReply(
+            tool_calls=(ToolCall(id="c1", name="find", arguments={"order": 7}),),
+            usage=Usage(input_tokens=11, output_tokens=7),
+            stop_reason="tool_use",
+        )
+    ]
+
+
+async def test_a_stream_that_is_cut_off_is_a_failure_that_may_be_tried_again() -> None:
+    pieces: list[str | ModelReply] = []
+
+    async def listen(model: OpenAIModel) -> None:
+        async for piece in model.stream(ASKED):
+            pieces.append(piece)  # noqa: PERF401 - what was heard before the failure counts
+
+    async with openai_server(CutsOff("It is ")) as server:
+        with pytest.raises(ModelError) as raised:
+            await listen(OpenAIModel("gpt-4o-mini", base_url=server.base_url))
+
+    assert "".join(map(str, pieces)) == "It is "
+    assert (raised.value.failure.code, raised.value.failure.retryable) == ("model_error", True)
+
+
+async def test_a_refused_stream_is_a_failure_like_any_other() -> None:
+    async with openai_server(Refuses(status=400)) as server:
+        with pytest.raises(ModelError, match="HTTP 400") as raised:
+            await heard(OpenAIModel("gpt-4o-mini", base_url=server.base_url))
+
+    assert not raised.value.failure.retryable
+
+
+@pytest.mark.parametrize(
+    ("schema", "sent"),
+    [
+        ({}, {"type": "json_object"}),
+        (
+            {"title": "User profile", "type": "object"},
+            {
+                "type": "json_schema",
+                "json_schema": {
+                    "name": "User_profile",
+                    "schema": {"title": "User profile", "type": "object"},
+                },
+            },
+        ),
+    ],
+)
+async def test_the_form_of_the_answer_is_asked_for(schema: dict[str, str], sent: dict[str, object]) -> None:
+    async with openai_server('{"name": "Ada"}') as server:
+        request = ASKED.model_copy(update={"answer_schema": schema})
+        await OpenAIModel("gpt-4o-mini", base_url=server.base_url).generate(request)
+
+    assert server.requests[0]["response_format"] == sent

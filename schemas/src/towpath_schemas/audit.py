@@ -3,12 +3,30 @@
 from typing import Literal
 
 from towpath_schemas.attribution import Attribution
+from towpath_schemas.components import ComponentKind
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import Usage
 from towpath_schemas.shape import Shape
 
-AuditKind = Literal["run", "request", "step", "model", "tool", "task", "entity", "value", "agent", "record"]
-"""`record` is a journal entry that the teller could not read: it is told, not passed over."""
+AuditKind = Literal[
+    "run",
+    "request",
+    "letter",
+    "step",
+    "model",
+    "tool",
+    "task",
+    "entity",
+    "child",
+    "signal",
+    "timer",
+    "approval",
+    "value",
+    "agent",
+    "record",
+]
+"""`child` is what a run has to do with a run it started: `run` tells of the run itself. `record` is a journal entry
+that the teller could not read: it is told, not passed over."""
 
 AuditOutcome = Literal["ok", "error", "unknown"]
 
@@ -21,9 +39,16 @@ class AuditEvent(Shape):
         kind: What kind of act.
         action: What became of it: started, intended, settled, finished, ...
         target: What it was done to or with: the component, tool, model, entity method.
+        key: Its place in the run; of a refused request the verb, of a redriven letter its place in DEAD.
         outcome: How it ended, where it ended.
+        attribution: Who is behind the run; where somebody else acted on it (a signal, a decision), who that was.
         input_sha256: Digest of the input; the text itself stays in the journal.
         output_sha256: Digest of the result.
+        component_kind: Of a run that starts, what kind of component it is of.
+        service: Where the component runs, or who acts.
+        parent: Of a run that starts, the run that started it.
+        successor: Of a run that ends, the run that goes on in its place.
+        waiting_for: Of a run that is dropped from memory, what it waits for: keys of acts.
         source_stream: Stream of the record that this event is told from.
         source_sequence: Sequence of that record in its stream.
     """
@@ -43,5 +68,10 @@ class AuditEvent(Shape):
     correlation_id: str
     input_sha256: str | None = None
     output_sha256: str | None = None
+    component_kind: ComponentKind | None = None
+    service: str | None = None
+    parent: str | None = None
+    successor: str | None = None
+    waiting_for: tuple[str, ...] | None = None
     source_stream: str
     source_sequence: int

@@ -1,11 +1,12 @@
-"""Calls of functions and tools, and the answers that go back to the run that asked."""
+"""Calls of functions, tools and child runs, and the events that come back to a run: answers, signals, controls."""
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.failure import Failure
+from towpath_schemas.journal import Parent, RunEnd
 from towpath_schemas.shape import Shape
 
 
@@ -32,20 +33,116 @@ class CallRequested(Shape):
     correlation_id: str
 
 
+class ChildRequested(Shape):
+    """A run asks for a run of another component, whose end is brought to it as an answer.
+
+    Attributes:
+        run_id: Id that the child will have, derived from its parent's and the place there.
+        service: The service that offers the component; None where any may.
+        parent: None where nobody waits for it: it goes on from another run.
+        continues: The run that it goes on from, if it does.
+    """
+
+    run_id: str
+    component: str
+    service: str | None = None
+    input: Any = None
+    parent: Parent | None = None
+    continues: str | None = None
+    headers: dict[str, str] = {}
+    attribution: Attribution
+    correlation_id: str
+
+
 class Answered(Shape):
-    """The outcome of a call or of an entity invocation.
+    """The outcome of what a run waits for: of a call, an entity invocation, a child run, a timer, a decision.
 
     Attributes:
         answer_id: Derived from the call's id.
         attempts: How often the callee was tried.
     """
 
+    kind: Literal["answer"] = "answer"
     answer_id: str
     run_id: str
     key: str
     result: Any = None
     failure: Failure | None = None
     attempts: Annotated[int, Field(ge=1)] = 1
+
+
+class SignalSent(Shape):
+    """A signal for a run: kept until the run waits for one of its name.
+
+    Attributes:
+        signal_id: The same signal sent twice is one.
+    """
+
+    kind: Literal["signal"] = "signal"
+    signal_id: str
+    run_id: str
+    name: str
+    payload: Any = None
+    attribution: Attribution
+
+
+Control = Literal["cancel", "pause", "unpause"]
+
+
+class ControlSent(Shape):
+    """Somebody with the right to it wants a run to end, to stand still, or to go on."""
+
+    kind: Literal["control"] = "control"
+    event_id: str
+    run_id: str
+    control: Control
+    reason: str | None = None
+    attribution: Attribution
+
+
+RunEvent = Annotated[Answered | SignalSent | ControlSent, Field(discriminator="kind")]
+"""What may come for a run from outside."""
+
+_EVENT: TypeAdapter[RunEvent] = TypeAdapter(RunEvent)
+
+
+def read_event(body: bytes) -> RunEvent:
+    """Read what came for a run.
+
+    Raises:
+        pydantic.ValidationError: If `body` is no event that this version knows.
+    """
+    return _EVENT.validate_json(body)
+
+
+def event_id_of(event: RunEvent) -> str:
+    """Tell the id by which an event is known: the same event is taken once."""
+    match event:
+        case Answered():
+            return event.answer_id
+        case SignalSent():
+            return event.signal_id
+        case ControlSent():
+            return event.event_id
+
+
+class RunClosed(Shape):
+    """A run has ended: what is left to do about it, by the router. Not an event for the run.
+
+    Attributes:
+        parent: Whom to tell; its `key` is settled with `result` or `failure`.
+        children: Runs that are cancelled with it.
+        successor: The run that goes on in its place.
+    """
+
+    run_id: str
+    end: RunEnd
+    result: Any = None
+    failure: Failure | None = None
+    parent: Parent | None = None
+    children: tuple[str, ...] = ()
+    successor: ChildRequested | None = None
+    attribution: Attribution
 
 
 class Taken(Shape):

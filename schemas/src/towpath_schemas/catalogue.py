@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from towpath_schemas import (
+    approvals,
     audit,
     calls,
     components,
@@ -46,13 +47,43 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(
         requests.StartRequested, "requests.v1.{tenant}.start.{component}", "anyone", "router", public=True
     ),
+    EventType(requests.SignalRequested, "requests.v1.{tenant}.signal.{run}", "anyone", "router", public=True),
+    EventType(
+        requests.BroadcastRequested,
+        "requests.v1.{tenant}.broadcast.{signal}",
+        "anyone",
+        "router",
+        public=True,
+    ),
+    EventType(
+        requests.ControlRequested,
+        "requests.v1.{tenant}.{cancel|terminate|pause|unpause}.{run}",
+        "anyone",
+        "router",
+        public=True,
+    ),
+    EventType(
+        requests.DecisionRequested, "requests.v1.{tenant}.decide.{approval}", "anyone", "router", public=True
+    ),
+    EventType(requests.ForkRequested, "requests.v1.{tenant}.fork.{run}", "anyone", "router", public=True),
+    EventType(
+        requests.RedriveRequested, "requests.v1.{tenant}.redrive.{place}", "anyone", "router", public=True
+    ),
+    EventType(requests.RequestDone, "{reply_to}", "router", "requester", public=True),
     EventType(requests.RunAccepted, "{reply_to}", "router", "requester", public=True),
     EventType(requests.RequestRefused, "{reply_to}", "router", "requester", public=True),
     EventType(calls.RunDispatched, "runs.v1.{verb}.{service}", "router", "agent-runner"),
     EventType(calls.CallRequested, "tools.v1.{service}.{name}", "agent-runner", "tool-runner"),
     EventType(
-        calls.Answered, "inbox.v1.{run}.{kind}.{id}", "tool-runner, entity-store", "agent-runner, router"
+        calls.Answered,
+        "inbox.v1.{run}.{kind}.{id}",
+        "tool-runner, entity-store, router",
+        "agent-runner, router",
     ),
+    EventType(calls.SignalSent, "inbox.v1.{run}.signal.{id}", "router", "agent-runner, router"),
+    EventType(calls.ControlSent, "inbox.v1.{run}.control.{id}", "router", "agent-runner, router"),
+    EventType(calls.ChildRequested, "children.v1.{tenant}.{component}", "agent-runner", "router"),
+    EventType(calls.RunClosed, "inbox.v1.{run}.closed.{run}", "agent-runner", "router"),
     EventType(calls.Taken, "{reply}", "agent-runner", "tool-runner, entity-store, router"),
     EventType(
         entities.InvocationRequested, "entities.v1.{partition}.{type}.{key}", "agent-runner", "entity-store"
@@ -62,24 +93,33 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(
         entities.EntityCommitted, "entity-log.v1.{type}.{key}.{number}", "entity-store", "entity-store"
     ),
-    EventType(journal.Claimed, "claim.v1.{run}.{epoch}", "agent-runner", "broker"),
+    EventType(journal.Claimed, "claim.v1.{run}.{epoch}", "agent-runner, router", "broker"),
     EventType(journal.RunStarted, _JOURNAL, "router", "agent-runner, audit-sink"),
     EventType(journal.StartRefused, _JOURNAL, "router", "audit-sink"),
+    EventType(journal.LetterRedriven, _JOURNAL, "router", "audit-sink"),
     EventType(journal.StepSettled, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.CallIntended, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.CallSettled, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.ValueDrawn, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.HandedOff, _JOURNAL, "agent-runner", "audit-sink"),
+    EventType(journal.SignalReceived, _JOURNAL, "agent-runner", "audit-sink"),
+    EventType(journal.CancelReceived, _JOURNAL, "agent-runner", "audit-sink"),
+    EventType(journal.PauseReceived, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.RunSuspended, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.RunResumed, _JOURNAL, "agent-runner", "audit-sink"),
-    EventType(journal.RunFinished, _JOURNAL, "agent-runner", "audit-sink"),
+    EventType(journal.RunFinished, _JOURNAL, "agent-runner, router", "audit-sink"),
     EventType(
         audit.AuditEvent, "audit.v1.{tenant}.{agent}.{kind}.{action}", "audit-sink", "anyone", public=True
     ),
-    EventType(runs.RunEnded, "output.v1.{run}", "agent-runner", "anyone", public=True),
-    EventType(runs.RunsAsked, "runs-index.v1.list", "gateway, cli", "entity-store"),
-    EventType(runs.RunsListed, "{reply}", "entity-store", "gateway, cli"),
+    EventType(runs.RunEnded, "output.v1.{run}", "agent-runner, router", "anyone", public=True),
+    EventType(runs.ChunkStreamed, "output.v1.{run}", "agent-runner, tool-runner", "anyone", public=True),
+    EventType(runs.RunsAsked, "runs-index.v1.list", "clients, router", "entity-store"),
+    EventType(runs.RunsListed, "{reply}", "entity-store", "clients, router"),
+    EventType(approvals.ApprovalsAsked, "runs-index.v1.approvals", "clients", "entity-store"),
+    EventType(approvals.ApprovalsListed, "{reply}", "entity-store", "clients"),
     EventType(components.ServiceRegistered, "catalogue.v1.{service}", "agent-runner, tool-runner", "router"),
     EventType(presence.Heartbeat, "presence.v1.{role}.{instance}", "every service", "router"),
-    EventType(dead.DeadLetter, "dead.v1.{stream}.{consumer}", "every service", "operators", public=True),
+    EventType(
+        dead.DeadLetter, "dead.v1.{stream}.{consumer}.{letter}", "every service", "operators", public=True
+    ),
 )

@@ -12,6 +12,7 @@ class ComponentDescribed(Shape):
 
     name: str
     kind: ComponentKind
+    version: str | None = None
     description: str = ""
     input_schema: dict[str, Any] = {}
     output_schema: dict[str, Any] = {}

@@ -1,5 +1,6 @@
 """CloudEvents 1.0 over NATS, binary mode: what stands in the headers beside every public event's body."""
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
@@ -16,6 +17,8 @@ _ATTRIBUTION_HEADERS = {
     "session_id": "ce-sessionid",
     "workflow_id": "ce-workflowid",
 }
+_NOT_PLAIN = re.compile(r"(nats-|ce-|towpath-)|(traceparent|tracestate|baggage)$")
+_CREDENTIAL = re.compile(r"authoriz|authentic|cookie|token|secret|password|api-?key")
 
 
 class Envelope(Shape):
@@ -70,6 +73,29 @@ def header_value(headers: Mapping[str, str] | None, name: str) -> str | None:
     if not raw:
         return None
     return unquote(raw, errors="replace").encode(errors="replace").decode() or None
+
+
+def senders_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Pick the headers that a message's sender meant for its receivers: what was meant for the broker held once.
+
+    >>> senders_headers({"ce-id": "1", "Nats-Msg-Id": "m-1"})
+    {'ce-id': '1'}
+    """
+    return {name: value for name, value in headers.items() if not name.lower().startswith("nats-")}
+
+
+def plain_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Pick what a sender says in words of its own, names in lower case: no envelope, no trace, and no credentials.
+
+    >>> plain_headers({"User-Agent": "curl/8", "ce-id": "1", "Authorization": "Bearer x"})
+    {'user-agent': 'curl/8'}
+    """
+    lowered = {name.lower(): value.encode(errors="replace").decode() for name, value in headers.items()}
+    return {
+        name: value
+        for name, value in lowered.items()
+        if not _NOT_PLAIN.match(name) and not _CREDENTIAL.search(name)
+    }
 
 
 def claimed_headers(headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -9,6 +9,12 @@ from towpath_schemas.shape import Shape
 FailureCode = Literal[
     "malformed",  # the body is not JSON, or not of the event's shape
     "unknown_component",  # nobody registered a component of this name
+    "unknown_run",  # there is no run of this id, or not for this tenant
+    "run_ended",  # the run has ended, so nothing can be asked of it
+    "unknown_letter",  # there is no dead letter at this place, or not of this tenant
+    "not_redrivable",  # the dead letter is about a message that cannot be published again
+    "forbidden",  # whoever asks lacks the role it takes
+    "stale_approval",  # decided already, expired, or about something other than what was shown
     "unknown_verb",  # the subject asks for something the router does not do
     "forged_attribution",  # the event claims a tenant other than its subject's
     "payload_too_large",  # over the limit in bytes that the message names
@@ -22,6 +28,7 @@ FailureCode = Literal[
     "forbidden_write",  # a shared entity method tried to change state
     "unavailable",  # the platform could not do it now
     "cancelled",
+    "terminated",
 ]
 
 

@@ -27,3 +27,33 @@ def answer_id(question_id: str) -> str:
 def call_id(run: str, key: str) -> str:
     """Derive the id of the call that `run` makes at `key`; it is the callee's idempotency key."""
     return derived_id("call", run, key)
+
+
+def child_run_id(parent: str, key: str) -> str:
+    """Derive the id of the run that `parent` starts at `key`."""
+    return derived_id("child", parent, key)
+
+
+def successor_run_id(run: str) -> str:
+    """Derive the id of the run that goes on where `run` continued as new."""
+    return derived_id("successor", run)
+
+
+def fork_run_id(run: str, until: str, idempotency_key: str) -> str:
+    """Derive the id of the run that does `run` again from its act `until` on."""
+    return derived_id("fork", run, until, idempotency_key)
+
+
+def letter_id(stream: str, consumer: str, sequence: int, published_at: float) -> str:
+    """Derive the id of the dead letter of `consumer` about a message; the time tells it from one in a later stream."""
+    return derived_id("letter", stream, consumer, str(sequence), repr(published_at))
+
+
+def redrive_id(letter: str) -> str:
+    """Derive the id of the journal that says of a dead letter that it was redriven."""
+    return derived_id("redrive", letter)
+
+
+def chunk_id(streaming: str, index: int) -> str:
+    """Name a chunk by its number and the run, or the call of a run, that streams it: told again, it is the same."""
+    return f"{streaming}:chunk:{index}"

@@ -13,8 +13,12 @@ from towpath_schemas.components import ComponentKind
 from towpath_schemas.failure import Failure
 from towpath_schemas.shape import Shape
 
-Act = Literal["model", "tool", "task", "entity"]
-RunEnd = Literal["completed", "failed", "cancelled"]
+Act = Literal["model", "tool", "task", "entity", "run", "signal", "timer", "approval"]
+"""What a run may wait for: a model, a tool, a function, an entity, a child run; a signal, a moment, a person."""
+
+RunEnd = Literal["completed", "failed", "cancelled", "terminated", "continued"]
+ClosePolicy = Literal["abandon", "cancel"]
+"""What becomes of a child run that still works when its parent ends."""
 
 
 class Usage(Shape):
@@ -30,8 +34,28 @@ class Record(Shape):
     at: float
 
 
+class Parent(Shape):
+    """The run that started this one, and the place in its journal that this one's end settles.
+
+    Attributes:
+        close_policy: What becomes of this run if its parent ends first.
+    """
+
+    run_id: str
+    key: str
+    close_policy: ClosePolicy = "abandon"
+
+
 class RunStarted(Record):
-    """The run exists. Written by the router, under no claim; it is entry 0."""
+    """The run exists. Written by the router, under no claim; it is entry 0.
+
+    Attributes:
+        version: Version of the component's code that the run is pinned to; None takes any.
+        headers: What the requester said beside the input, for `ctx.headers()`.
+        parent: The run that started it, if one did.
+        continues: The run that it goes on from (`ctx.continue_as_new`), if it does.
+        forked_from: The run whose first acts it has taken over, if it has.
+    """
 
     kind: Literal["run.started"] = "run.started"
     component: str
@@ -41,6 +65,11 @@ class RunStarted(Record):
     attribution: Attribution
     correlation_id: str
     traceparent: str | None = None
+    version: str | None = None
+    headers: dict[str, str] = {}
+    parent: Parent | None = None
+    continues: str | None = None
+    forked_from: str | None = None
 
 
 class StartRefused(Record):
@@ -52,6 +81,26 @@ class StartRefused(Record):
     attribution: Attribution
     correlation_id: str
     stripped_headers: dict[str, str] = {}
+
+
+class LetterRedriven(Record):
+    """The message of a dead letter was published again. Entry 0 of a journal of its own, so that it happens once.
+
+    Attributes:
+        letter_id: Which letter; its journal's id is derived from it.
+        place: Its sequence in DEAD.
+        stream: The stream that has the message again.
+        subject: Where it was published again.
+        attribution: Who asked for it.
+    """
+
+    kind: Literal["letter.redriven"] = "letter.redriven"
+    letter_id: str
+    place: int
+    stream: str
+    subject: str
+    attribution: Attribution
+    correlation_id: str
 
 
 class StepSettled(Record):
@@ -69,9 +118,11 @@ class CallIntended(Record):
     """An act with an outside effect is about to begin.
 
     Attributes:
-        target: Name of the model, tool, function, or `Type.method` of the entity.
-        service: The service that acts; None for models.
+        target: Name of the model, tool, function, child component, signal, timer or approval, or `Type.method`
+            of the entity.
+        service: The service that acts; None where none does.
         input: Arguments of the call; for a model call a digest of the conversation, never its text.
+        until: When (seconds since 1970) it ends by itself: a timer's moment, the others' deadline.
     """
 
     kind: Literal["call.intended"] = "call.intended"
@@ -80,6 +131,7 @@ class CallIntended(Record):
     target: str
     service: str | None = None
     input: Any = None
+    until: float | None = None
     agent: str | None = None
 
 
@@ -88,6 +140,7 @@ class CallSettled(Record):
 
     Attributes:
         attempts: How often it was tried, as far as is known.
+        source: Of a signal that was waited for, its id: it is consumed.
     """
 
     kind: Literal["call.settled"] = "call.settled"
@@ -98,16 +151,49 @@ class CallSettled(Record):
     failure: Failure | None = None
     attempts: int = 1
     usage: Usage | None = None
+    source: str | None = None
     agent: str | None = None
 
 
+Source = Literal["now", "uuid", "random", "config", "patched"]
+
+
 class ValueDrawn(Record):
-    """A clock reading or a random value that replay must repeat."""
+    """A value from outside that replay must repeat: a clock reading, a random value, a setting, a patch taken."""
 
     kind: Literal["value.drawn"] = "value.drawn"
     key: str
-    source: Literal["now", "uuid", "random"]
-    value: str | float
+    source: Source
+    value: Any = None
+
+
+class SignalReceived(Record):
+    """A signal came that nobody waits for yet; it is kept for the first wait of its name."""
+
+    kind: Literal["signal.received"] = "signal.received"
+    signal_id: str
+    name: str
+    payload: Any = None
+    attribution: Attribution
+
+
+class CancelReceived(Record):
+    """Somebody asked the run to end: its code is told so at its next await, and may clean up."""
+
+    kind: Literal["run.cancelling"] = "run.cancelling"
+    event_id: str
+    reason: str | None = None
+    attribution: Attribution
+
+
+class PauseReceived(Record):
+    """Somebody asked the run to stand still (`paused`), or to go on."""
+
+    kind: Literal["run.paused"] = "run.paused"
+    event_id: str
+    paused: bool
+    reason: str | None = None
+    attribution: Attribution
 
 
 class HandedOff(Record):
@@ -135,10 +221,15 @@ class RunResumed(Record):
 
 
 class RunFinished(Record):
-    """The run ended; nothing can be written after it."""
+    """The run ended; nothing can be written after it.
+
+    Attributes:
+        successor: The run that goes on in its place, where it `continued`.
+    """
 
     kind: Literal["run.finished"] = "run.finished"
     end: RunEnd
+    successor: str | None = None
     result: Any = None
     failure: Failure | None = None
 
@@ -146,11 +237,15 @@ class RunFinished(Record):
 JournalRecord = Annotated[
     RunStarted
     | StartRefused
+    | LetterRedriven
     | StepSettled
     | CallIntended
     | CallSettled
     | ValueDrawn
     | HandedOff
+    | SignalReceived
+    | CancelReceived
+    | PauseReceived
     | RunSuspended
     | RunResumed
     | RunFinished,

@@ -2,7 +2,10 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+_LISTED = 100
+_NAMED = 5
 
 
 class Shape(BaseModel):
@@ -25,3 +28,15 @@ class Shape(BaseModel):
             pydantic.ValidationError: If a field is missing, unknown or of another type; it names the path.
         """
         return cls.model_validate_json(body)
+
+
+def problems(error: ValidationError) -> str:
+    """Say what is wrong with a body: the first fields and why, without what they were, which may be a secret, or long.
+
+    Where very many are wrong they are only counted: to list them takes longer than all else that is done with them.
+    """
+    if error.error_count() > _LISTED:
+        return f"{error.error_count():,} fields are wrong"
+    every = error.errors(include_url=False, include_context=False, include_input=False)
+    named = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in every[:_NAMED])
+    return named if len(every) <= _NAMED else f"{named}; and {len(every) - _NAMED} more"

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from towpath_schemas.shape import Shape
-from towpath_schemas.subjects import token
+from towpath_schemas.subjects import ENTITY_PARTITIONS, mailboxes_in, token
 
 DAY_S = 86_400.0
 
@@ -36,9 +36,9 @@ class Stream(Shape):
 
 REQUESTS = Stream(
     name="REQUESTS",
-    subjects=("requests.v1.*.*.*",),
+    subjects=("requests.v1.*.*.*", "children.v1.*.*"),
     retention="workqueue",
-    purpose="The public door: anyone with a NATS client publishes request events here.",
+    purpose="The public door, where anyone with a NATS client publishes request events; and the runners' own door.",
 )
 RUNS = Stream(
     name="RUNS",
@@ -54,7 +54,7 @@ TOOLS = Stream(
 )
 ENTITIES = Stream(
     name="ENTITIES",
-    subjects=("entities.v1.*.*.*",),
+    subjects=tuple(mailboxes_in(partition) for partition in range(ENTITY_PARTITIONS)),
     max_age_s=7 * DAY_S,
     purpose="The mailbox of each entity: writes in the order in which they were accepted.",
 )
@@ -66,7 +66,7 @@ JOURNAL = Stream(
 )
 INBOX = Stream(
     name="INBOX",
-    subjects=("inbox.v1.>", "timers.v1.>"),
+    subjects=("inbox.v1.*.*.*", "timers.v1.*.*"),
     max_age_s=30 * DAY_S,
     schedules=True,
     purpose="What arrives for a run that nobody holds in memory; timers are broker schedules into it.",
@@ -87,7 +87,7 @@ OUTPUT = Stream(
 )
 DEAD = Stream(
     name="DEAD",
-    subjects=("dead.v1.*.*",),
+    subjects=("dead.v1.>",),
     max_age_s=90 * DAY_S,
     purpose="What could not be handled, with the reason.",
 )
@@ -100,9 +100,19 @@ CATALOGUE = Stream(
 
 STREAMS = (REQUESTS, RUNS, TOOLS, ENTITIES, JOURNAL, INBOX, AUDIT, OUTPUT, DEAD, CATALOGUE)
 
+REDRIVEN = (REQUESTS, RUNS, TOOLS, ENTITIES, INBOX)
+"""Streams of what is asked for: a message of theirs that was given up may be published again.
+
+The others tell what is so: what cannot be read there stays where it is, and its reader is mended and reads again.
+"""
+
 ROUTER_REQUESTS = "router-requests"
+ROUTER_CHILDREN = "router-children"
 ROUTER_INBOX = "router-inbox"
+ROUTER_CATALOGUE = "router-catalogue"
 RUNS_INDEX = "runs-index"
+RUNS_BEGUN = "runs-begun"
+AUDIT_SINK = "audit-sink"
 
 
 def runner_consumer(service: str) -> str:

@@ -12,10 +12,21 @@ ENTRIES_PER_CHUNK = 1_000
 EVERY_PRESENCE = "presence.v1.*.*"
 EVERY_REGISTRATION = "catalogue.v1.*"
 EVERY_REQUEST = "requests.v1.*.*.*"
+EVERY_CHILD = "children.v1.*.*"
 EVERY_INBOX_EVENT = "inbox.v1.*.*.*"
-EVERY_RUN_AUDIT = "audit.v1.*.*.run.*"
+EVERY_FIRST_CLAIM = "claim.v1.*.1"
 EVERY_ENTITY_READ = "entity-read.v1.*.*"
 EVERY_JOURNAL_ENTRY = "journal.v1.>"
+EVERY_LETTER = "dead.v1.*.*.*"
+AUDIT_OF_RUNS = (
+    "audit.v1.*.*.run.*",
+    "audit.v1.*.*.request.refused",
+    "audit.v1.*.*.signal.*",
+    "audit.v1.*.*.approval.*",
+)
+"""What the index of runs is made of."""
+LONGEST_TOKEN = 1_024
+"""Characters that a tenant's or an agent's name may take in a subject: the broker takes 4,096 for a whole command."""
 NOBODY = "_"
 """Stands where a subject has a place for an agent and there is none."""
 
@@ -60,6 +71,7 @@ _OURS = frozenset(
     [
         "audit",
         "catalogue",
+        "children",
         "claim",
         "dead",
         "entities",
@@ -88,6 +100,52 @@ def is_ours(subject: str) -> bool:
     """
     first, *others = subject.split(".")
     return first.startswith("$") or (first in _OURS and others[:1] == ["v1"])
+
+
+def matches(pattern: str, subject: str) -> bool:
+    """Tell whether `subject` is one that `pattern` means, as the broker does.
+
+    >>> (
+    ...     matches("tools.v1.*.add", "tools.v1.hello.add"),
+    ...     matches("tools.>", "tools"),
+    ...     matches("tools.>", "tools.v1"),
+    ... )
+    (True, False, True)
+    """
+    wanted, there = pattern.split("."), subject.split(".")
+    if wanted[-1] == ">" and len(there) >= len(wanted):
+        wanted, there = wanted[:-1], there[: len(wanted) - 1]
+    return len(wanted) == len(there) and all(
+        one in ("*", other) for one, other in zip(wanted, there, strict=True)
+    )
+
+
+def tenant_of(subject: str) -> str | None:
+    """Tell the tenant that a subject names; None where it names none.
+
+    >>> tenant_of("requests.v1.acme.start.greet"), tenant_of("tools.v1.hello.add")
+    ('acme', None)
+    """
+    return _third_token(subject, of=("requests", "children", "audit"))
+
+
+def run_of(subject: str) -> str | None:
+    """Tell the run that a subject names; None where it names none.
+
+    >>> run_of("inbox.v1.run-1.result.a"), run_of("tools.v1.hello.add")
+    ('run-1', None)
+    """
+    return _third_token(subject, of=("journal", "claim", "inbox", "timers", "output"))
+
+
+def _third_token(subject: str, *, of: tuple[str, ...]) -> str | None:
+    first, *others = subject.split(".")
+    if first not in of or others[:1] != ["v1"] or len(others) == 1:
+        return None
+    try:
+        return name_of(others[1])
+    except ValueError:
+        return None
 
 
 class RequestAddress(NamedTuple):
@@ -206,9 +264,15 @@ def mailboxes_in(partition: int) -> str:
 
 
 def read_mailbox(subject: str) -> tuple[str, str]:
-    """Read the entity's type and key from the subject of its mailbox."""
-    _, _, _, entity_type, key = subject.split(".")
-    return name_of(entity_type), name_of(key)
+    """Read the entity's type and key from the subject of its mailbox.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    tokens = subject.split(".")
+    if len(tokens) != 5:  # noqa: PLR2004 - the shape in the message
+        raise ValueError(f"{subject!r} is not entities.v1.<partition>.<type>.<key>")
+    return name_of(tokens[3]), name_of(tokens[4])
 
 
 def entity_read(entity_type: str, key: str) -> str:
@@ -237,14 +301,31 @@ def read_inbox(subject: str) -> tuple[str, str]:
     return run_id, kind
 
 
+def timer(run_id: str, timer_id: str) -> str:
+    """Name the broker schedule that brings an event into the run's inbox at its time; publishing it again replaces it."""
+    return f"timers.v1.{run_id}.{token(timer_id)}"
+
+
+def timers_of(run_id: str) -> str:
+    """Match every pending timer of a run."""
+    return f"timers.v1.{run_id}.*"
+
+
+def child(tenant: str, component: str) -> str:
+    """Name where a run asks for a child run: a door for runners only, since it names its own attribution."""
+    return f"children.v1.{token(tenant)}.{token(component)}"
+
+
 def live(run_id: str) -> str:
     """Name the core subject on which whoever holds the run in memory takes events."""
     return f"live.v1.{run_id}"
 
 
 def audit(tenant: str, agent: str | None, kind: str, action: str) -> str:
-    """Name where an audit event is told."""
-    return f"audit.v1.{token(tenant)}.{token(agent) if agent else NOBODY}.{token(kind)}.{token(action)}"
+    """Name where an audit event is told; an agent whose name would fill the subject is named in the event only."""
+    written = token(agent) if agent else NOBODY
+    place = written if len(written) <= LONGEST_TOKEN else NOBODY
+    return f"audit.v1.{token(tenant)}.{place}.{token(kind)}.{token(action)}"
 
 
 def audit_filter(*, tenant: str | None = None, agent: str | None = None, kind: str | None = None) -> str:
@@ -262,9 +343,24 @@ def output(run_id: str) -> str:
     return f"output.v1.{run_id}"
 
 
+def dead_letter(stream: str, consumer: str, letter_id: str) -> str:
+    """Name the place, written once, of the letter about a message that `consumer` of `stream` could not handle."""
+    return f"dead.v1.{token(stream)}.{token(consumer)}.{letter_id}"
+
+
+def dead_part(letter: str, number: int) -> str:
+    """Name where a piece, counted from 0, of a letter is kept that is too large for one message."""
+    return f"{letter}.{number}"
+
+
 def dead(stream: str, consumer: str) -> str:
-    """Name where a message is kept that `consumer` of `stream` could not handle."""
-    return f"dead.v1.{token(stream)}.{token(consumer)}"
+    """Match the dead letters of `consumer` of `stream`."""
+    return f"dead.v1.{token(stream)}.{token(consumer)}.*"
+
+
+def dead_in(stream: str) -> str:
+    """Match the dead letters about messages of `stream`."""
+    return f"dead.v1.{token(stream)}.*.*"
 
 
 def catalogue(service: str) -> str:

@@ -1,8 +1,10 @@
 """User code for these tests."""
 
 import asyncio
+from typing import Any
+from uuid import uuid4
 
-from towpath import WorkflowContext, function, workflow
+from towpath import Context, WorkflowContext, function, workflow
 
 
 @function
@@ -23,3 +25,42 @@ async def unlucky(ctx: WorkflowContext) -> None:
 @workflow
 async def slow(ctx: WorkflowContext) -> None:
     await asyncio.sleep(3)
+
+
+def lot() -> str:
+    return uuid4().hex
+
+
+@workflow
+async def trip(ctx: WorkflowContext, where: str) -> dict[str, Any]:
+    """Book, wait to be paid, and take it back if it is to end before."""
+    await ctx.step("book", lambda: f"booked {where}")
+    try:
+        paid = await ctx.signal("paid")
+    except asyncio.CancelledError:
+        await ctx.step("unbook", lambda: f"unbooked {where}")
+        raise
+    return {"where": where, "paid": paid, "receipt": await ctx.step("receipt", lot)}
+
+
+@workflow
+async def deploy(ctx: WorkflowContext, version: int) -> dict[str, Any]:
+    decided = await ctx.human.approval("deploy", {"version": version}, required_roles=["boss"])
+    return {"decision": decided.decision, "by": decided.approver, "comment": decided.comment}
+
+
+@workflow
+async def lots(ctx: WorkflowContext) -> list[str]:
+    return [await ctx.step("first", lot), await ctx.step("second", lot)]
+
+
+@workflow
+async def countdown(ctx: WorkflowContext, left: int) -> str:
+    if left:
+        ctx.continue_as_new({"left": left - 1})
+    return "zero"
+
+
+@function
+async def told(ctx: Context) -> dict[str, str]:
+    return dict(ctx.headers())

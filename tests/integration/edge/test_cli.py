@@ -52,7 +52,9 @@ async def test_runs_are_listed(plan: Plan, client: Client) -> None:
     await client.result(run_id, 10)
 
     async def listed() -> bool:
-        return run_id in (await towpath("runs", "--status", "completed", "--url", plan.nats_url)).stdout
+        return (
+            run_id in (await towpath("runs", "list", "--status", "completed", "--url", plan.nats_url)).stdout
+        )
 
     await until(listed, bool)
 
@@ -89,19 +91,34 @@ async def test_a_ledger_is_proven_and_an_altered_one_is_not(
     [
         (["run", "welcome", "--input", "{name: Ada}"], "write it like"),
         (["run", "welcome", "--timeout", "1"], "towpath dev"),
-        (["runs"], "towpath dev"),
+        (["runs", "list"], "towpath dev"),
+        (["approvals", "list"], "towpath dev"),
+        (["runs", "signal", "run-1", "go", "--payload", "{yes}"], "write it like"),
+        (["approvals", "show", "nothing"], "look like"),
         (["tail", "audit", "--kind", "nonsense"], "model"),
         (["audit", "verify", "nowhere"], "nowhere"),
         (["audit", "verify", "x", "--expect", "5"], "SEQUENCE:HASH"),
         (["dev", "nowhere.py"], "there is no file"),
     ],
-    ids=["input", "no platform to run in", "no platform to list", "kind", "ledger", "head", "app"],
+    ids=[
+        "input",
+        "no platform to run in",
+        "no platform to list",
+        "no platform to decide",
+        "payload",
+        "no approval",
+        "kind",
+        "ledger",
+        "head",
+        "app",
+    ],
 )
 async def test_trouble_is_told_in_one_sentence(
     arguments: list[str], remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TOWPATH_NATS_URL", f"nats://127.0.0.1:{free_port()}")
-    monkeypatch.setattr("towpath_cli.runs.Client", _impatient)
+    for command in ("run", "runs", "approvals"):
+        monkeypatch.setattr(f"towpath_cli.{command}.Client", _impatient)
 
     ended = await towpath(*arguments)
 

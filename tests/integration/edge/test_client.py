@@ -159,8 +159,7 @@ async def test_runs_are_listed(client: Client) -> None:
     await client.result(run_id, 10)
 
     async def listed() -> bool:
-        found = await client.runs(tenant=tenant, status="completed")
-        return [run.run_id for run in found] == [run_id]
+        return [run.run_id async for run in client.list(tenant=tenant, status="completed")] == [run_id]
 
     await until(listed, bool)
 

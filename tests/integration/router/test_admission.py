@@ -100,6 +100,28 @@ async def test_an_admitted_request_is_a_run_that_is_written_down_and_handed_to_i
     await settled(towpath.js, REQUESTS, ROUTER_REQUESTS)
 
 
+async def test_what_a_requester_says_beside_the_input_is_the_runs_headers_but_no_credentials(
+    towpath: Platform,
+) -> None:
+    body = start_requested(idempotency_key="order-1", headers={"X-Region": "eu", "User-Agent": "mine"})
+    headers = {
+        "User-Agent": "curl/8",
+        "Accept-Language": "nl",
+        "Authorization": "Bearer x",
+        "Cookie": "session=x",
+        "X-Api-Key": "x",
+        "ce-userref": "root",
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "Nats-Msg-Id": "m-1",
+    }
+
+    await towpath.js.publish(subjects.request(TENANT, "start", "greet"), body.to_body(), headers=headers)
+    await settled(towpath.js, REQUESTS, ROUTER_REQUESTS)
+
+    started = await first_entry(towpath.js, identity.run_id(TENANT, "greet", "order-1"))
+    assert started.headers == {"user-agent": "mine", "accept-language": "nl", "x-region": "eu"}
+
+
 async def test_a_repeated_key_finds_the_run_whose_first_entry_stays_as_it_was(
     towpath: Platform, requester: Requester
 ) -> None:

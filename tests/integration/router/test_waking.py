@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from towpath_chassis.inbox import bring
+from towpath_chassis.inbox import bring, keep
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import Expect, Message, respond
 from towpath_chassis.presence import present
@@ -12,12 +12,12 @@ from towpath_chassis.streams import ensure_consumer
 from towpath_schemas import subjects
 from towpath_schemas.calls import Answered, RunDispatched, Taken
 from towpath_schemas.dead import DeadLetter
-from towpath_schemas.journal import Claimed
+from towpath_schemas.journal import Claimed, RunFinished
 from towpath_schemas.streams import DEAD, INBOX, JOURNAL, ROUTER_INBOX, RUNS, runner_consumer
 from towpath_testkit.builders import SERVICE, answered, heartbeat, run_dispatched
 from towpath_testkit.hosting import Platform
-from towpath_testkit.journals import run_started, write_entry
-from towpath_testkit.settled import messages_in, settled, until, until_so
+from towpath_testkit.journals import AT, run_started, write_entry, write_journal
+from towpath_testkit.settled import messages_in, settled, until, until_so, until_there_are
 
 pytestmark = pytest.mark.live
 
@@ -87,6 +87,29 @@ async def test_an_event_for_a_run_that_does_not_exist_is_given_up_with_the_reaso
     found = await towpath.js.last(DEAD, subjects.dead("INBOX", ROUTER_INBOX))
     assert found is not None
     assert DeadLetter.from_body(found.body).reason == "there is no run nobody"
+
+
+async def test_an_event_for_a_run_that_has_ended_wakes_nobody_and_is_dropped(towpath: Platform) -> None:
+    await write_journal(towpath.js, "run-1", [run_started(), RunFinished(at=AT, end="completed")])
+    await write_journal(towpath.js, "run-2", [run_started()])
+
+    for run_id in ("run-1", "run-2"):
+        await bring(towpath.js, answered("task:a#0", 1, run_id=run_id))
+
+    assert await until(lambda: waked(towpath.js), bool) == [("run-2", "wake")]
+    await settled(towpath.js, INBOX, ROUTER_INBOX)
+    left = await towpath.js.following(INBOX, subjects.EVERY_INBOX_EVENT, start=1)
+    assert [subjects.run_of(one.subject) for one in left] == ["run-2"]
+
+
+async def test_an_event_that_is_taken_after_all_is_kept_no_longer(towpath: Platform) -> None:
+    offered = await holding(towpath.js, "run-1", takes=True)
+
+    await keep(towpath.js, answered("task:a#0", 1))
+
+    await until_so(lambda: offered)
+    await until_there_are(towpath.js, INBOX, 0)
+    assert await waked(towpath.js) == []
 
 
 UNLISTED = "unlisted"

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from towpath import Context, function, workflow
+from towpath.engine.live_run import LiveRun
 from towpath.runtime import run_host
-from towpath.runtime.live_run import LiveRun
 from towpath.runtime.run_host import RunHost, _Held
 from towpath_schemas.journal import CallSettled, RunResumed, RunSuspended
 from towpath_schemas.streams import INBOX, ROUTER_INBOX, RUNS, runner_consumer

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
-from towpath_audit_sink.projection import digest, project, unreadable
+from towpath_audit_sink.projection import author, digest, project, unreadable
 from towpath_audit_sink.runs import Run
 from towpath_audit_sink.telling import link
 from towpath_schemas.attribution import Attribution
@@ -16,11 +17,16 @@ from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
     CallIntended,
     CallSettled,
+    CancelReceived,
     HandedOff,
     JournalRecord,
+    LetterRedriven,
+    Parent,
+    PauseReceived,
     RunFinished,
     RunResumed,
     RunSuspended,
+    SignalReceived,
     StartRefused,
     StepSettled,
     Usage,
@@ -37,6 +43,23 @@ REFUSED = StartRefused(
     attribution=Attribution(tenant="acme"),
     correlation_id="c-2",
 )
+REDRIVEN = LetterRedriven(
+    at=AT,
+    letter_id="letter-1",
+    place=17,
+    stream="TOOLS",
+    subject="tools.v1.hello.add",
+    attribution=Attribution(tenant="acme", user_id="operator-1"),
+    correlation_id="c-3",
+)
+OTHER = Attribution(tenant="acme", user_id="u-2", user_role="operator")
+
+
+def decided(decision: str) -> CallSettled:
+    result = {"decision": decision, "approver": "u-2", "at": "2024-02-29T12:00:00+00:00", "comment": None}
+    return CallSettled(at=AT, key="k", act="approval", target="refund", result=result)
+
+
 RECORDS: dict[str, tuple[JournalRecord, tuple[str, str, str, str | None]]] = {
     "run started": (run_started(), ("run", "started", "greet", None)),
     "run suspended": (RunSuspended(at=AT, waiting_for=("x",)), ("run", "suspended", "greet", None)),
@@ -60,8 +83,53 @@ RECORDS: dict[str, tuple[JournalRecord, tuple[str, str, str, str | None]]] = {
         ("tool", "failed", "t", "unknown"),
     ),
     "value drawn": (ValueDrawn(at=AT, key="k", source="uuid", value="u"), ("value", "drawn", "uuid", None)),
+    "child intended": (
+        CallIntended(at=AT, key="k", act="run", target="trip"),
+        ("child", "intended", "trip", None),
+    ),
+    "child completed": (
+        CallSettled(at=AT, key="k", act="run", target="trip"),
+        ("child", "completed", "trip", "ok"),
+    ),
+    "signal awaited": (
+        CallIntended(at=AT, key="k", act="signal", target="paid"),
+        ("signal", "intended", "paid", None),
+    ),
+    "signal received": (
+        SignalReceived(at=AT, signal_id="s", name="paid", attribution=OTHER),
+        ("signal", "received", "paid", None),
+    ),
+    "timer settled": (
+        CallSettled(at=AT, key="k", act="timer", target="timer"),
+        ("timer", "completed", "timer", "ok"),
+    ),
+    "approval asked": (
+        CallIntended(at=AT, key="k", act="approval", target="refund"),
+        ("approval", "intended", "refund", None),
+    ),
+    "approval given": (decided("approved"), ("approval", "approved", "refund", "ok")),
+    "approval refused": (decided("rejected"), ("approval", "rejected", "refund", "ok")),
+    "approval expired": (
+        CallSettled(at=AT, key="k", act="approval", target="refund", failure=FAILED),
+        ("approval", "failed", "refund", "error"),
+    ),
+    "run cancelling": (
+        CancelReceived(at=AT, event_id="e", attribution=OTHER),
+        ("run", "cancelling", "greet", None),
+    ),
+    "run paused": (
+        PauseReceived(at=AT, event_id="e", paused=True, attribution=OTHER),
+        ("run", "paused", "greet", None),
+    ),
+    "run unpaused": (
+        PauseReceived(at=AT, event_id="e", paused=False, attribution=OTHER),
+        ("run", "unpaused", "greet", None),
+    ),
+    "run terminated": (RunFinished(at=AT, end="terminated"), ("run", "terminated", "greet", "error")),
+    "run continued": (RunFinished(at=AT, end="continued"), ("run", "continued", "greet", "ok")),
     "handed off": (HandedOff(at=AT, key="k", agent="a", to="b"), ("agent", "handed_off", "b", None)),
     "request refused": (REFUSED, ("request", "refused", "nobody", "error")),
+    "letter redriven": (REDRIVEN, ("letter", "redriven", "tools.v1.hello.add", None)),
 }
 
 
@@ -166,3 +234,67 @@ def test_what_cannot_be_read_is_told_too() -> None:
     event = unreadable("journal.v1.run1.0.3", AT, run(), 4)
 
     assert (event.kind, event.action, event.target) == ("record", "unreadable", "journal.v1.run1.0.3")
+
+
+def test_what_the_index_of_runs_is_made_of_is_told() -> None:
+    started = project(run_started(parent=Parent(run_id="elder", key="child:x#0")), run(), 1)
+    suspended = project(RunSuspended(at=AT, waiting_for=("a#0", "b#0")), run(), 2)
+    continued = project(RunFinished(at=AT, end="continued", successor="next"), run(), 3)
+
+    assert (started.component_kind, started.service, started.parent) == ("workflow", "hello", "elder")
+    assert suspended.waiting_for == ("a#0", "b#0")
+    assert (continued.successor, continued.parent, continued.waiting_for) == ("next", None, None)
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        ("requests.v1.acme.decide.run-1-x2e7", ("run-1.7", "decide")),
+        ("requests.v1.acme.start.nobody", ("nobody", "start")),
+        ("requests.v1.nonsense", ("requests.v1.nonsense", None)),
+    ],
+)
+def test_a_refusal_is_told_with_what_was_asked_of_what(
+    subject: str, expected: tuple[str, str | None]
+) -> None:
+    refused = REFUSED.model_copy(update={"subject": subject})
+
+    event = project(refused, Run.told_by("run1", refused, "/towpath/audit-sink/one"), 1)
+
+    assert (event.target, event.key) == expected
+
+
+def test_a_redrive_is_told_with_its_place_and_who_asked_for_it() -> None:
+    of = Run.told_by("run1", REDRIVEN, "/towpath/audit-sink/one")
+
+    event = project(REDRIVEN, of, 1)
+
+    assert (event.key, event.attribution, event.correlation_id) == ("17", REDRIVEN.attribution, "c-3")
+
+
+@given(st.floats())
+def test_an_event_of_any_time_can_be_told(at: float) -> None:
+    told = link(project(StepSettled(at=at, key="s"), run(), 1), "journal.v1.run1.0.1", run())
+
+    assert datetime.fromisoformat(told.headers["ce-time"]).tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "who"),
+    [
+        ("signal received", OTHER),
+        ("run cancelling", OTHER),
+        ("run paused", OTHER),
+        ("approval given", Attribution(tenant="acme", user_id="u-2")),
+        ("approval expired", run().attribution),
+        ("step completed", run().attribution),
+    ],
+)
+def test_what_somebody_wanted_of_a_run_is_told_as_theirs(name: str, who: Attribution) -> None:
+    record, _ = RECORDS[name]
+    acting = run().by(author(record, run()), "/towpath/audit-sink/one")
+
+    told = link(project(record, acting, 1), "journal.v1.run1.0.1", acting)
+
+    assert AuditEvent.from_body(told.body).attribution == who
+    assert (told.headers["ce-userref"], told.headers.get("ce-userrole")) == (who.user_id, who.user_role)

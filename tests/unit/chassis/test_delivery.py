@@ -22,6 +22,7 @@ from towpath_chassis.errors import (
     NoResponderError,
     NotStoredError,
     UnconfirmedError,
+    UnsendableError,
 )
 from towpath_schemas.failure import Failure
 
@@ -51,6 +52,10 @@ def test_a_hopeless_message_is_buried_at_once_with_the_reason(attempt: int) -> N
 
     assert judge(GiveUp("no such run"), attempt, 5) == Buried("no such run")
     assert judge(GiveUp(failure), attempt, 5) == Buried("the body is not JSON")
+
+
+def test_a_message_that_leads_to_one_the_broker_will_never_take_is_buried_at_once() -> None:
+    assert judge(UnsendableError("too large"), 1, 5) == Buried("too large")
 
 
 @pytest.mark.parametrize("after_s", [0.0, 0, 2, 2.5])

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from towpath_router.admission import RefusedError, Request
+from towpath_router.requests import RefusedError, Request
 
 
 def received(headers: Mapping[str, str] | None) -> Request:
-    return Request.received("requests.v1.acme.start.greet", headers, b"{}", "7:2024-02-29")
+    return Request.received("requests.v1.acme.start.greet", headers, b"{}", place="7:2024-02-29", at=7.0)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_the_first_id_that_is_given_counts(headers: Mapping[str, str] | None, ow
 
 
 def test_a_refusal_is_a_failure_that_is_not_tried_again() -> None:
-    refused = RefusedError("malformed", "not JSON", reply_to="x")
+    refused = RefusedError("malformed", "not JSON")
 
     assert (refused.failure.code, refused.failure.message) == ("malformed", "not JSON")
     assert not refused.failure.retryable

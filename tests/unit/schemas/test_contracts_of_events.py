@@ -36,6 +36,8 @@ from towpath_schemas.shape import Shape
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
 PARTS_OF_OTHERS = {
+    "ApprovalAsked",
+    "ApprovalView",
     "Attribution",
     "AttributionClaim",
     "Changes",
@@ -43,7 +45,14 @@ PARTS_OF_OTHERS = {
     "Envelope",
     "Failure",
     "InvocationDone",
+    "LetterFilter",
+    "LetterView",
+    "Original",
+    "PageAsked",
+    "PageTold",
+    "Parent",
     "Record",
+    "Requested",
     "RunView",
     "Stream",
     "Usage",

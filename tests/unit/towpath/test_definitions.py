@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from towpath import Context, entity, function, workflow
+from towpath import Context, entity, function, tool, workflow
 from towpath.components import REGISTRY, ComponentType
 from towpath.definitions import component_of
 from towpath.errors import ContextError, RegistrationError
@@ -137,12 +137,22 @@ def test_a_function_may_be_repeated_where_it_is_retried_unless_it_says(
     assert (component.idempotent, component.timeout_s) == (idempotent, 1.5)
 
 
-def test_a_generator_is_refused_rather_than_run_halfway() -> None:
-    async def stream(count: int) -> AsyncGenerator[int]:
+def written(method: Callable[..., Any]) -> Callable[..., Any]:
+    return entity("Streaming").write(method)
+
+
+STREAMLESS: list[Callable[..., Any]] = [workflow, tool, written]
+
+
+@pytest.mark.parametrize("decorate", STREAMLESS, ids=["workflow", "tool", "entity"])
+def test_what_is_no_function_does_not_stream(decorate: Callable[..., Any]) -> None:
+    async def stream(ctx: Context, count: int) -> AsyncGenerator[int]:
         yield count
 
-    with pytest.raises(RegistrationError, match="do not stream yet"):
-        function(stream)
+    with pytest.raises(
+        RegistrationError, match="stream yields; only functions stream, return a list instead"
+    ):
+        decorate(stream)
 
 
 mood: contextvars.ContextVar[str] = contextvars.ContextVar("mood")

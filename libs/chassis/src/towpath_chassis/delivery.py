@@ -10,26 +10,27 @@ A handler says what happened by returning or raising:
 """
 
 import asyncio
-import base64
 import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from towpath_chassis.errors import BrokerError, NotStoredError, UnconfirmedError
+from towpath_chassis.burying import Unhandled, bury, shortened
+from towpath_chassis.errors import BrokerError, UnsendableError
 from towpath_chassis.jetstream import JetStream
-from towpath_schemas import subjects
-from towpath_schemas.dead import DeadLetter
 from towpath_schemas.failure import Failure
+from towpath_schemas.streams import DAY_S, Stream
 
 log = structlog.get_logger(__name__)
 
 _BURIED_AGAIN_AFTER_S = 1.0
+_AGED = 0.9
+"""Part of the time that a stream keeps its messages, after which one that still cannot be handled is given up."""
 
 
 class RetryLater(Exception):  # noqa: N818 - an outcome, not an error
@@ -103,7 +104,7 @@ def judge(outcome: Exception | None, attempt: int, max_attempts: int) -> Verdict
             return Acknowledged()
         case Disowned():
             return LeftAlone()
-        case GiveUp():
+        case GiveUp() | UnsendableError():
             return Buried(str(outcome))
         case RetryLater(after_s=float() | int() as after_s):
             return DeliveredAgain(float(after_s), str(outcome))
@@ -122,9 +123,10 @@ def _jittered(seconds: float) -> float:
 class Delivery:
     """Runs handlers and tells the broker how each ended."""
 
-    def __init__(self, js: JetStream, *, stream: str, consumer: str, max_attempts: int) -> None:
+    def __init__(self, js: JetStream, *, stream: Stream, consumer: str, max_attempts: int) -> None:
         self._js = js
-        self._stream = stream
+        self._stream = stream.name
+        self._kept_s = stream.max_age_s
         self._consumer = consumer
         self._max_attempts = max_attempts
 
@@ -138,7 +140,8 @@ class Delivery:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary between handlers and the broker
             _tell(error, message, attempt)
-            await self._settle(message, judge(error, attempt, self._max_attempts), attempt)
+            verdict = judge(error, attempt, self._max_attempts)
+            await self._settle(message, self._in_time(verdict, message), attempt)
         else:
             await self._settle(message, Acknowledged(), attempt)
 
@@ -155,67 +158,38 @@ class Delivery:
                     pass
 
     async def _bury(self, message: Msg, reason: str, attempt: int) -> None:
-        letter = self._letter(message, reason, attempt)
         try:
-            await self._keep(letter)
-        except NotStoredError as error:
-            log.warning("a dead letter keeps no body", subject=message.subject, reason=str(error))
-            await self._keep_without_body(message, letter)
-        except UnconfirmedError:
+            await bury(self._js, self._unhandled(message), reason=reason, attempts=attempt)
+        except BrokerError as error:  # then it is not let go either
+            log.warning("a dead letter could not be kept", subject=message.subject, reason=str(error))
             await message.nak(delay=_BURIED_AGAIN_AFTER_S)
         else:
             await message.term()
 
-    async def _keep_without_body(self, message: Msg, letter: DeadLetter) -> None:
-        """Keep what can be kept of a message that is too large for a letter: it would come back for ever."""
-        told = f"{letter.reason} (its body of {len(message.data):,} bytes is too large to be kept)"
-        try:
-            await self._keep(letter.model_copy(update={"body": "", "encoding": "utf-8", "reason": told}))
-        except BrokerError:
-            await message.nak(delay=_BURIED_AGAIN_AFTER_S)
-        else:
-            await message.term()
-
-    def _letter(self, message: Msg, reason: str, attempt: int) -> DeadLetter:
-        body, encoding = _as_text(message.data)
-        return DeadLetter(
+    def _unhandled(self, message: Msg) -> Unhandled:
+        place = message.metadata
+        return Unhandled(
             stream=self._stream,
             consumer=self._consumer,
-            reason=_writable(reason),
-            attempts=attempt,
-            at=time.time(),
             subject=message.subject,
-            sequence=message.metadata.sequence.stream,
-            headers={_writable(name): _writable(value) for name, value in (message.headers or {}).items()},
-            body=body,
-            encoding=encoding,
+            sequence=place.sequence.stream,
+            published_at=place.timestamp.timestamp(),
+            headers=message.headers,
+            body=message.data,
         )
 
-    async def _keep(self, letter: DeadLetter) -> None:
-        await self._js.publish(
-            subjects.dead(self._stream, self._consumer),
-            letter.to_body(),
-            message_id=f"{self._stream}:{letter.sequence}",
+    def _in_time(self, verdict: Verdict, message: Msg) -> Verdict:
+        """Have a message given up while it is still there, which the stream would soon forget without a word."""
+        age_s = time.time() - message.metadata.timestamp.timestamp()
+        if not isinstance(verdict, DeliveredAgain) or not 0 < self._kept_s * _AGED < age_s:
+            return verdict
+        return Buried(
+            f"{verdict.reason}; it has waited {age_s / DAY_S:.1f} days, and is forgotten after {self._kept_s / DAY_S:.0f}"
         )
-
-
-def _as_text(body: bytes) -> tuple[str, Literal["utf-8", "base64"]]:
-    """Write a body as text, so that it takes a third more in a JSON string at the most."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        return base64.b64encode(body).decode(), "base64"
-    escapes = text.count('"') + text.count("\\") + sum(5 for char in text if char < " ")
-    return (base64.b64encode(body).decode(), "base64") if 3 * escapes > len(body) else (text, "utf-8")
-
-
-def _writable(text: str) -> str:
-    """Replace what UTF-8 cannot carry: bytes of a header that were no text."""
-    return text.encode(errors="replace").decode()
 
 
 def _tell(error: Exception, message: Msg, attempt: int) -> None:
-    told = log.bind(subject=message.subject, attempt=attempt, reason=str(error))
+    told = log.bind(subject=message.subject, attempt=attempt, reason=shortened(str(error)))
     if isinstance(error, RetryLater | GiveUp | Disowned | BrokerError):
         told.info("message not handled", outcome=type(error).__name__)
     else:

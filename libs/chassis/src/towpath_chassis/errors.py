@@ -3,7 +3,8 @@
 BrokerError
 |- NotStoredError            the broker refused the message: it is certainly not stored
 |   |- FencedError           an expectation did not hold: somebody else was first
-|   `- AlreadyWrittenError   a write-once subject has its message
+|   |- AlreadyWrittenError   a write-once subject has its message
+|   `- UnsendableError       it cannot be sent as it is: too large, or to a subject that is none
 |- UnconfirmedError          no answer came: the message may or may not be stored
 |- NoResponderError          a request found nobody who listens
 `- BrokerRefusedError        an API call was refused; carries the broker's code
@@ -24,6 +25,10 @@ class FencedError(NotStoredError):
 
 class AlreadyWrittenError(NotStoredError):
     """The subject is write-once and has its message already."""
+
+
+class UnsendableError(NotStoredError):
+    """The message cannot be sent as it is, today or tomorrow: it is too large, or its subject or a header is none."""
 
 
 class UnconfirmedError(BrokerError):

@@ -7,23 +7,53 @@ from pydantic import ValidationError
 
 from towpath_chassis.errors import NoResponderError, UnconfirmedError
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.messages import Expect, Stored
 from towpath_schemas import subjects
-from towpath_schemas.calls import Answered, Taken
+from towpath_schemas.calls import RunEvent, Taken, event_id_of
+from towpath_schemas.identity import derived_id
 
 RESULT = "result"
+SIGNAL = "signal"
+CONTROL = "control"
+CLOSED = "closed"
+"""Kind of what says that the run has ended; for the router."""
+START = "start"
+"""Kind of what says that the time of a delayed start has come; for the router."""
+
+_KINDS = {"answer": RESULT, "signal": SIGNAL, "control": CONTROL}
 _TAKEN_WITHIN_S = 2.0
+_LONGEST_ID = 256
 
 
-async def bring(js: JetStream, answered: Answered) -> None:
-    """Bring an answer to its run.
+async def bring(js: JetStream, event: RunEvent) -> None:
+    """Bring an event to its run.
 
     Raises:
         UnconfirmedError: If the broker could not be reached; bring it again.
     """
-    body = answered.to_body()
-    if not await taken_live(js, answered.run_id, body):
-        subject = subjects.inbox(answered.run_id, RESULT, answered.answer_id)
-        await js.publish(subject, body, message_id=answered.answer_id)
+    if not await taken_live(js, event.run_id, event.to_body()):
+        await keep(js, event)
+
+
+async def keep(js: JetStream, event: RunEvent, *, expect: Expect | None = None) -> Stored:
+    """Put an event into its run's inbox, from where the router brings it to the run.
+
+    Its place there is its message id, too: one signal may go to many runs.
+
+    Raises:
+        FencedError: If `expect` does not hold.
+        UnconfirmedError: If the broker could not be reached; keep it again.
+    """
+    place = place_of(event)
+    return await js.publish(place, event.to_body(), message_id=place, expect=expect)
+
+
+def place_of(event: RunEvent) -> str:
+    """Tell where an event waits for its run; a long id, which a sender may have chosen, is written as a digest."""
+    event_id = event_id_of(event)
+    fits = len(subjects.token(event_id)) <= _LONGEST_ID
+    written = event_id if fits else derived_id("event", event_id)
+    return subjects.inbox(event.run_id, _KINDS[event.kind], written)
 
 
 async def taken_live(js: JetStream, run_id: str, body: bytes) -> bool:

@@ -7,19 +7,20 @@ thousands may be in flight on one connection, and the broker stores them in the 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import Error as NatsError, MaxPayloadError
+from nats.errors import BadHeaderError, BadSubjectError, Error as NatsError
 
 from towpath_chassis.errors import (
     BrokerRefusedError,
     NoResponderError,
-    NotStoredError,
     UnconfirmedError,
+    UnsendableError,
 )
 from towpath_chassis.messages import (
     Expect,
@@ -30,7 +31,7 @@ from towpath_chassis.messages import (
     status_of,
     stored,
 )
-from towpath_chassis.wire import barrier
+from towpath_chassis.wire import barrier, size_of
 from towpath_schemas.streams import Stream
 
 ANSWER_WITHIN_S = 5.0
@@ -110,11 +111,30 @@ class JetStream:
         Raises:
             FencedError: If `expect` does not hold.
             AlreadyWrittenError: If the subject is write-once and taken.
+            UnsendableError: If the broker takes no such message.
             NotStoredError: If the broker refused it for another reason.
             UnconfirmedError: If no answer came, or no connection stands.
         """
         written = conditions(headers, message_id, expect)
         return stored(await self._ask(subject, body, written))
+
+    async def schedule(self, subject: str, *, target: str, body: bytes, at: float) -> Stored:
+        """Have the broker store a message later, however long everything else is down until then.
+
+        Args:
+            subject: The schedule's own subject: publishing to it again replaces it, purging it takes it back.
+            target: The subject of the message, in the same stream.
+            body: Its body.
+            at: When, in seconds since 1970; a moment that is past is now.
+
+        Raises:
+            NotStoredError: If the broker refused it.
+            UnconfirmedError: If no answer came, or no connection stands.
+        """
+        moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        headers = {"Nats-Schedule": f"@at {moment}", "Nats-Schedule-Target": target}
+        outlives = {"Nats-TTL": "never"}  # else the stream's `max_age_s` would end it without a word
+        return await self.publish(subject, body, headers={**headers, **outlives})
 
     async def tell(self, subject: str, body: bytes) -> None:
         """Send a message that may get lost: without a connection, or with no such subject, it is dropped."""
@@ -142,7 +162,7 @@ class JetStream:
 
         Raises:
             NoResponderError: If nobody listens.
-            NotStoredError: If the broker takes no message of that size.
+            UnsendableError: If the broker takes no such message.
             UnconfirmedError: If the connection is gone.
         """
         heard: asyncio.Queue[Msg | None] = asyncio.Queue()
@@ -162,10 +182,16 @@ class JetStream:
             raise UnconfirmedError("the connection to the broker was lost")
 
     async def _send(self, subject: str, body: bytes, headers: dict[str, str] | None, token: str) -> None:
+        if (
+            size := size_of(headers, body)
+        ) > self.nats.max_payload:  # sent all the same, it would cost us the connection
+            raise UnsendableError(f"the broker takes no message of {size:,} bytes")
         try:
             await self.nats.publish(subject, body, reply=f"{self._inbox}.{token}", headers=headers)
-        except MaxPayloadError as error:
-            raise NotStoredError(f"the broker takes no message of {len(body):,} bytes") from error
+        except (BadSubjectError, BadHeaderError) as error:
+            raise UnsendableError(
+                f"nothing can be sent to {subject!r} with such headers: {error!r}"
+            ) from error
         except NatsError as error:
             raise UnconfirmedError(f"no connection to the broker: {error!r}") from error
 

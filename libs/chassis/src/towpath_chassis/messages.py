@@ -8,7 +8,13 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
-from towpath_chassis.errors import AlreadyWrittenError, FencedError, NotStoredError, UnconfirmedError
+from towpath_chassis.errors import (
+    AlreadyWrittenError,
+    FencedError,
+    NotStoredError,
+    UnconfirmedError,
+    UnsendableError,
+)
 
 __all__ = ["Expect", "Message", "Stored", "StoredMessage", "Subscription", "respond"]
 
@@ -17,6 +23,7 @@ Message = Msg
 
 _FENCED = frozenset({10070, 10071, 10164})
 _ALREADY_WRITTEN = 10077
+_UNSENDABLE = frozenset({10054, 10097})
 _BUSY = 503
 
 
@@ -90,6 +97,8 @@ def stored(answer: Msg) -> Stored:
         raise FencedError(text)
     if code == _ALREADY_WRITTEN:
         raise AlreadyWrittenError(text)
+    if code in _UNSENDABLE:
+        raise UnsendableError(text)
     if refusal.get("code") == _BUSY:
         raise UnconfirmedError(text)
     raise NotStoredError(f"{text} ({code})")

@@ -63,7 +63,7 @@ class Puller:
         self._group = group
         self._pull_expires_s = pull_expires_s
         self._troubled = False
-        self._delivery = Delivery(js, stream=stream.name, consumer=consumer, max_attempts=max_attempts)
+        self._delivery = Delivery(js, stream=stream, consumer=consumer, max_attempts=max_attempts)
         self._held: dict[asyncio.Task[None], Msg] = {}
         self._room = asyncio.Event()
         self._pull_ended = asyncio.Event()
@@ -122,7 +122,10 @@ class Puller:
                 await asyncio.sleep(_GRACE_S)  # not connected: nothing to do until we are
                 continue
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._pull_ended.wait(), self._pull_expires_s + _GRACE_S)
+                async with asyncio.timeout(
+                    self._pull_expires_s + _GRACE_S
+                ):  # wait_for may swallow a cancellation
+                    await self._pull_ended.wait()
             if self._troubled:  # the consumer is not there now: to ask again at once would only be noise
                 self._troubled = False
                 await asyncio.sleep(_GRACE_S)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from towpath_chassis.service import Chassis
 from towpath_chassis.wire import barrier
-from towpath_schemas.shape import Shape
+from towpath_schemas.shape import Shape, problems
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ async def subscribed(
         try:
             answer = await handle(message)
         except ValidationError as error:
-            log.warning("a message cannot be read", subject=message.subject, reason=str(error))
+            log.warning("a message cannot be read", subject=message.subject, reason=problems(error))
         except Exception:
             log.exception("a message was not handled", subject=message.subject)
         else:

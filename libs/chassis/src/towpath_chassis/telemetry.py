@@ -1,12 +1,15 @@
-"""Traces that follow the message: every name we emit, and how a span becomes the parent of one elsewhere.
+"""Traces that follow the message: every span we emit, and how it becomes the parent of one elsewhere.
 
 Without an endpoint nothing is recorded and a span costs a function call; trace context still travels.
 """
+# ruff: noqa: PLC0414 - the names of attributes are found here, beside those of spans
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
-from opentelemetry import trace
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -14,6 +17,12 @@ from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from towpath_chassis.settings import ServiceSettings
+from towpath_schemas.telemetry import (
+    COMPONENT as COMPONENT,
+    KEY as KEY,
+    RUN_ID as RUN_ID,
+    TENANT as TENANT,
+)
 
 ADMIT = "towpath.request.admit"
 RUN = "towpath.run"
@@ -21,10 +30,8 @@ CALL = "towpath.call"
 TURN = "towpath.entity.turn"
 TELL = "towpath.audit.tell"
 
-RUN_ID = "towpath.run.id"
-COMPONENT = "towpath.component"
-KEY = "towpath.key"
-TENANT = "towpath.tenant"
+_METRICS_EVERY_MS = 5_000
+_LAST_METRICS_WITHIN_MS = 2_000
 
 _CONTEXT = TraceContextTextMapPropagator()
 
@@ -32,8 +39,10 @@ _CONTEXT = TraceContextTextMapPropagator()
 class Tracing:
     """The tracer of one service; `Tracing.of` makes it."""
 
-    def __init__(self, provider: TracerProvider | None) -> None:
+    def __init__(self, provider: TracerProvider | None, endpoint: str = "") -> None:
         self._provider = provider
+        self._endpoint = endpoint
+        self._meters: MeterProvider | None = None
         self._tracer = provider.get_tracer("towpath") if provider else None
 
     @classmethod
@@ -49,9 +58,27 @@ class Tracing:
             {"service.name": f"towpath-{service}", "service.instance.id": settings.instance}
         )
         provider = TracerProvider(resource=resource)
-        exporter = OTLPSpanExporter(endpoint=f"{settings.otlp_endpoint.rstrip('/')}/v1/traces")
+        endpoint = settings.otlp_endpoint.rstrip("/")
+        exporter = OTLPSpanExporter(endpoint=f"{endpoint}/v1/traces")
         provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1_000))
-        return cls(provider)
+        return cls(provider, endpoint)
+
+    def include_user_code(self) -> None:
+        """Send what this process records by OpenTelemetry's own means, too: `ctx.metrics()`, `ctx.trace_span()`.
+
+        A process has one place for that: if the user code, or another service, has chosen one before, that one stays.
+        """
+        if self._provider is None or isinstance(trace.get_tracer_provider(), TracerProvider):
+            return
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415 - see `of`
+            OTLPMetricExporter,
+        )
+
+        exporter = OTLPMetricExporter(endpoint=f"{self._endpoint}/v1/metrics")
+        reader = PeriodicExportingMetricReader(exporter, export_interval_millis=_METRICS_EVERY_MS)
+        self._meters = MeterProvider([reader], resource=self._provider.resource)
+        trace.set_tracer_provider(self._provider)
+        metrics.set_meter_provider(self._meters)
 
     @contextmanager
     def span(
@@ -80,6 +107,8 @@ class Tracing:
         """Send what is recorded and not yet sent."""
         if self._provider is not None:
             self._provider.shutdown()
+        if self._meters is not None:
+            self._meters.shutdown(timeout_millis=_LAST_METRICS_WITHIN_MS)
 
 
 def _traceparent(span: Span) -> str:

@@ -1,13 +1,15 @@
 # pyright: reportPrivateUsage=false
-"""The NATS protocol where nats-py is too slow for us: reading headers, and publishing many messages at once.
+"""The NATS protocol where nats-py is too slow for us, or too weak: reading messages, and publishing many at once.
 
 Measured on messages with 14 headers: reading them takes 4 us instead of 30, writing one of a batch 3 instead of 25.
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import OutboundBufferLimitError
 
 _ORIGINAL = Client._parse_header_lines  # noqa: SLF001 - what we do faster must stay the same
@@ -23,8 +25,34 @@ class Outgoing(NamedTuple):
 
 
 def quicken(nats: Client) -> None:
-    """Let a connection read headers faster."""
+    """Let a connection read headers faster, and survive a subject that is no text, which would end its reading."""
     nats._parse_header_lines = header_lines  # noqa: SLF001
+    nats._build_message = partial(_message, nats)  # noqa: SLF001
+
+
+def _message(  # noqa: PLR0917 - as nats-py calls it
+    nats: Client, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+) -> Msg:
+    return Msg(
+        _client=nats,
+        subject=subject.decode(errors="backslashreplace"),
+        reply=reply.decode(errors="backslashreplace"),
+        data=data,
+        headers=headers,
+        _sid=sid,
+    )
+
+
+def size_of(headers: dict[str, str] | None, body: bytes) -> int:
+    """Count the bytes of a message as the broker does, headers included.
+
+    >>> size_of({"ce-id": "1"}, b"12")
+    24
+    """
+    if headers is None:
+        return len(body)
+    lines = sum(len(name.encode()) + len(value.encode()) + 4 for name, value in headers.items())
+    return len("NATS/1.0") + 2 + lines + 2 + len(body)
 
 
 def header_lines(raw: bytes) -> dict[str, str]:

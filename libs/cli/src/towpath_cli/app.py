@@ -2,9 +2,13 @@
 
 import typer
 
+from towpath_cli.approvals import approvals
 from towpath_cli.audit import audit, tail
+from towpath_cli.dead import dead
 from towpath_cli.dev import dev
-from towpath_cli.runs import run, runs
+from towpath_cli.run import run
+from towpath_cli.runs import runs
+from towpath_cli.streams import stream
 
 app = typer.Typer(
     name="towpath",
@@ -15,9 +19,12 @@ app = typer.Typer(
 )
 app.command()(dev)
 app.command()(run)
-app.command()(runs)
+app.add_typer(runs, name="runs")
+app.add_typer(approvals, name="approvals")
 app.add_typer(tail, name="tail")
 app.add_typer(audit, name="audit")
+app.add_typer(dead, name="dead")
+app.add_typer(stream, name="stream")
 
 
 def main() -> None:

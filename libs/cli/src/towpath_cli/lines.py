@@ -1,11 +1,16 @@
-"""Audit events and runs, as lines for people."""
+"""Audit events, runs, approvals and dead letters, as lines for people."""
 
+import json
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from rich.table import Table
 from rich.text import Text
 
+from towpath_schemas.approvals import ApprovalView
+from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent, AuditOutcome
+from towpath_schemas.dead import LetterView
 from towpath_schemas.runs import RunView
 
 _COLOURS: dict[AuditOutcome | None, str] = {"ok": "green", "error": "red", "unknown": "yellow", None: "dim"}
@@ -28,13 +33,104 @@ def progress_line(event: AuditEvent) -> Text:
     return line
 
 
-def runs_table(runs: tuple[RunView, ...]) -> Table:
+def runs_table(runs: Sequence[RunView]) -> Table:
     """Write runs as a table, in their order."""
     table = Table("run", "component", "status", "started", "for", box=None, pad_edge=False)
     for run in runs:
-        started = datetime.fromtimestamp(run.created_at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        started = day_and_clock(run.created_at)
         table.add_row(run.run_id, run.component, run.status, started, run.attribution.tenant)
     return table
+
+
+def run_text(run: RunView) -> Text:
+    """Write one run with what is known of it."""
+    facts = {
+        "run": run.run_id,
+        "component": run.component,
+        "kind": run.component_kind,
+        "service": run.service,
+        "status": run.status,
+        "started": day_and_clock(run.created_at),
+        "ended": day_and_clock(run.finished_at) if run.finished_at else None,
+        "for": _who(run.attribution),
+        "waits for": ", ".join(run.waiting_for),
+        "parent": run.parent,
+        "successor": run.successor,
+        "failure": run.failure.message if run.failure else None,
+        "result": json.dumps(run.result) if run.status == "completed" else None,
+    }
+    return _facts(facts)
+
+
+def approvals_table(approvals: Sequence[ApprovalView]) -> Table:
+    """Write approvals as a table, in their order."""
+    table = Table("approval", "name", "component", "asked", "until", "for", box=None, pad_edge=False)
+    for one in approvals:
+        until = day_and_clock(one.expires_at) if one.expires_at else "-"
+        roles = ", ".join(one.asked.roles) or "anybody"
+        table.add_row(one.approval_id, one.name, one.component, day_and_clock(one.created_at), until, roles)
+    return table
+
+
+def approval_text(approval: ApprovalView) -> Text:
+    """Write one approval with what it is about."""
+    facts = {
+        "approval": approval.approval_id,
+        "name": approval.name,
+        "run": f"{approval.run_id} of {approval.component}",
+        "asked": day_and_clock(approval.created_at),
+        "until": day_and_clock(approval.expires_at) if approval.expires_at else None,
+        "decided by": ", ".join(approval.asked.roles) or "anybody",
+        "on behalf of": _who(approval.attribution),
+        "digest": approval.asked.content_sha256,
+        "about": json.dumps(approval.asked.payload, indent=2),
+    }
+    return _facts(facts)
+
+
+def letter_line(view: LetterView) -> Text:
+    """Write one dead letter of a list: its place, when, whose, about what, why."""
+    letter = view.letter
+    line = Text(f"{view.place:>6}  {day_and_clock(letter.at)}  {letter.tenant:<12} {letter.subject:<40}  ")
+    line.append(letter.reason, style="red")
+    return line.append("  redriven" if view.redriven_at is not None else "", style="green")
+
+
+def letter_text(view: LetterView) -> Text:
+    """Write one dead letter with the message that it is about; a body that is no text stands in base64."""
+    letter = view.letter
+    facts = {
+        "place": str(view.place),
+        "reason": letter.reason,
+        "kept": day_and_clock(letter.at),
+        "given up by": f"{letter.consumer}, after {letter.attempts} tries",
+        "subject": letter.subject,
+        "was": f"message {letter.sequence} of {letter.stream}, published {day_and_clock(letter.published_at)}",
+        "for": _who(letter.attribution),
+        "redriven": f"{day_and_clock(view.redriven_at)} for {_who(view.redriven_by)}"
+        if view.redriven_at
+        else None,
+        **{f"header {name}": value for name, value in letter.headers.items()},
+        "body": letter.body if letter.encoding == "utf-8" else f"(base64) {letter.body}",
+    }
+    return _facts(facts)
+
+
+def _facts(facts: Mapping[str, str | None]) -> Text:
+    return Text("\n").join(
+        Text.assemble((f"{name:<12} ", "dim"), said) for name, said in facts.items() if said
+    )
+
+
+def _who(attribution: Attribution | None) -> str:
+    if attribution is None:
+        return "nobody that is known"
+    return " ".join(f"{name}={said}" for name, said in attribution.model_dump(exclude_none=True).items())
+
+
+def day_and_clock(at: float) -> str:
+    """Write a day and its time, by the clock on the wall."""
+    return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def clock(at: float) -> str:

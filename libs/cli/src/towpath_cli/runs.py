@@ -1,101 +1,204 @@
-"""`towpath run` and `towpath runs`: start a run and wait for it; list runs."""
+"""`towpath runs`: find runs, look at them, tell them what to do."""
 
-import asyncio
 import json
-from contextlib import suppress
-from typing import Annotated, Any
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Annotated, Any, get_args
 
-import orjson
 import typer
 
 from towpath.client import Client
-from towpath.errors import TowpathError
-from towpath_cli.lines import progress_line, runs_table
-from towpath_cli.options import DEFAULT_URL, DefaultTenant, Tenant, Url
-from towpath_cli.speech import carry_out, err, fail, out
-from towpath_schemas.runs import RunStatus
+from towpath.errors import UnknownRunError
+from towpath_cli.lines import run_text, runs_table
+from towpath_cli.options import (
+    DEFAULT_URL,
+    AsJson,
+    Limit,
+    Since,
+    Tenant,
+    Timeout,
+    Url,
+    User,
+    moment,
+    parsed,
+)
+from towpath_cli.run import failing_with_the_reason
+from towpath_cli.speech import carry_out, err, out
+from towpath_schemas.attribution import AttributionClaim
+from towpath_schemas.runs import RunStatus, RunView
 
-_ENDS = {"failed": "failed", "cancelled": "was cancelled", "refused": "was refused"}
-_LAST_EVENTS_WITHIN_S = 0.5
+Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, as the list shows it.")]
+Reason = Annotated[str | None, typer.Option(help="Why, for people.")]
 
 
-def run(
-    name: Annotated[str, typer.Argument(help="A workflow, agent or function.")],
+def _status(said: str) -> str:
+    known = get_args(RunStatus)
+    if said not in known:
+        raise typer.BadParameter(f"{said!r} is no status; those there are: {', '.join(known)}")
+    return said
+
+
+runs = typer.Typer(help="Runs: find them, look at them, tell them what to do.", no_args_is_help=True)
+
+
+@runs.command("list")
+def list_runs(
     *,
-    given: Annotated[str, typer.Option("--input", help="Its input, as JSON.", metavar="JSON")] = "null",
-    url: Url = DEFAULT_URL,
-    key: Annotated[str | None, typer.Option(help="Idempotency key: the same key is the same run.")] = None,
-    tenant: DefaultTenant = "default",
-    timeout: Annotated[float | None, typer.Option(help="Seconds to wait for the result.")] = None,
-    quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
-) -> None:
-    """Start a run, show what it does, print its result."""
-    carry_out(_run(name, _parsed(given), url, key=key, tenant=tenant, timeout_s=timeout, quiet=quiet))
-
-
-def runs(
-    *,
-    status: Annotated[RunStatus | None, typer.Option(help="Only of this status.")] = None,
+    status: Annotated[
+        list[str] | None,
+        typer.Option(parser=_status, metavar="STATUS", help="Only of this status; may be repeated."),
+    ] = None,
     component: Annotated[str | None, typer.Option(help="Only of this component.")] = None,
     tenant: Tenant = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many at the most.")] = 50,
+    user: Annotated[str | None, typer.Option(help="Only for this user.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only for this agent.")] = None,
+    session: Annotated[str | None, typer.Option(help="Only for this session.")] = None,
+    workflow: Annotated[str | None, typer.Option(help="Only for this workflow.")] = None,
+    parent: Annotated[str | None, typer.Option(help="Only those that this run has started.")] = None,
+    waiting_for: Annotated[str | None, typer.Option(help="Only those that wait for this signal.")] = None,
+    since: Since = None,
+    before: Annotated[datetime | None, typer.Option(help="Until then, by your clock.")] = None,
+    limit: Limit = 50,
+    as_json: AsJson = False,
     url: Url = DEFAULT_URL,
 ) -> None:
     """List runs, newest first."""
-    carry_out(_list(url, component=component, status=status, tenant=tenant, limit=limit))
+    asked = {
+        "status": status,
+        "component": component,
+        "tenant": tenant,
+        "user_id": user,
+        "agent": agent,
+        "session_id": session,
+        "workflow_id": workflow,
+        "parent": parent,
+        "waiting_for_signal": waiting_for,
+        "created_after": moment(since),
+        "created_before": moment(before),
+        "limit": limit,
+    }
+    carry_out(_list(url, as_json=as_json, **{name: said for name, said in asked.items() if said}))
 
 
-async def _run(
-    name: str,
-    given: Any,
-    url: str,
+@runs.command("show")
+def show_run(run_id: Run, *, as_json: AsJson = False, url: Url = DEFAULT_URL) -> None:
+    """Show one run as it is now."""
+    carry_out(_show(url, run_id, as_json=as_json))
+
+
+@runs.command("result")
+def result_of_run(run_id: Run, *, timeout: Timeout = None, url: Url = DEFAULT_URL) -> None:
+    """Wait for a run's end and print its result; of one that continued as new, that of the last."""
+    carry_out(_result(url, run_id, timeout))
+
+
+@runs.command("cancel")
+def cancel_run(run_id: Run, *, reason: Reason = None, user: User = None, url: Url = DEFAULT_URL) -> None:
+    """Ask a run to end; its code may clean up first."""
+    _do(url, lambda client: client.cancel(run_id, reason, attribution=_by(user)), f"run {run_id} is to end")
+
+
+@runs.command("terminate")
+def terminate_run(run_id: Run, *, reason: Reason = None, user: User = None, url: Url = DEFAULT_URL) -> None:
+    """End a run at once; its code is not told, and cannot clean up."""
+    _do(
+        url, lambda client: client.terminate(run_id, reason, attribution=_by(user)), f"run {run_id} has ended"
+    )
+
+
+@runs.command("pause")
+def pause_run(run_id: Run, *, reason: Reason = None, user: User = None, url: Url = DEFAULT_URL) -> None:
+    """Have a run stand still: it begins nothing more until it is resumed."""
+    _do(
+        url,
+        lambda client: client.pause(run_id, reason, attribution=_by(user)),
+        f"run {run_id} is to stand still",
+    )
+
+
+@runs.command("resume")
+def resume_run(run_id: Run, *, reason: Reason = None, user: User = None, url: Url = DEFAULT_URL) -> None:
+    """Have a paused run go on."""
+    _do(url, lambda client: client.resume(run_id, reason, attribution=_by(user)), f"run {run_id} is to go on")
+
+
+@runs.command("signal")
+def signal_run(
+    run_id: Run,
+    name: Annotated[str, typer.Argument(help="The signal's name.")],
     *,
-    key: str | None,
-    tenant: str,
-    timeout_s: float | None,
-    quiet: bool,
+    payload: Annotated[str, typer.Option(help="What the run gets, as JSON.", metavar="JSON")] = "null",
+    user: User = None,
+    url: Url = DEFAULT_URL,
 ) -> None:
+    """Send a signal to a run; it is kept until the run waits for it."""
+    given = parsed(payload, "--payload")
+    done = f"run {run_id} has the signal, or gets it when it waits for it"
+    _do(url, lambda client: client.signal(run_id, name, given, attribution=_by(user)), done)
+
+
+@runs.command("fork")
+def fork_run(
+    run_id: Run,
+    *,
+    until: Annotated[str, typer.Option(help="Key of the first act to do anew, such as charge#0.")],
+    key: Annotated[str | None, typer.Option(help="Idempotency key: the same key is the same fork.")] = None,
+    user: User = None,
+    url: Url = DEFAULT_URL,
+) -> None:
+    """Start a new run that has done what a run had done up to an act; print its id."""
+    carry_out(_fork(url, run_id, until, key, user))
+
+
+def _do(url: str, work: Callable[[Client], Awaitable[None]], done: str) -> None:
+    """Do something with a platform, and say that it is done."""
+
+    async def with_client() -> None:
+        async with Client(url) as client:
+            await work(client)
+        err.print(done)
+
+    carry_out(with_client())
+
+
+async def _list(url: str, *, as_json: bool, **asked: Any) -> None:
     async with Client(url) as client:
-        run_id = await client.start(name, given, idempotency_key=key, tenant=tenant)
-        showing = asyncio.create_task(_show(client, run_id, quiet=quiet), name="progress")
-        try:
-            ended = await client.ended(run_id, timeout_s)
-        finally:
-            await _finish(showing)
-    if ended.status != "completed":
-        reason = f": {ended.failure.message}" if ended.failure else ""
-        fail(f"run {run_id} {_ENDS[ended.status]}{reason}")
-    out.print_json(json.dumps(ended.result))
-
-
-async def _show(client: Client, run_id: str, *, quiet: bool) -> None:
-    if quiet:
-        return
-    err.print(f"run {run_id}", style="bold")
-    with suppress(TowpathError):  # the result matters; what leads there is only shown
-        async for event in client.watch(run_id):
-            err.print(progress_line(event))
-
-
-async def _finish(showing: asyncio.Task[None]) -> None:
-    """Let the last events be shown, which may come a moment after the result."""
-    await asyncio.wait({showing}, timeout=_LAST_EVENTS_WITHIN_S)
-    showing.cancel()
-    with suppress(asyncio.CancelledError):
-        await showing
-
-
-async def _list(url: str, **asked: Any) -> None:
-    async with Client(url) as client:
-        found = await client.runs(**asked)
-    if found:
+        found = [run async for run in client.list(**asked)]
+    if as_json:
+        _print_as_json(*found)
+    elif found:
         out.print(runs_table(found))
     else:
         err.print("no such runs")
 
 
-def _parsed(given: str) -> Any:
-    try:
-        return orjson.loads(given)
-    except orjson.JSONDecodeError as error:
-        fail(f'--input is not JSON ({error}); write it like --input \'{{"name": "Ada"}}\'')
+async def _show(url: str, run_id: str, *, as_json: bool) -> None:
+    async with Client(url) as client:
+        run = await client.status(run_id)
+    if run is None:
+        raise UnknownRunError(run_id)
+    if as_json:
+        _print_as_json(run)
+    else:
+        out.print(run_text(run))
+
+
+async def _result(url: str, run_id: str, timeout_s: float | None) -> None:
+    async with Client(url) as client:
+        with failing_with_the_reason(run_id):
+            result = await client.result(run_id, timeout_s)
+    out.print_json(json.dumps(result))
+
+
+def _print_as_json(*found: RunView) -> None:
+    for run in found:
+        typer.echo(run.to_body())
+
+
+async def _fork(url: str, run_id: str, until: str, key: str | None, user: str | None) -> None:
+    async with Client(url) as client:
+        out.print(await client.fork(run_id, until, idempotency_key=key, attribution=_by(user)))
+
+
+def _by(user: str | None) -> AttributionClaim | None:
+    return AttributionClaim(user_id=user) if user else None

@@ -82,7 +82,7 @@ class Hosted:
         if self._task is not None:
             task, self._task = self._task, None
             task.cancel()
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, ExceptionGroup):  # FastStream wants to say goodbye
                 await task
 
     @property

@@ -11,6 +11,7 @@ from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
     CallIntended,
     CallSettled,
+    Claimed,
     JournalRecord,
     RunFinished,
     RunResumed,
@@ -75,3 +76,10 @@ async def write_entry(js: JetStream, run_id: str, number: int, record: JournalRe
 async def write_journal(js: JetStream, run_id: str, records: list[JournalRecord]) -> list[int]:
     """Store a run's records from entry 0 on; return their sequences in the journal."""
     return [await write_entry(js, run_id, number, record) for number, record in enumerate(records)]
+
+
+async def write_claim(js: JetStream, run_id: str, *, epoch: int = 1, runner: str = "runner-1") -> Expect:
+    """Claim a run as a runner does; return the condition of what is written under the claim."""
+    body = Claimed(runner=runner, at=AT).to_body()
+    stored = await js.publish(subjects.claim(run_id, epoch), body, expect=Expect(0))
+    return Expect(stored.sequence, subjects.claims_of(run_id))

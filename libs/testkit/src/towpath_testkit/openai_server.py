@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -43,7 +44,9 @@ class SaysGarbage:
 
 @dataclass(frozen=True, slots=True)
 class CutsOff:
-    """The connection ends in the middle of the answer."""
+    """The connection ends in the middle of the answer; where it is streamed, after the text."""
+
+    text: str = ""
 
 
 Act = str | Says | Refuses | SaysGarbage | CutsOff
@@ -118,6 +121,9 @@ def _listening() -> Generator[socket.socket]:
 
 async def _perform(act: Says | Refuses | SaysGarbage | CutsOff, asked: Mapping[str, Any]) -> Response:
     match act:
+        case Says() if asked.get("stream"):
+            await asyncio.sleep(act.delay_s)
+            return StreamingResponse(_events(_deltas(act, asked)), media_type="text/event-stream")
         case Says():
             await asyncio.sleep(act.delay_s)
             return JSONResponse(_completion(act, asked))
@@ -126,6 +132,8 @@ async def _perform(act: Says | Refuses | SaysGarbage | CutsOff, asked: Mapping[s
             return JSONResponse({"error": error}, act.status, dict(act.headers))
         case SaysGarbage():
             return Response(act.body, media_type="application/json")
+        case CutsOff() if asked.get("stream"):
+            return StreamingResponse(_cut(_deltas(Says(act.text), asked)), media_type="text/event-stream")
         case CutsOff():
             return StreamingResponse(_half_an_answer(), headers={"content-length": "1000"})
 
@@ -148,6 +156,39 @@ def _completion(said: Says, asked: Mapping[str, Any]) -> dict[str, Any]:
         "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": None}],
         "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
     }
+
+
+def _deltas(said: Says, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Write an answer as the chunks of a stream: one for each word, one for each tool call, the reason, the usage."""
+    whole = _completion(said, asked)
+    choice = whole["choices"][0]
+    words = [{"content": word} for word in re.findall(r"\S+\s*", said.text or "")]
+    calls = [
+        {"tool_calls": [{"index": index, **call}]}
+        for index, call in enumerate(choice["message"].get("tool_calls", ()))
+    ]
+    chunk = {name: whole[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
+    deltas = [{"role": "assistant"}, *words, *calls]
+    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    choices.append({"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]})
+    return [
+        *({**chunk, "choices": [one]} for one in choices),
+        {**chunk, "choices": [], "usage": whole["usage"]},
+    ]
+
+
+async def _events(chunks: Sequence[dict[str, Any]]) -> AsyncGenerator[bytes]:
+    for chunk in chunks:
+        yield f"data: {json.dumps(chunk)}\n\n".encode()
+        await asyncio.sleep(0)
+    yield b"data: [DONE]\n\n"
+
+
+async def _cut(chunks: Sequence[dict[str, Any]]) -> AsyncGenerator[bytes]:
+    async for event in _events(chunks[:-2]):
+        if b"[DONE]" in event:
+            raise ConnectionResetError("the script cuts the connection")
+        yield event
 
 
 def _tool_call(call_id: str, name: str, arguments: Mapping[str, Any] | str) -> dict[str, Any]:

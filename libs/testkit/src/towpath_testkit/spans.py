@@ -1,4 +1,4 @@
-"""An OTLP receiver for tests: takes the spans that services send, over HTTP on loopback."""
+"""An OTLP receiver for tests: takes the spans and metrics that services send, over HTTP on loopback."""
 
 import threading
 from collections.abc import Generator
@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 
@@ -19,19 +20,54 @@ class Span(NamedTuple):
     parent_id: str
 
 
+class Counted(NamedTuple):
+    """The newest state of one series of a counter: who counted what, and the traces that its exemplars name."""
+
+    service: str
+    name: str
+    attributes: dict[str, str]
+    value: float
+    trace_ids: frozenset[str]
+
+
 class Spans:
     """What has arrived so far, and where it is sent."""
 
     def __init__(self) -> None:
         self.arrived: list[Span] = []
+        self.bodies: list[bytes] = []
+        self.counted: list[Counted] = []
         self.url = ""
 
     def of_trace(self, trace_id: str) -> list[Span]:
         """List the spans of one trace."""
         return [span for span in self.arrived if span.trace_id == trace_id]
 
-    def take(self, body: bytes) -> None:
+    def take(self, path: str, body: bytes) -> None:
         """Take in what a service sent."""
+        self.bodies.append(body)
+        if path.endswith("/v1/metrics"):
+            self._take_metrics(body)
+        else:
+            self._take_spans(body)
+
+    def _take_metrics(self, body: bytes) -> None:
+        for sent in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+            names = {one.key: one.value.string_value for one in sent.resource.attributes}
+            self.counted += [
+                Counted(
+                    names["service.name"],
+                    metric.name,
+                    {one.key: one.value.string_value for one in point.attributes},
+                    point.as_int or point.as_double,
+                    frozenset(exemplar.trace_id.hex() for exemplar in point.exemplars),
+                )
+                for scope in sent.scope_metrics
+                for metric in scope.metrics
+                for point in metric.sum.data_points
+            ]
+
+    def _take_spans(self, body: bytes) -> None:
         for sent in ExportTraceServiceRequest.FromString(body).resource_spans:
             names = {one.key: one.value.string_value for one in sent.resource.attributes}
             self.arrived += [
@@ -54,7 +90,7 @@ def received_spans() -> Generator[Spans]:
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            spans.take(self.rfile.read(int(self.headers["content-length"])))
+            spans.take(self.path, self.rfile.read(int(self.headers["content-length"])))
             self.send_response(200)
             self.end_headers()
 

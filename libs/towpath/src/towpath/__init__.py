@@ -27,11 +27,17 @@ if TYPE_CHECKING:
         NotSerialisableError,
         RegistrationError,
         RequestRefusedError,
+        RunStoppedError,
+        StepFailedError,
+        StepTimeoutError,
         TowpathError,
         UnavailableError,
+        UnknownLetterError,
         UnknownOutcomeError,
         UnknownRunError,
     )
+    from towpath.flows.definition import FlowDefinition, SignalConfig, StepType, TimerConfig, WorkflowStep
+    from towpath.flows.steps import task_step, wait_signal_step, wait_timer_step
     from towpath.functions import function
     from towpath.local.local_context import LocalContext
     from towpath.models.by_name import LanguageModel
@@ -40,7 +46,7 @@ if TYPE_CHECKING:
     from towpath.retry import RetryPolicy
     from towpath.tools.function_tool import tool
     from towpath.tools.tool import Tool, ToolCall, ToolOutcome
-    from towpath.workflows import workflow
+    from towpath.workflows import get_registered_workflows, register_workflow, workflow
 
 _HOMES = {
     "towpath.agents.agent": ("Agent",),
@@ -63,11 +69,23 @@ _HOMES = {
         "NotSerialisableError",
         "RegistrationError",
         "RequestRefusedError",
+        "RunStoppedError",
+        "StepFailedError",
+        "StepTimeoutError",
         "TowpathError",
         "UnavailableError",
+        "UnknownLetterError",
         "UnknownOutcomeError",
         "UnknownRunError",
     ),
+    "towpath.flows.definition": (
+        "FlowDefinition",
+        "SignalConfig",
+        "StepType",
+        "TimerConfig",
+        "WorkflowStep",
+    ),
+    "towpath.flows.steps": ("task_step", "wait_signal_step", "wait_timer_step"),
     "towpath.functions": ("function",),
     "towpath.local.local_context": ("LocalContext",),
     "towpath.models.by_name": ("LanguageModel",),
@@ -76,7 +94,7 @@ _HOMES = {
     "towpath.retry": ("RetryPolicy",),
     "towpath.tools.function_tool": ("tool",),
     "towpath.tools.tool": ("Tool", "ToolCall", "ToolOutcome"),
-    "towpath.workflows": ("workflow",),
+    "towpath.workflows": ("get_registered_workflows", "register_workflow", "workflow"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -104,8 +122,12 @@ __all__ = [  # noqa: RUF022 - by concept
     "NotSerialisableError",
     "RegistrationError",
     "RequestRefusedError",
+    "RunStoppedError",
+    "StepFailedError",
+    "StepTimeoutError",
     "TowpathError",
     "UnavailableError",
+    "UnknownLetterError",
     "UnknownOutcomeError",
     "UnknownRunError",
     "function",
@@ -122,6 +144,16 @@ __all__ = [  # noqa: RUF022 - by concept
     "ToolCall",
     "ToolOutcome",
     "workflow",
+    "register_workflow",
+    "get_registered_workflows",
+    "FlowDefinition",
+    "WorkflowStep",
+    "StepType",
+    "SignalConfig",
+    "TimerConfig",
+    "task_step",
+    "wait_signal_step",
+    "wait_timer_step",
 ]
 
 

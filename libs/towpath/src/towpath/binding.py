@@ -5,6 +5,8 @@ from functools import cached_property
 from inspect import Parameter
 from typing import Any, NamedTuple, cast
 
+from towpath.step_input import RESERVED, deps_in
+
 
 class Reading(NamedTuple):
     """A payload as arguments that are not validated yet; `rest` is what `*args` gets."""
@@ -54,20 +56,30 @@ def read_payload(payload: Any, parameters: Parameters) -> Reading:
     """Read a payload as arguments.
 
     An object whose keys are all parameters gives them by name, `{"*": [...], ...}` some by position; a list
-    gives several parameters by position; anything else is the value of the only parameter.
+    gives several parameters by position; anything else is the value of the only parameter. What a flow
+    adds to what its step says need not be taken.
 
     Raises:
         ValueError: If it cannot be read as arguments at all.
     """
     match payload:
         case dict():
-            return _read_object(cast("dict[str, Any]", payload), parameters)
+            return _read_object(_taken(cast("dict[str, Any]", payload), parameters), parameters)
         case None if not parameters.required:
             return Reading({}, [])
         case list() if parameters.only is None:
             return _read_places(cast("list[Any]", payload), {}, parameters)
         case _:
             return _read_value(payload, parameters)
+
+
+def _taken(payload: dict[str, Any], parameters: Parameters) -> dict[str, Any]:
+    """Leave out what a flow adds to what its step says, where no parameter is for it."""
+    if deps_in(payload) is None:
+        return payload
+    taken = {key: value for key, value in payload.items() if key not in RESERVED or key in parameters.by_name}
+    is_value = parameters.only is not None and not (taken and parameters.are_named_in(taken))
+    return payload if is_value or parameters.extra else taken
 
 
 def _read_object(payload: dict[str, Any], parameters: Parameters) -> Reading:

@@ -1,6 +1,7 @@
 """What a component is, and the registry in which decorators put it: the meeting point of user code and engine."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -8,6 +9,9 @@ from typing import Any, Protocol
 from towpath.errors import RegistrationError
 from towpath.retry import RetryPolicy
 from towpath_schemas.components import ComponentDescribed
+
+TellChunk = Callable[[int, Any], Awaitable[None]]
+"""Tells whoever watches a chunk's number, from 0, and the chunk."""
 
 
 class ComponentType(StrEnum):
@@ -32,6 +36,18 @@ class Executable(Protocol):
         ...
 
 
+class Streamable(Protocol):
+    """How the engine runs the body of a function that yields, chunk by chunk."""
+
+    def __call__(self, context: Any, payload: Any) -> AsyncGenerator[Any]:
+        """Bind `payload` (decoded JSON) to the parameters, run the body, yield what it yields.
+
+        Raises:
+            InvalidInputError: If the payload does not fit, before the body runs.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """One registered component.
@@ -42,6 +58,8 @@ class Component:
         timeout_s: Seconds one attempt may take; None for no limit.
         idempotent: Whether an attempt whose end was never seen may be repeated.
         methods: Of an entity, its methods by name.
+        stream: Of a function that yields, how it is run chunk by chunk; `execute` gives the list of them.
+        version: Of a workflow whose code has changed, which code it is; a run stays with the one it began with.
     """
 
     name: str
@@ -56,12 +74,26 @@ class Component:
     idempotent: bool = True
     methods: Mapping[str, "Method"] = field(default_factory=dict[str, "Method"])
     source: Callable[..., Any] | object | None = None
+    stream: Streamable | None = None
+    version: str | None = None
+
+    async def run(self, context: Any, payload: Any, tell: TellChunk) -> Any:
+        """Execute it, and `tell` each chunk of one that streams before the next is asked for."""
+        if self.stream is None:
+            return await self.execute(context, payload)
+        chunks: list[Any] = []
+        async with aclosing(self.stream(context, payload)) as produced:
+            async for chunk in produced:
+                await tell(len(chunks), chunk)
+                chunks.append(chunk)
+        return chunks
 
     def described(self) -> ComponentDescribed:
         """Describe it for the catalogue."""
         return ComponentDescribed(
             name=self.name,
             kind=self.kind.value,
+            version=self.version,
             description=self.description,
             input_schema=dict(self.input_schema),
             output_schema=dict(self.output_schema),
@@ -78,28 +110,35 @@ class Method:
 
 
 class Registry:
-    """The components of one process, by kind and name."""
+    """The components of one process, by kind, name and version."""
 
     def __init__(self) -> None:
-        self._components: dict[tuple[ComponentType, str], Component] = {}
+        self._components: dict[tuple[ComponentType, str], dict[str | None, Component]] = {}
 
     def add(self, component: Component) -> None:
         """Register a component; the same object again is no change.
 
         Raises:
-            RegistrationError: If another object has this kind and name.
+            RegistrationError: If another object has this kind, name and version.
         """
-        place = (component.kind, component.name)
-        present = self._components.get(place)
+        versions = self._components.setdefault((component.kind, component.name), {})
+        present = versions.get(component.version)
         if present is not None and present.source is not component.source:
+            which = f" of version {component.version}" if component.version else ""
             raise RegistrationError(
-                f"a {component.kind.value} named {component.name!r} is registered already"
+                f"a {component.kind.value} named {component.name!r}{which} is registered already"
             )
-        self._components[place] = component
+        versions[component.version] = component
 
     def find(self, kind: ComponentType, name: str) -> Component | None:
-        """Find a component by kind and name."""
-        return self._components.get((kind, name))
+        """Find a component by kind and name: of several versions, the one that was registered last."""
+        versions = self._components.get((kind, name))
+        return next(reversed(versions.values())) if versions else None
+
+    def pinned(self, kind: ComponentType, name: str, version: str | None) -> Component | None:
+        """Find the very version that a run began with; one that began without any goes on with what there is."""
+        versions = self._components.get((kind, name), {})
+        return versions.get(version) or (self.find(kind, name) if version is None else None)
 
     def runnable(self, name: str) -> Component | None:
         """Find what a request may start under `name`: a workflow, agent or function."""
@@ -111,7 +150,7 @@ class Registry:
         return self.find(ComponentType.TOOL, name) or self.find(ComponentType.FUNCTION, name)
 
     def __iter__(self) -> Iterator[Component]:
-        return iter(tuple(self._components.values()))
+        return iter([one for versions in self._components.values() for one in versions.values()])
 
     def clear(self) -> None:
         """Forget everything: for tests."""

@@ -5,17 +5,23 @@ journal. Components and the agent loop know only this module.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 from towpath.components import ComponentType
+from towpath.context_services.logs import RunLog as RunLog  # noqa: PLC0414 - a word of the port
+from towpath.context_services.services import ContextServices
+from towpath.coordination import Approval, ChildHandle, Human, Join, Saga, Signals, together
+from towpath.entity_handle import EntityHandle
 from towpath.errors import ContextError
 from towpath.injection import Injected
+from towpath.moments import moment_after
 from towpath.retry import RetryPolicy
+from towpath.scopes import Places, entered
 from towpath_schemas.attribution import Attribution
 
 if TYPE_CHECKING:
@@ -26,27 +32,7 @@ Work = Callable[..., Any] | Coroutine[Any, Any, Any] | Awaitable[Any]
 """What a step may be given: a function (sync or async) with its arguments, or something to await."""
 
 
-class RunLog(Protocol):
-    """A structured logger on which run, step, trace and attribution are bound already."""
-
-    def debug(self, event: str, **fields: Any) -> Any:
-        """Log for developers."""
-        ...
-
-    def info(self, event: str, **fields: Any) -> Any:
-        """Log what happened."""
-        ...
-
-    def warning(self, event: str, **fields: Any) -> Any:
-        """Log what may be wrong."""
-        ...
-
-    def error(self, event: str, **fields: Any) -> Any:
-        """Log what is wrong."""
-        ...
-
-
-class Context(Injected, ABC):
+class Context(Places, ContextServices, Injected, ABC):
     """What a component may ask of whatever runs it.
 
     Attributes:
@@ -56,6 +42,8 @@ class Context(Injected, ABC):
         attribution: On whose behalf.
         metadata: Further facts about the call, such as `service_name`.
         idempotency_key: Of a call, the key that stays the same however often it is tried; else the run id.
+        request_headers: What the requester of the run said beside the input; a call within a run has none.
+        deps: In a step of a flow, the results of the steps it depends on, by name.
     """
 
     run_id: str
@@ -66,35 +54,32 @@ class Context(Injected, ABC):
     idempotency_key: str
     object_id: str | None = None
     method_name: str | None = None
+    request_headers: Mapping[str, str] = MappingProxyType({})
+    deps: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def invocation_id(self) -> str:
         """The run's id, under its other name."""
         return self.run_id
 
-    @property
-    @abstractmethod
-    def step_id(self) -> str | None:
-        """Key of the step that is running, if one is."""
-
     # --- Durable acts -----------------------------------------------------------------------------
 
     @abstractmethod
-    async def step(
+    def step(
         self,
         name: str,
         work: Work,
         *arguments: Any,
         key: str | None = None,
         retry: RetryPolicy | None = None,
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Run `work` once: when the run is replayed, its recorded result is returned and nothing runs.
 
         Args:
             name: The step's name; with its ordinal among steps of this name it is the step's identity.
             work: A function, or a coroutine or other awaitable.
             *arguments: What the function is called with.
-            key: Identity in place of the ordinal, needed where steps of one name run at the same time.
+            key: Identity in place of the ordinal, for work whose order may change from one replay to the next.
             retry: How often a failing function is tried; an awaitable can be tried only once.
 
         Returns:
@@ -106,18 +91,151 @@ class Context(Injected, ABC):
         """
 
     @abstractmethod
-    async def task(
+    def task(
         self,
-        service: str | Callable[..., Any],
+        service_name: str | Callable[..., Any],
         handler_name: str | None = None,
         input: Any = None,  # noqa: A002 - the seed's name
         *,
         key: str | None = None,
-    ) -> Any:
-        """Call a function in another process and wait for its result, however long either process lives."""
+        timeout_ms: float | None = None,
+        retries: int | RetryPolicy | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Call a function in another process and wait for its result, however long either process lives.
+
+        Args:
+            service_name: The service that offers it, or the function itself.
+            handler_name: Its name there.
+            input: An object of its parameters, or the value of its only one.
+            key: Identity in place of the ordinal.
+            timeout_ms: Milliseconds after which the call counts as failed, whatever becomes of it.
+            retries: How often it is called at the most (once, if not given), or a policy; each call is one act.
+
+        Raises:
+            ComponentError: If it failed for good, or took too long.
+        """
 
     @abstractmethod
-    def entity(self, entity_type: str, key: str) -> "EntityHandle":
+    def spawn(
+        self,
+        component: str | Callable[..., Any],
+        *arguments: Any,
+        key: str | None = None,
+        join: Join = "detached",
+        service_name: str | None = None,
+        **named: Any,
+    ) -> ChildHandle:
+        """Start another component as a run of its own, and go on; `await handle.result()` waits for it.
+
+        Args:
+            component: The function, workflow or agent, or its name.
+            *arguments: What it is called with.
+            key: Identity in place of the ordinal.
+            join: What becomes of the child when this run ends.
+            service_name: The service that offers it, where its name alone does not say.
+            **named: What it is called with, by name.
+        """
+
+    async def parallel(self, *acts: Awaitable[Any]) -> list[Any]:
+        """Await acts at the same time; the first failure stops the others, and is raised."""
+        return await together(acts)
+
+    async def gather(
+        self, *acts: Awaitable[Any], return_exceptions: bool = False, **named: Awaitable[Any]
+    ) -> Any:
+        """Await acts at the same time.
+
+        Args:
+            *acts: Acts, for a list of their results.
+            return_exceptions: Return what failed beside the rest, instead of stopping at the first failure.
+            **named: Acts by name, for a dict of their results.
+        """
+        if acts and named:
+            raise TypeError("ctx.gather takes acts, or acts by name, not both")
+        results = await together([*acts, *named.values()], return_exceptions=return_exceptions)
+        return dict(zip(named, results, strict=True)) if named else results
+
+    # --- Waiting ----------------------------------------------------------------------------------
+
+    @property
+    def signal(self) -> Signals:
+        """Wait for a signal by calling it: `await ctx.signal("paid")`; send one with its `emit`."""
+        return Signals(self)
+
+    @property
+    def human(self) -> Human:
+        """Ask people: `await ctx.human.approval(...)`."""
+        return Human(self)
+
+    def timer(
+        self,
+        delay_ms: float | None = None,
+        *,
+        cron: str | None = None,
+        until: datetime | None = None,
+        tz: str = "UTC",
+        key: str | None = None,
+    ) -> Coroutine[Any, Any, None]:
+        """Wait durably, for exactly one of `delay_ms`, `cron` and `until`.
+
+        Args:
+            delay_ms: Milliseconds from now.
+            cron: Until the next moment of a cron expression: minute, hour, day, month, day of the week.
+            until: Until this moment; one without a time zone is in `tz`.
+            tz: Time zone of `cron` and `until`, such as `Europe/Amsterdam`.
+            key: Identity in place of the ordinal.
+
+        Raises:
+            ValueError: If the moment is not given, or cannot be read.
+        """
+        at = moment_after(delay_ms, cron=cron, until=until, tz=tz)
+        return self.wait_until(at, key=key)
+
+    def sleep(self, seconds: float | timedelta, *, key: str | None = None) -> Coroutine[Any, Any, None]:
+        """Wait durably; a run that sleeps for long holds no memory in any process."""
+        if isinstance(seconds, timedelta):
+            seconds = seconds.total_seconds()
+        return self.timer(seconds * 1_000, key=key)
+
+    @abstractmethod
+    def wait_until(
+        self, moment: Callable[[datetime], datetime], *, key: str | None
+    ) -> Coroutine[Any, Any, None]:
+        """Wait for a moment, which is computed once, from the time now; `timer` and `sleep` are its users."""
+
+    @abstractmethod
+    def wait_signal(
+        self, name: str, *, timeout_s: float | None, default: Any, key: str | None
+    ) -> Coroutine[Any, Any, Any]:
+        """Wait for a signal; see `Signals`."""
+
+    @abstractmethod
+    def emit_signal(self, name: str, payload: Any, run_id: str | None) -> Coroutine[Any, Any, None]:
+        """Send a signal; see `Signals.emit`."""
+
+    @abstractmethod
+    def request_approval(
+        self, name: str, payload: Any, *, timeout_s: float | None, roles: tuple[str, ...], key: str | None
+    ) -> Coroutine[Any, Any, Approval]:
+        """Have somebody decide; see `Human.approval`."""
+
+    # --- The life of the run ------------------------------------------------------------------------
+
+    @abstractmethod
+    def continue_as_new(self, input: Any = None) -> NoReturn:  # noqa: A002 - as in `task`
+        """End this run and go on as a new one of the same component, with an empty journal: for endless runs."""
+        raise NotImplementedError
+
+    @abstractmethod
+    def patched(self, change: str) -> bool:
+        """Tell whether code behind `change` may run: False only in a run that had come past it without."""
+
+    def saga(self) -> Saga:
+        """Begin a saga: `async with ctx.saga() as saga: ...; saga.on_failure("refund", refund, charge)`."""
+        return Saga(self.step)
+
+    @abstractmethod
+    def entity(self, entity_type: str, key: str) -> EntityHandle:
         """Name an entity; the handle's methods are the entity's."""
 
     @abstractmethod
@@ -131,6 +249,10 @@ class Context(Injected, ABC):
     @abstractmethod
     def random(self) -> float:
         """Draw a random number from 0 to 1; replay repeats it."""
+
+    @abstractmethod
+    def remember(self, name: str, read: Callable[[], Any]) -> Any:
+        """Read a setting from outside, once: the run keeps what it has seen first, and replay repeats it."""
 
     # --- State: of the entity in an entity's method, else of the run --------------------------------
 
@@ -149,7 +271,9 @@ class Context(Injected, ABC):
     # --- What the agent loop stands on --------------------------------------------------------------
 
     @abstractmethod
-    async def invoke_model(self, model: "LanguageModel", request: "ModelRequest") -> "ModelReply":
+    def invoke_model(
+        self, model: "LanguageModel", request: "ModelRequest"
+    ) -> Coroutine[Any, Any, "ModelReply"]:
         """Make one model call as one durable act: replay returns the recorded reply and calls nobody.
 
         Raises:
@@ -157,88 +281,30 @@ class Context(Injected, ABC):
         """
 
     @abstractmethod
-    async def invoke_tool(self, tool: "Tool", call: "ToolCall") -> "ToolOutcome":
+    def invoke_tool(self, tool: "Tool", call: "ToolCall") -> Coroutine[Any, Any, "ToolOutcome"]:
         """Execute one tool call as one durable act; a failing tool is an outcome, not an exception."""
 
     @abstractmethod
-    async def hand_off(self, agent: str, to: str) -> None:
+    def hand_off(self, agent: str, to: str) -> Coroutine[Any, Any, None]:
         """Record that `agent` gave the conversation to the agent named `to`."""
 
-    @contextmanager
-    def scope(self, name: str, *, agent: str | None = None) -> Generator[None]:
-        """Give everything inside a name of its own, so that ordinals of concurrent scopes cannot mix.
-
-        Args:
-            name: The scope's name; its ordinal is added.
-            agent: The agent to which acts inside are attributed.
-        """
-        outer, outer_agent = _scope.get(), _agent.get()
-        ordinal = self.next_ordinal(f"{outer}{name}")
-        scope_token = _scope.set(f"{outer}{name}#{ordinal}/")
-        agent_token = _agent.set(agent or outer_agent)
-        try:
-            yield
-        finally:
-            _scope.reset(scope_token)
-            _agent.reset(agent_token)
-
-    @abstractmethod
-    def next_ordinal(self, name: str) -> int:
-        """Count how often `name` was used in this run before now."""
-
-    @property
-    def scope_name(self) -> str:
-        """The scope that the running code is in; empty, or ending in `/`."""
-        return _scope.get()
-
-    @property
-    def scope_agent(self) -> str | None:
-        """The agent that the running code acts for."""
-        return _agent.get()
-
-    # --- Observability ------------------------------------------------------------------------------
+    # --- What is told of it -------------------------------------------------------------------------
 
     @property
     @abstractmethod
     def logger(self) -> RunLog:
         """The run's logger; silent while the run is replayed."""
 
-    def log(self, event: str | None = None, **fields: Any) -> RunLog:
-        """Return the run's logger; with an `event`, log it first."""
-        if event is not None:
-            self.logger.info(event, **fields)
-        return self.logger
+    @property
+    def silent(self) -> bool:
+        """Whether what the code does now is told elsewhere: it was told before, or whoever goes on will tell it."""
+        return False
 
 
 ExecutionContext = WorkflowContext = Context
 
 
-class EntityHandle:
-    """An entity seen from a caller: each attribute is a method of it."""
-
-    def __init__(self, invoke: Callable[[str, Any], Awaitable[Any]]) -> None:
-        self._invoke = invoke
-
-    def __getattr__(self, method: str) -> Callable[..., Awaitable[Any]]:
-        if method.startswith("__"):
-            raise AttributeError(method)
-
-        def call(*arguments: Any, **named: Any) -> Awaitable[Any]:
-            return self._invoke(method, call_payload(arguments, named))
-
-        return call
-
-
-def call_payload(arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    """Write the arguments of a call as one payload: positional ones travel under `*`."""
-    if not arguments:
-        return named
-    return {"*": list(arguments), **named}
-
-
 _current: ContextVar[Context | None] = ContextVar("towpath_context", default=None)
-_scope: ContextVar[str] = ContextVar("towpath_scope", default="")
-_agent: ContextVar[str | None] = ContextVar("towpath_scope_agent", default=None)
 
 
 def current_context() -> Context:
@@ -261,16 +327,15 @@ def context_or_none() -> Context | None:
 class running_in:  # noqa: N801 - used like a function; a class, since every step enters one
     """Make `context` the current one, at the scope given (the outermost by default), until the end of the block."""
 
-    __slots__ = ("_agent", "_context", "_scope", "_tokens")
+    __slots__ = ("_context", "_scope", "_token")
 
     def __init__(self, context: Context, *, scope: str = "", agent: str | None = None) -> None:
-        self._context, self._scope, self._agent = context, scope, agent
+        self._context, self._scope = context, entered(scope, agent=agent)
 
     def __enter__(self) -> None:
-        self._tokens = (_current.set(self._context), _scope.set(self._scope), _agent.set(self._agent))
+        self._token = _current.set(self._context)
+        self._scope.__enter__()
 
-    def __exit__(self, *_error: object) -> None:
-        current, scope, agent = self._tokens
-        _agent.reset(agent)
-        _scope.reset(scope)
-        _current.reset(current)
+    def __exit__(self, *error: object) -> None:
+        self._scope.__exit__(*error)
+        _current.reset(self._token)

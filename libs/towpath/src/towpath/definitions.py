@@ -2,16 +2,23 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from towpath.annotations import name_of
 from towpath.components import REGISTRY, Component
 from towpath.errors import RegistrationError
 from towpath.retry import RetryPolicy
+from towpath.streaming import yields
+from towpath.values import path_text
 
 MARK = "_towpath_component"
 """Attribute under which a decorated callable carries its `Component`."""
+
+_MAX_NAME_CHARS = 256
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -43,8 +50,15 @@ def documentation_of(function: Callable[..., Any]) -> Documentation:
 def register(function: Decorated, component: Component) -> Decorated:
     """Register `component` and note it on the callable it was made of."""
     REGISTRY.add(component)
-    setattr(function, MARK, component)
+    note(function, **{MARK: component})
     return function
+
+
+def note(function: Callable[..., Any], **notes: Any) -> None:
+    """Note something on a callable; one that has no place for notes, such as a bound method, is known by name only."""
+    with suppress(AttributeError):
+        for name, value in notes.items():
+            setattr(function, name, value)
 
 
 def component_of(definition: object) -> Component | None:
@@ -53,16 +67,39 @@ def component_of(definition: object) -> Component | None:
     return component if isinstance(component, Component) else None
 
 
+def check_name(name: object) -> None:
+    """Refuse what no component can be called by.
+
+    Raises:
+        RegistrationError: If it is no text, empty, or too long.
+    """
+    if not isinstance(name, str) or not 0 < len(name) <= _MAX_NAME_CHARS:
+        raise RegistrationError(f"a name is text of 1 to {_MAX_NAME_CHARS} characters, not {name!r}")
+
+
 def check_no_stream(function: Callable[..., Any]) -> None:
     """Refuse generators.
 
     Raises:
         RegistrationError: If `function` is one.
     """
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    if yields(function):
+        raise RegistrationError(f"{name_of(function)} yields; only functions stream, return a list instead")
+
+
+def time_limit(timeout_ms: float | None) -> float | None:
+    """Read a time limit, and return it in seconds.
+
+    Raises:
+        RegistrationError: If it is no time that anything could take.
+    """
+    if timeout_ms is None:
+        return None
+    if not timeout_ms > 0:
         raise RegistrationError(
-            f"{name_of(function)} yields; components do not stream yet, return a list instead"
+            f"timeout_ms={timeout_ms!r}: give the milliseconds an attempt may take, over 0"
         )
+    return timeout_ms / 1_000
 
 
 def retry_policy(
@@ -72,15 +109,19 @@ def retry_policy(
     """Read the spellings of a retry policy.
 
     Args:
-        retries: How often it is tried at the most, or a policy, or a mapping of `max_attempts`,
-            `initial_interval_ms` and `max_interval_ms`.
+        retries: How often it is tried at the most, or a policy, or a mapping of its fields; its intervals may be
+            given in milliseconds (`initial_interval_ms`, `max_interval_ms`).
         backoff: How the waits grow, or a mapping of `type` and `multiplier`.
 
     Raises:
-        pydantic.ValidationError: If a value is out of range or a name unknown.
+        RegistrationError: If a value is out of range or a name unknown; the message names it.
     """
-    said = _attempts(retries) | _backoff(backoff)
-    return RetryPolicy.model_validate(said)
+    try:
+        return RetryPolicy.model_validate(_attempts(retries) | _backoff(backoff))
+    except ValidationError as error:
+        problems = "; ".join(f"{path_text(one['loc'])}: {one['msg']}" for one in error.errors())
+        fields = ", ".join(RetryPolicy.model_fields)
+        raise RegistrationError(f"no RetryPolicy: {problems}; its fields are {fields}") from error
 
 
 def _attempts(retries: int | Mapping[str, Any] | RetryPolicy | None) -> dict[str, Any]:
@@ -91,20 +132,34 @@ def _attempts(retries: int | Mapping[str, Any] | RetryPolicy | None) -> dict[str
             return retries.model_dump()
         case int():
             return {"max_attempts": max(1, retries)}
-        case _:
+        case Mapping():
             return _in_seconds(retries)
+        case _:
+            raise RegistrationError(
+                f"retries={retries!r}: give a number, a RetryPolicy, or a mapping of its fields"
+            )
 
 
 def _backoff(backoff: str | Mapping[str, Any] | None) -> dict[str, Any]:
-    if backoff is None:
-        return {}
-    if isinstance(backoff, str):
-        return {"backoff": backoff}
-    return {{"type": "backoff"}.get(name, name): value for name, value in backoff.items()}
+    match backoff:
+        case None:
+            return {}
+        case str():
+            return {"backoff": backoff}
+        case Mapping():
+            return _in_seconds({{"type": "backoff"}.get(name, name): said for name, said in backoff.items()})
+        case _:
+            raise RegistrationError(
+                f"backoff={backoff!r}: give constant, linear or exponential, or a mapping of type and multiplier"
+            )
 
 
-def _in_seconds(retries: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        f"{name[:-3]}_s" if name.endswith("_ms") else name: value / 1_000 if name.endswith("_ms") else value
-        for name, value in retries.items()
-    }
+def _in_seconds(said: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the fields that are given in milliseconds as those in seconds."""
+    return dict(_second(name, value) for name, value in said.items())
+
+
+def _second(name: str, value: Any) -> tuple[str, Any]:
+    if not name.endswith("_ms"):
+        return name, value
+    return f"{name[:-3]}_s", value / 1_000 if isinstance(value, int | float) else value

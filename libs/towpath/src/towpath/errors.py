@@ -7,15 +7,25 @@ TowpathError
  |- NotSerialisableError      a value that JSON cannot carry (also a TypeError)
  |- ComponentError            a step, call or run failed; carries the `Failure`
  |   |- NonDeterminismError   the code did not repeat what the journal says it did
+ |   |- SignalTimeoutError    no signal came in time, and there was no default
+ |   |- RunStoppedError       a run was cancelled or terminated, so it has no result
  |   |- UnknownOutcomeError   an act was begun, its end was never seen, and it must not be repeated
+ |   |- StepFailedError       a step of a flow failed; names the step
+ |   |   `- StepTimeoutError  a step waited in vain, and its flow does not say what then
  |   `- ModelError            the model provider refused or failed
  |- NonRetryableError         raised by user code: trying again cannot help
- |- DuplicateStepError        two steps in flight share a name and have no key
+ |- DuplicateStepError        two steps in flight have the same key
  |- ContextError              a context was asked for what it cannot do
  |- RequestRefusedError       the platform did not take a request; carries the `Failure`
  |- UnknownRunError           there is no run of this id (also a LookupError)
- `- UnavailableError          the platform, or a part of it, does not answer
+ |- UnknownLetterError        there is no dead letter at this place (also a LookupError)
+ |- UnavailableError          the platform, or a part of it, does not answer
+ |- StuckError                a test waits for what cannot happen any more
+ `- CrashNotSurvivedError     a run that was killed in a test did not do what it does undisturbed (also an
+                              AssertionError)
 """
+
+from typing import Any
 
 from towpath_schemas.failure import Failure
 
@@ -66,6 +76,14 @@ class NonDeterminismError(ComponentError):
         self.expected, self.found = expected, found
 
 
+class SignalTimeoutError(ComponentError):
+    """No signal came in time, and the wait had no default."""
+
+
+class RunStoppedError(ComponentError):
+    """A run was cancelled or terminated, so it has no result; the failure's code says which."""
+
+
 class UnknownOutcomeError(ComponentError):
     """An act was begun, its end was never seen, and it is declared not to be repeatable."""
 
@@ -78,6 +96,23 @@ class UnknownOutcomeError(ComponentError):
         )
 
 
+class StepFailedError(ComponentError):
+    """A step of a flow failed, and with it the run; the failure's code is that of the step's own failure.
+
+    Attributes:
+        step: The step's name.
+    """
+
+    def __init__(self, step: str, failure: Failure) -> None:
+        message = f"step {step!r} failed: {failure.message}"
+        super().__init__(failure.model_copy(update={"message": message}))
+        self.step = step
+
+
+class StepTimeoutError(StepFailedError):
+    """A step of a flow waited in vain, and has no `on_timeout` that says what to do then."""
+
+
 class ModelError(ComponentError):
     """The model provider refused or failed."""
 
@@ -87,11 +122,23 @@ class NonRetryableError(TowpathError):
 
 
 class DuplicateStepError(TowpathError, ValueError):
-    """Two steps in flight have the same name; give each a `key=`."""
+    """Two steps in flight have the same `key=`."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"a step {name!r} is already running in this run; give concurrent steps a key=")
+        super().__init__(f"step {name!r} is running with this key= already; give each step a key of its own")
         self.name = name
+
+
+class ContinuedAsNewError(BaseException):
+    """Ends the code of a run that goes on as a new one; no `except Exception` may keep it from that.
+
+    Attributes:
+        input: What the new run is given, as JSON carries it.
+    """
+
+    def __init__(self, input: Any) -> None:  # noqa: A002 - as in `ctx.continue_as_new`
+        super().__init__("the run goes on as a new one")
+        self.input = input
 
 
 class ContextError(TowpathError):
@@ -118,5 +165,29 @@ class UnknownRunError(TowpathError, LookupError):
         self.run_id = run_id
 
 
+class UnknownLetterError(TowpathError, LookupError):
+    """There is no dead letter at this place."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(f"there is no dead letter {place}; `towpath dead list` shows those there are")
+        self.place = place
+
+
 class UnavailableError(TowpathError):
     """The platform, or a part of it, does not answer; the message names the part."""
+
+
+class StuckError(TowpathError):
+    """A test waits for something, and nothing can happen any more; the message says what everything waits for."""
+
+
+class CrashNotSurvivedError(TowpathError, AssertionError):
+    """A run whose process was killed at some moment did not do what it does undisturbed.
+
+    Attributes:
+        crash: The moment.
+    """
+
+    def __init__(self, crash: str, found: str) -> None:
+        super().__init__(f"killed {crash}: {found}")
+        self.crash = crash

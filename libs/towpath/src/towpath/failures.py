@@ -7,6 +7,7 @@ from towpath.errors import (
     NonRetryableError,
     NotSerialisableError,
 )
+from towpath.secrecy import redacted
 from towpath_schemas.failure import Failure, FailureCode
 
 _CODES: tuple[tuple[type[BaseException], FailureCode, bool], ...] = (
@@ -35,7 +36,7 @@ def escaped(raised: BaseException) -> NonRetryableError:
 def _said(error: BaseException) -> str:
     """Return the error's own words, as far as they can be written down."""
     try:
-        return str(error).encode(errors="backslashreplace").decode()
+        return redacted(str(error)).encode(errors="backslashreplace").decode()
     except Exception:  # noqa: BLE001 - it is user code, and may raise anything
         return ""
 

@@ -5,10 +5,20 @@ from typing import Any, overload
 
 from towpath.annotations import name_of
 from towpath.components import Component, ComponentType
-from towpath.definitions import Decorated, check_no_stream, documentation_of, register, retry_policy
+from towpath.definitions import (
+    Decorated,
+    check_name,
+    documentation_of,
+    note,
+    register,
+    retry_policy,
+    time_limit,
+)
+from towpath.errors import RegistrationError
 from towpath.retry import RetryPolicy
 from towpath.schema import schema_of
-from towpath.work import Body
+from towpath.streaming import yields
+from towpath.work import FunctionBody, StreamingBody
 
 
 @overload
@@ -17,6 +27,7 @@ def function(name: Decorated, /) -> Decorated: ...
 def function(
     name: str | None = None,
     *,
+    streaming: bool = False,
     retries: int | Mapping[str, Any] | RetryPolicy | None = None,
     backoff: str | Mapping[str, Any] | None = None,
     timeout_ms: float | None = None,
@@ -27,6 +38,7 @@ def function(
 def function(
     name: Any = None,
     *,
+    streaming: bool = False,
     retries: int | Mapping[str, Any] | RetryPolicy | None = None,
     backoff: str | Mapping[str, Any] | None = None,
     timeout_ms: float | None = None,
@@ -34,24 +46,35 @@ def function(
 ) -> Any:
     """Register a function; it stays the callable it is.
 
+    A generator, sync or async, streams: whoever follows the run gets each chunk at once, and the result is the list
+    of them. A chunk is known by its number, so an attempt that follows another should yield the same ones again.
+
     Args:
         name: What it is called by; its own name if not given.
+        streaming: Insist that it is a generator; every generator streams, whether this is said or not.
         retries: How often it is tried at the most (3 if not given), or a whole policy.
-        backoff: How the waits between attempts grow.
-        timeout_ms: How long one attempt may take.
+        backoff: How the waits between attempts grow: `constant`, `linear` or `exponential`.
+        timeout_ms: How long one attempt may take; a sync one that takes longer is not waited for any more.
         idempotent: Whether an attempt whose end was never seen may be repeated; if not said, where it is
             retried at all.
 
     Raises:
-        RegistrationError: If another function has this name, or its types cannot be read from JSON.
+        RegistrationError: If another function has this name, its types cannot be read from JSON, or an option says
+            what cannot be.
     """
-    policy = retry_policy(retries, backoff)
+    policy, limit_s = retry_policy(retries, backoff), time_limit(timeout_ms)
 
     def decorate(body: Decorated) -> Decorated:
-        check_no_stream(body)
-        return register(
-            body, _component(body, None if callable(name) else name, policy, timeout_ms, idempotent)
-        )
+        if streaming and not yields(body):
+            raise RegistrationError(
+                f"{name_of(body)} does not yield: leave streaming=True out, or yield the chunks"
+            )
+        component = _component(body, None if callable(name) else name, policy, limit_s, idempotent)
+        register(body, component)
+        note(
+            body, _agnt5_handler_name=component.name, _agnt5_is_function=True
+        )  # what code for agnt5 looks for
+        return body
 
     return decorate(name) if callable(name) else decorate
 
@@ -60,21 +83,25 @@ def _component(
     body: Callable[..., Any],
     name: str | None,
     retry: RetryPolicy,
-    timeout_ms: float | None,
+    timeout_s: float | None,
     idempotent: bool | None,  # noqa: FBT001 - private
 ) -> Component:
+    called = name_of(body) if name is None else name
+    check_name(called)
     documentation = documentation_of(body)
-    schema = schema_of(body, name=name, descriptions=documentation.parameters)
+    schema = schema_of(body, name=called, descriptions=documentation.parameters)
+    streaming = StreamingBody(schema, body) if yields(body) else None
     return Component(
-        name=name or name_of(body),
+        name=called,
         kind=ComponentType.FUNCTION,
-        execute=Body(schema, body),
+        execute=streaming or FunctionBody(schema, body),
         description=documentation.summary,
         input_schema=schema.input_schema,
         output_schema=schema.output_schema,
         output_type=schema.output_type,
         retry=retry,
-        timeout_s=None if timeout_ms is None else timeout_ms / 1_000,
+        timeout_s=timeout_s,
         idempotent=retry.max_attempts > 1 if idempotent is None else idempotent,
         source=body,
+        stream=streaming.stream if streaming else None,
     )

@@ -1,9 +1,12 @@
 """How often a failing act is tried again, and how long is waited in between."""
 
 import asyncio
+import math
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,9 +30,9 @@ class RetryPolicy(BaseModel):
         max_attempts: How often it is tried at the most, the first time included.
         initial_interval_s: Seconds before the second attempt.
         multiplier: By what an exponential wait grows with each attempt.
-        max_interval_s: Seconds no wait exceeds.
+        max_interval_s: Seconds no wait exceeds, unless the error itself asks for more (`Retry-After`).
         jitter: Share of each wait that is random, 0 to 1.
-        non_retryable: Names of exception classes that end it at once.
+        non_retryable: Exception classes, or their names, that end it at once; their subclasses do so too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,10 +40,10 @@ class RetryPolicy(BaseModel):
     max_attempts: Annotated[int, Field(ge=1)] = 3
     backoff: Backoff = "exponential"
     initial_interval_s: Annotated[float, Field(ge=0)] = 0.5
-    multiplier: Annotated[float, Field(ge=1)] = 2.0
+    multiplier: Annotated[float, Field(ge=1, le=1_000)] = 2.0
     max_interval_s: Annotated[float, Field(ge=0)] = 30.0
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.2
-    non_retryable: frozenset[str] = frozenset()
+    non_retryable: frozenset[str | type[BaseException]] = frozenset()
 
     def allows(self, error: Exception, attempt: int) -> bool:
         """Tell whether `error` in attempt number `attempt`, from 1, is tried again."""
@@ -48,17 +51,57 @@ class RetryPolicy(BaseModel):
             return False
         if isinstance(error, ComponentError) and not error.failure.retryable:
             return False
-        return self.non_retryable.isdisjoint(base.__name__ for base in type(error).__mro__)
+        classes = type(error).__mro__
+        return self.non_retryable.isdisjoint({*classes, *(one.__name__ for one in classes)})
 
     def wait_s(self, attempt: int, error: Exception | None = None) -> float:
-        """Compute the seconds to wait after attempt number `attempt`, from 1; the other side's word goes first."""
-        if isinstance(error, ComponentError) and error.failure.retry_after_s is not None:
-            return error.failure.retry_after_s
+        """Compute the seconds to wait after attempt number `attempt`, from 1: no less than `error` asks for."""
+        return max(self._backoff_s(attempt), retry_after_s(error) or 0.0)
+
+    def _backoff_s(self, attempt: int) -> float:
         factor = {"constant": 1, "linear": attempt, "exponential": self.multiplier ** min(attempt - 1, 30)}[
             self.backoff
         ]
         wait = min(self.max_interval_s, self.initial_interval_s * factor)
         return wait * (1 - self.jitter * random.random())  # noqa: S311 - spreads load, hides nothing
+
+
+def retry_after_s(error: Exception | None) -> float | None:
+    """Tell how many seconds `error` asks to wait before the next attempt; None where it does not say.
+
+    It may say so in the failure that it carries, in an attribute `retry_after_s` or `retry_after` (seconds), or in
+    the `Retry-After` header of the `response` that it holds, as the errors of HTTP clients do.
+    """
+    if isinstance(error, ComponentError):
+        return error.failure.retry_after_s
+    try:
+        said = (getattr(error, "retry_after_s", None), getattr(error, "retry_after", None), _header(error))
+    except Exception:  # noqa: BLE001 - it is user code, and may raise anything
+        return None
+    return next((seconds for one in said if (seconds := _seconds(one)) is not None), None)
+
+
+def _header(error: Exception | None) -> Any:
+    find = getattr(getattr(getattr(error, "response", None), "headers", None), "get", None)
+    return find("Retry-After") if callable(find) else None
+
+
+def _seconds(said: Any) -> float | None:
+    """Read seconds, as a number or text, or an HTTP date; None where it is neither."""
+    try:
+        seconds = float(said)
+    except (TypeError, ValueError):
+        return _seconds_until(said)
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _seconds_until(date: Any) -> float | None:
+    if not isinstance(date, str):
+        return None
+    try:
+        return max(0.0, parsedate_to_datetime(date).timestamp() - time.time())
+    except ValueError:
+        return None
 
 
 _HOPELESS = (NonRetryableError, InvalidInputError, NotSerialisableError, ConfigurationError, ContextError)
@@ -73,13 +116,30 @@ class Attempted:
     attempts: int
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """An attempt that failed, and the seconds until the next one."""
+
+    attempt: int
+    error: Exception
+    wait_s: float
+
+
 async def attempted(
     work: Callable[[int], Awaitable[Any]],
     policy: RetryPolicy,
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    on_retry: Callable[[Retry], None] | None = None,
 ) -> Attempted:
-    """Try `work`, which is told the number of the attempt, as often as `policy` allows."""
+    """Try `work`, which is told the number of the attempt, as often as `policy` allows.
+
+    Args:
+        work: What is tried.
+        policy: How often, and after which waits.
+        sleep: Waits for so many seconds.
+        on_retry: Told of each attempt that failed and is followed by another.
+    """
     attempt = 1
     while True:
         try:
@@ -87,8 +147,18 @@ async def attempted(
         except Exception as error:  # noqa: BLE001 - whatever user code raises is judged by the policy
             if not policy.allows(error, attempt):
                 return Attempted(None, error, attempt)
-            await sleep(policy.wait_s(attempt, error))
+            retry = Retry(attempt, error, policy.wait_s(attempt, error))
+            if on_retry is not None:
+                on_retry(retry)
+            await sleep(retry.wait_s)
             attempt += 1
 
 
 ONCE = RetryPolicy(max_attempts=1)
+
+
+def policy_for(retries: int | RetryPolicy | None) -> RetryPolicy:
+    """Read how often one call is made at the most: once, if nothing is said."""
+    if isinstance(retries, RetryPolicy):
+        return retries
+    return ONCE if retries is None else RetryPolicy(max_attempts=retries)

@@ -11,10 +11,11 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import to_json
 
-from towpath.annotations import context_first, hints_of, name_of, result_of
+from towpath.annotations import context_first, hints_of, name_of
 from towpath.binding import Parameters, Reading, read_payload
-from towpath.errors import InvalidInputError, RegistrationError
-from towpath.values import adapter_of, path_text
+from towpath.errors import InvalidInputError, NotSerialisableError, RegistrationError
+from towpath.streaming import result_type
+from towpath.values import adapter_of, path_text, revive, to_json_value
 
 
 class Arguments(NamedTuple):
@@ -32,7 +33,8 @@ class CallableSchema:
         name: Its name, for messages.
         takes_context: Whether its first parameter is the context.
         input_schema: JSON Schema of an object of its parameters, without the context.
-        output_type: The annotation of its result; Any where there is none that JSON can be read as.
+        output_type: The annotation of its result; Any where there is none that JSON can be read as. Of a
+            function that yields, the list of what it yields.
     """
 
     name: str
@@ -72,6 +74,25 @@ class CallableSchema:
         rest = _checked({self.parameters.rest: reading.rest}, list[self._rest_type])
         return _arranged(self.parameters, {**given, **extra}, rest[self.parameters.rest])
 
+    def check_result(self, result: Any) -> None:
+        """Refuse a result that its annotation does not allow.
+
+        Raises:
+            NotSerialisableError: The message names the function, and the path of each bad field.
+        """
+        self._check(result, self.output_type, "result")
+
+    def check_chunk(self, chunk: Any, index: int) -> None:
+        """Refuse a chunk that the annotation of what the function yields does not allow; see `check_result`."""
+        (kind,) = get_args(self.output_type) or (Any,)
+        self._check(chunk, kind, f"chunk {index}")
+
+    def _check(self, value: Any, kind: Any, what: str) -> None:
+        try:
+            revive(to_json_value(value), kind)
+        except NotSerialisableError as error:
+            raise NotSerialisableError(f"{self.name}, {what}: {error}") from error
+
     def _problems(self, payload: Any, error: ValidationError) -> str:
         """List the bad fields; an object that was read as one value is better explained field by field."""
         if isinstance(payload, dict) and self.parameters.only:
@@ -110,7 +131,7 @@ def schema_of(
     own = [*signature.parameters.values()][int(takes_context) :]
     parameters = Parameters(signature.replace(parameters=own))
     model = _model_of(name or name_of(function), parameters, hints, descriptions or {})
-    output_type, output_schema = _output(result_of(hints))
+    output_type, output_schema = _output(result_type(function, hints))
     input_schema = _json_schema(model)
     shown = name or name_of(function)
     return CallableSchema(

@@ -19,6 +19,7 @@ from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError
 from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from towpath.errors import NotSerialisableError
+from towpath.secrecy import secret_in
 
 MAX_DEPTH = 100
 """Levels of nesting that every JSON reader on the way accepts."""
@@ -123,6 +124,11 @@ def _unchanged(value: Any, path: _Path) -> Any:
 
 
 def _text(value: str, path: _Path) -> str:
+    if (secret := secret_in(value)) is not None:
+        raise NotSerialisableError(
+            f"{path_text(path)} holds the secret {secret!r}, which is not written down; "
+            f"read it where it is used: ctx.secrets().get({secret!r})"
+        )
     if value.isascii():
         return str(value)
     try:

@@ -3,14 +3,17 @@
 import asyncio
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from towpath.annotations import hints_of, result_of
+from towpath.annotations import hints_of
 from towpath.errors import RegistrationError
 from towpath.schema import Arguments, CallableSchema
+from towpath.step_input import deps_in
+from towpath.streaming import items, result_type, yields
 from towpath.threads import in_thread
 
 
@@ -36,14 +39,60 @@ class Body:
 
     async def __call__(self, context: Any, payload: Any) -> Any:
         """Bind `payload` and run; see `Executable`."""
+        return await call(self.source, self.bound(context, payload))
+
+    def bound(self, context: Any, payload: Any) -> Arguments:
+        """Make the arguments of a call, the context among them if the source takes it.
+
+        Raises:
+            InvalidInputError: If the payload does not fit.
+        """
         positional, named = self.schema.bind(payload)
+        if (deps := deps_in(payload)) is not None:
+            context.deps = deps
         leading = (context,) if self.schema.takes_context else ()
-        return await call(self.source, Arguments((*leading, *positional), named))
+        return Arguments((*leading, *positional), named)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionBody(Body):
+    """The body of a function: what it gives is held against its annotation as well."""
+
+    async def __call__(self, context: Any, payload: Any) -> Any:
+        """Bind `payload`, run, check the result; see `Executable`."""
+        result = await call(self.source, self.bound(context, payload))
+        self.schema.check_result(result)
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class StreamingBody(Body):
+    """The body of a function that yields; its result is the list of its chunks."""
+
+    async def __call__(self, context: Any, payload: Any) -> list[Any]:
+        """Bind `payload`, run, and keep every chunk; see `Executable`."""
+        async with aclosing(self.stream(context, payload)) as chunks:
+            return [chunk async for chunk in chunks]
+
+    async def stream(self, context: Any, payload: Any) -> AsyncGenerator[Any]:
+        """Bind `payload` and run, chunk by chunk; see `Streamable`."""
+        index = 0
+        async with aclosing(items(self.source, *self.bound(context, payload))) as chunks:
+            async for chunk in chunks:
+                self.schema.check_chunk(chunk, index)
+                yield chunk
+                index += 1
 
 
 async def call(function: Callable[..., Any], arguments: Arguments) -> Any:
-    """Call `function` without blocking the loop: in a thread if it is sync, with the context variables."""
+    """Call `function` without blocking the loop: in a thread if it is sync, with the context variables.
+
+    A function that yields results in the list of what it yields.
+    """
     positional, named = arguments
+    if yields(function):
+        async with aclosing(items(function, positional, named)) as produced:
+            return [item async for item in produced]
     if is_async(function):
         return await function(*positional, **named)
     result = await in_thread(function, *positional, **named)
@@ -108,7 +157,7 @@ def result_type_of(work: Any) -> Any:
 
 def _annotated_result(work: Callable[..., Any]) -> Any:
     try:
-        return result_of(hints_of(work))
+        return result_type(work, hints_of(work))
     except RegistrationError:
         return Any
 

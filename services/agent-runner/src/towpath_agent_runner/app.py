@@ -8,7 +8,9 @@ from towpath.runtime.entity_host import EntityHost
 from towpath.runtime.loading import load_app
 from towpath.runtime.registration import register
 from towpath.runtime.run_host import RunHost
+from towpath.secrecy import redacted
 from towpath_agent_runner.settings import Settings
+from towpath_chassis.logs import redact_logs
 from towpath_chassis.pulling import pulled
 from towpath_chassis.service import Chassis
 from towpath_chassis.tasks import background
@@ -21,6 +23,8 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     """Host runs until the end of the block."""
     settings = chassis.settings
     load_app(settings.app)
+    chassis.tracing.include_user_code()
+    redact_logs(redacted)
     runs = RunHost(chassis, REGISTRY, suspend_after_s=settings.suspend_after_s)
     async with (
         EntityHost(chassis, REGISTRY).serving(settings.service),

@@ -8,17 +8,24 @@ import orjson
 
 from towpath_audit_sink.runs import Run
 from towpath_schemas import subjects
+from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent, AuditKind, AuditOutcome
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
+    Act,
     CallIntended,
     CallSettled,
+    CancelReceived,
     HandedOff,
     JournalRecord,
+    LetterRedriven,
+    Parent,
+    PauseReceived,
     RunFinished,
     RunResumed,
     RunStarted,
     RunSuspended,
+    SignalReceived,
     StartRefused,
     StepSettled,
     ValueDrawn,
@@ -26,6 +33,7 @@ from towpath_schemas.journal import (
 from towpath_schemas.streams import JOURNAL
 
 UNREADABLE = "unreadable"
+_DECISIONS = frozenset({"approved", "rejected"})
 
 
 class _Told(NamedTuple):
@@ -36,6 +44,7 @@ class _Told(NamedTuple):
     target: str
     input: Any = None
     result: Any = None
+    key: str | None = None
 
 
 def project(record: JournalRecord, run: Run, sequence: int) -> AuditEvent:
@@ -49,7 +58,7 @@ def project(record: JournalRecord, run: Run, sequence: int) -> AuditEvent:
         kind=told.kind,
         action=told.action,
         target=told.target,
-        key=says.get("key"),
+        key=told.key or says.get("key"),
         agent=says.get("agent") or run.agent,
         outcome=_outcome(told, failure),
         failure=failure,
@@ -59,9 +68,29 @@ def project(record: JournalRecord, run: Run, sequence: int) -> AuditEvent:
         correlation_id=run.correlation_id,
         input_sha256=digest(told.input),
         output_sha256=digest(told.result),
+        component_kind=says.get("component_kind"),
+        service=says.get("service"),
+        parent=_parent(says.get("parent")),
+        successor=says.get("successor"),
+        waiting_for=says.get("waiting_for"),
         source_stream=JOURNAL.name,
         source_sequence=sequence,
     )
+
+
+def _parent(parent: Parent | None) -> str | None:
+    return parent.run_id if parent else None
+
+
+def author(record: JournalRecord, run: Run) -> Attribution:
+    """Tell on whose behalf a record was written: the run's, unless it is what somebody else wanted of the run."""
+    match record:
+        case SignalReceived() | CancelReceived() | PauseReceived():
+            return record.attribution
+        case CallSettled(act="approval", result={"approver": str() as approver}):
+            return Attribution(tenant=run.attribution.tenant, user_id=approver)
+        case _:
+            return run.attribution
 
 
 def unreadable(subject: str, at: float, run: Run, sequence: int) -> AuditEvent:
@@ -85,6 +114,10 @@ def _told(record: JournalRecord, run: Run) -> _Told:
     match record:
         case CallIntended() | CallSettled() | StepSettled() | ValueDrawn() | HandedOff():
             return _act(record)
+        case SignalReceived() | CancelReceived() | PauseReceived():
+            return _received(record, run.component or run.run_id)
+        case LetterRedriven():
+            return _Told("letter", "redriven", record.subject, key=str(record.place))
         case RunStarted() | RunSuspended() | RunResumed() | RunFinished() | StartRefused():
             return _turn(record, run.component or run.run_id)
 
@@ -92,15 +125,37 @@ def _told(record: JournalRecord, run: Run) -> _Told:
 def _act(record: CallIntended | CallSettled | StepSettled | ValueDrawn | HandedOff) -> _Told:
     match record:
         case CallIntended():
-            return _Told(record.act, "intended", record.target, input=record.input)
+            return _Told(_kind(record.act), "intended", record.target, input=record.input)
         case CallSettled():
-            return _Told(record.act, _ended(record.failure), record.target, result=record.result)
+            return _Told(_kind(record.act), _settled(record), record.target, result=record.result)
         case StepSettled():
             return _Told("step", _ended(record.failure), record.key, result=record.result)
         case ValueDrawn():
             return _Told("value", "drawn", record.source, result=record.value)
         case HandedOff():
             return _Told("agent", "handed_off", record.to)
+
+
+def _kind(act: Act) -> AuditKind:
+    return "child" if act == "run" else act
+
+
+def _settled(record: CallSettled) -> str:
+    match record:
+        case CallSettled(act="approval", result={"decision": str() as decision}) if decision in _DECISIONS:
+            return decision
+        case _:
+            return _ended(record.failure)
+
+
+def _received(record: SignalReceived | CancelReceived | PauseReceived, component: str) -> _Told:
+    match record:
+        case SignalReceived():
+            return _Told("signal", "received", record.name, input=record.payload)
+        case CancelReceived():
+            return _Told("run", "cancelling", component)
+        case PauseReceived():
+            return _Told("run", "paused" if record.paused else "unpaused", component)
 
 
 def _turn(
@@ -116,14 +171,15 @@ def _turn(
         case RunFinished():
             return _Told("run", record.end, component, result=record.result)
         case StartRefused():
-            return _Told("request", "refused", _asked_for(record.subject))
+            return _refused(record.subject)
 
 
-def _asked_for(subject: str) -> str:
+def _refused(subject: str) -> _Told:
     try:
-        return subjects.read_request(subject).target
+        asked = subjects.read_request(subject)
     except ValueError:
-        return subject
+        return _Told("request", "refused", subject)
+    return _Told("request", "refused", asked.target, key=asked.verb)
 
 
 def _ended(failure: Failure | None) -> str:
@@ -134,9 +190,9 @@ def _outcome(told: _Told, failure: Failure | None) -> AuditOutcome | None:
     if failure is not None:
         return "unknown" if failure.code == "unknown_outcome" else "error"
     match told.action:
-        case "completed":
+        case "completed" | "continued" | "approved" | "rejected":
             return "ok"
-        case "failed" | "cancelled":
+        case "failed" | "cancelled" | "terminated":
             return "error"
         case _:
             return None

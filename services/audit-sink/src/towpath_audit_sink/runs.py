@@ -1,7 +1,7 @@
 """Of which run a record is, and for whom the run works: what entry 0 says, remembered for a while."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 from pydantic import ValidationError
@@ -12,7 +12,7 @@ from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent
 from towpath_schemas.catalogue import event_type_of
 from towpath_schemas.envelope import Envelope
-from towpath_schemas.journal import JournalRecord, RunStarted, StartRefused, read_record
+from towpath_schemas.journal import JournalRecord, LetterRedriven, RunStarted, StartRefused, read_record
 from towpath_schemas.streams import JOURNAL
 
 _EVENT_TYPE = event_type_of(AuditEvent)
@@ -44,13 +44,27 @@ class Run:
                 agent = entry.component if entry.component_kind == "agent" else None
                 of = (entry.component, entry.attribution.agent or agent, entry.attribution)
                 caused = (entry.correlation_id, entry.traceparent)
-            case StartRefused():
+            case StartRefused() | LetterRedriven():
                 of = (None, entry.attribution.agent, entry.attribution)
                 caused = (entry.correlation_id, None)
             case _:
                 of = (None, None, Attribution(tenant=subjects.NOBODY))
                 caused = (run_id, None)
         return cls(run_id, *of, *caused, headers=_headers(run_id, of[2], *caused, source))
+
+    def by(self, author: Attribution, source: str) -> Self:
+        """Write the same run for what somebody else had to do with it."""
+        caused = (self.correlation_id, self.traceparent)
+        return replace(self, attribution=author, headers=_headers(self.run_id, author, *caused, source))
+
+    def bare(self, source: str) -> Self:
+        """Write the same run without what its requester may have made too long for a message."""
+        tenant = self.attribution.tenant
+        fits = len(subjects.token(tenant)) <= subjects.LONGEST_TOKEN
+        of, caused = Attribution(tenant=tenant if fits else subjects.NOBODY), (self.run_id, None)
+        return type(self)(
+            self.run_id, None, None, of, *caused, headers=_headers(self.run_id, of, *caused, source)
+        )
 
 
 class Runs:
@@ -68,6 +82,14 @@ class Runs:
         if len(self._seen) > self._limit:
             self._seen.popitem(last=False)
         return run
+
+    def by(self, author: Attribution, run: Run) -> Run:
+        """Write a run for what `author` had to do with it."""
+        return run if author == run.attribution else run.by(author, self._source)
+
+    def bare(self, run: Run) -> Run:
+        """Write a run without what its requester may have made too long for a message."""
+        return run.bare(self._source)
 
     async def of(self, run_id: str) -> Run:
         """Tell about a run, reading its entry 0 where it is not remembered.

@@ -6,7 +6,6 @@ once; the answer to both is to look at the newest event again and to go on from 
 """
 
 import asyncio
-import math
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,17 +14,20 @@ from typing import NamedTuple
 import structlog
 from pydantic import ValidationError
 
-from towpath_audit_sink.projection import project, unreadable
+from towpath_audit_sink.projection import author, project, unreadable
 from towpath_audit_sink.runs import Run, Runs
+from towpath_chassis.burying import Unhandled, bury
 from towpath_chassis.chain import Link, append
 from towpath_chassis.errors import BrokerError, FencedError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.reading import Got, reading
 from towpath_chassis.telemetry import RUN_ID, TELL, Tracing
+from towpath_chassis.wire import size_of
 from towpath_schemas import subjects
 from towpath_schemas.audit import AuditEvent
 from towpath_schemas.journal import JournalRecord, RunFinished, RunStarted, StartRefused, read_record
-from towpath_schemas.streams import AUDIT, JOURNAL
+from towpath_schemas.shape import problems
+from towpath_schemas.streams import AUDIT, AUDIT_SINK, JOURNAL
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +35,9 @@ _SEQUENCE = "ce-sequence"
 _RETRY_S = 0.2
 _LINGER_S = 0.005
 _STAND_BY_S = 0.05
+_EXPECTATIONS_BYTES = 10_240
+_LONGEST_SUBJECT = 3_000
+_LONGEST_HEADERS = 64 * 1_024 - _EXPECTATIONS_BYTES
 
 
 class Told(NamedTuple):
@@ -84,13 +89,38 @@ class Teller:
     async def _link(self, entry: Got) -> Link:
         run_id, number = _place(entry.subject)
         record = _read(entry)
-        run = self._runs.learn(run_id, record) if number == 0 else await self._runs.of(run_id)
-        if record is None:
-            log.error("a journal entry cannot be read", subject=entry.subject, sequence=entry.sequence)
-            return link(unreadable(entry.subject, entry.at, run, entry.sequence), entry.subject, run)
-        if isinstance(record, RunStarted | RunFinished | StartRefused):
+        known = None if isinstance(record, str) else record
+        run = self._runs.learn(run_id, known) if number == 0 else await self._runs.of(run_id)
+        told = record if isinstance(record, str) else self._told(entry, record, run)
+        if isinstance(told, str):
+            return await self._given_up(entry, run, told)
+        if isinstance(known, RunStarted | RunFinished | StartRefused):
             self._trace(run)
-        return link(project(record, run, entry.sequence), entry.subject, run)
+        return told
+
+    def _told(self, entry: Got, record: JournalRecord, run: Run) -> Link | str:
+        """Tell an entry, or why that cannot be: one that is odd must not keep all behind it from being told."""
+        try:
+            acting = self._runs.by(author(record, run), run)
+            told = link(project(record, acting, entry.sequence), entry.subject, acting)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it comes again with each attempt
+            return f"it cannot be told: {error!r}"
+        return told if self._fits(told) else "what is to be told of it is too large for a message"
+
+    def _fits(self, told: Link) -> bool:
+        return (
+            len(told.subject) <= _LONGEST_SUBJECT
+            and size_of(told.headers, b"") <= _LONGEST_HEADERS
+            and size_of(told.headers, told.body) <= self._js.nats.max_payload - _EXPECTATIONS_BYTES
+        )
+
+    async def _given_up(self, entry: Got, run: Run, reason: str) -> Link:
+        """Keep a dead letter about an entry, and tell that there is one: all behind it are told as ever."""
+        headers, body = entry.headers, entry.body
+        message = Unhandled(JOURNAL.name, AUDIT_SINK, entry.subject, entry.sequence, entry.at, headers, body)
+        await bury(self._js, message, reason=reason, attempts=1)
+        bare = self._runs.bare(run)
+        return link(unreadable(entry.subject, entry.at, bare, entry.sequence), entry.subject, bare)
 
     def _trace(self, run: Run) -> None:
         with self._tracing.span(TELL, parent=run.traceparent, attributes={RUN_ID: run.run_id}):
@@ -99,12 +129,12 @@ class Teller:
 
 async def told_so_far(js: JetStream) -> Told:
     """Ask the audit stream how far it is told."""
-    newest = await js.last(AUDIT, AUDIT.subjects[0])
-    if newest is None:
-        return Told(await js.last_sequence(AUDIT), 0)
-    with suppress(KeyError, ValueError):
-        return Told(newest.sequence, int(newest.headers[_SEQUENCE]))
-    return Told(newest.sequence, AuditEvent.from_body(newest.body).source_sequence)
+    end = await js.last_sequence(AUDIT)
+    for sequence in range(end, 0, -1):  # the newest is ours, unless somebody else wrote behind it
+        told = await js.at(AUDIT, sequence)
+        with suppress(KeyError, ValueError):
+            return Told(end, int(told.headers[_SEQUENCE]) if told else 0)
+    return Told(end, 0)
 
 
 def link(event: AuditEvent, source_subject: str, run: Run) -> Link:
@@ -126,15 +156,19 @@ def _place(subject: str) -> tuple[str, int]:
         return subject, -1
 
 
-def _read(entry: Got) -> JournalRecord | None:
+def _read(entry: Got) -> JournalRecord | str:
+    """Read a record, or tell why that cannot be."""
     try:
         return read_record(entry.body)
-    except ValidationError:
-        return None
+    except ValidationError as error:
+        return f"this is no journal record: {problems(error)}"
 
 
 def _rfc3339(at: float) -> str:
-    seconds, micros = divmod(round(at * 1_000_000), 1_000_000) if math.isfinite(at) else (0, 0)
+    try:
+        seconds, micros = divmod(round(at * 1_000_000), 1_000_000)
+    except (ValueError, OverflowError):  # no number, or one without end
+        seconds, micros = 0, 0
     return f"{_second(seconds)}.{micros:06}Z"
 
 

@@ -20,6 +20,7 @@ from towpath_entity_store.handlers import answering
 from towpath_entity_store.redis_door import RedisDoor, redis_door
 from towpath_entity_store.runs.following import following
 from towpath_entity_store.runs.index import RunsIndex
+from towpath_entity_store.runs.questions import Questions
 from towpath_entity_store.settings import Settings
 from towpath_schemas.streams import AUDIT, JOURNAL, Stream
 
@@ -36,8 +37,8 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
         reads = Reads(actors, around.log, around.projection, around.turns)
         async with (
             background(lambda: around.projection.catch_up(around.log.load), name="catch-up"),
-            following(js, redis, index, settings) as runs,
-            answering(chassis, reads, runs),
+            following(js, index, settings) as follower,
+            answering(chassis, reads, Questions(js, index, follower)),
             ownership(js, settings, actors, Doorbells(actors, around.answers)),
         ):
             yield

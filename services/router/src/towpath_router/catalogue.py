@@ -1,17 +1,27 @@
 """Knows which service offers a component, as the catalogue stream has it."""
 
-import structlog
+from typing import NamedTuple
+
 from pydantic import ValidationError
 
+from towpath_chassis.burying import Unhandled, bury
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.messages import StoredMessage
 from towpath_schemas import subjects
 from towpath_schemas.components import ComponentKind, ServiceRegistered
-from towpath_schemas.streams import CATALOGUE
-
-log = structlog.get_logger(__name__)
+from towpath_schemas.shape import problems
+from towpath_schemas.streams import CATALOGUE, ROUTER_CATALOGUE
 
 RUNNABLE: tuple[ComponentKind, ...] = ("workflow", "agent", "function")
 """What a request may start; of one name, the first kind is meant."""
+
+
+class Offer(NamedTuple):
+    """Who runs a component, what kind of component it is, and the version that new runs begin with."""
+
+    service: str
+    kind: ComponentKind
+    version: str | None = None
 
 
 class Catalogue:
@@ -20,6 +30,7 @@ class Catalogue:
     def __init__(self, js: JetStream) -> None:
         self._js = js
         self._services: dict[str, ServiceRegistered] = {}
+        self._given_up: set[int] = set()
 
     async def load(self) -> None:
         """Read all registrations."""
@@ -29,24 +40,35 @@ class Catalogue:
             try:
                 registered = ServiceRegistered.from_body(message.body)
             except ValidationError as error:
-                log.warning("a registration cannot be read", subject=message.subject, reason=str(error))
+                await self._give_up(message, f"this is no registration: {problems(error)}")
             else:
                 services[registered.service] = registered
         self._services = services
 
-    async def find(self, name: str) -> tuple[str, ComponentKind] | None:
-        """Find the service and the kind of the component that a request for `name` starts."""
-        found = self._look_up(name)
+    async def _give_up(self, message: StoredMessage, reason: str) -> None:
+        """Keep a dead letter about a registration; it stays where it is, so it comes again with each reading."""
+        if message.sequence not in self._given_up:
+            await bury(
+                self._js, Unhandled.stored(CATALOGUE, ROUTER_CATALOGUE, message), reason=reason, attempts=1
+            )
+            self._given_up.add(message.sequence)
+
+    async def find(self, name: str, *, service: str | None = None) -> Offer | None:
+        """Find the component that a request for `name` starts; None means any `service`."""
+        found = self._look_up(name, service)
         if found is None:
             await self.load()  # it may have been registered a moment ago
-            found = self._look_up(name)
+            found = self._look_up(name, service)
         return found
 
-    def _look_up(self, name: str) -> tuple[str, ComponentKind] | None:
-        offered: list[tuple[str, ComponentKind]] = [
-            (registered.service, component.kind)
+    def _look_up(self, name: str, service: str | None) -> Offer | None:
+        offered = [
+            Offer(registered.service, component.kind, component.version)
             for registered in self._services.values()
-            for component in registered.components
+            if service in {None, registered.service}
+            for component in reversed(
+                registered.components
+            )  # of several versions, the last one is the newest
             if component.name == name and component.kind in RUNNABLE
         ]
         return min(offered, key=_meant_first, default=None)
@@ -55,6 +77,12 @@ class Catalogue:
     def services(self) -> list[str]:
         """Names of all services."""
         return sorted(self._services)
+
+    def unknown(self, name: str, *, service: str | None = None) -> str:
+        """Say that nobody offers a component, and what there is."""
+        known = ", ".join(self.known) or "none"
+        who = f"service {service!r} does not offer" if service else "no service offers"
+        return f"{who} a component {name!r}; there are: {known}"
 
     @property
     def known(self) -> list[str]:
@@ -69,6 +97,5 @@ class Catalogue:
         )
 
 
-def _meant_first(offer: tuple[str, ComponentKind]) -> tuple[int, str]:
-    service, kind = offer
-    return RUNNABLE.index(kind), service
+def _meant_first(offer: Offer) -> tuple[int, str]:
+    return RUNNABLE.index(offer.kind), offer.service

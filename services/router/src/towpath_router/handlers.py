@@ -2,42 +2,91 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
+from pydantic import ValidationError
+
+from towpath_chassis import inbox
+from towpath_chassis.delivery import GiveUp
 from towpath_chassis.messages import Message
 from towpath_chassis.pulling import pulled
 from towpath_chassis.service import Chassis
 from towpath_chassis.subscribing import subscribed
-from towpath_router.admission import Admission, Request
 from towpath_router.catalogue import Catalogue
+from towpath_router.children import Children
+from towpath_router.door import Door
+from towpath_router.ending import Ending
+from towpath_router.requests import Request
 from towpath_router.settings import Settings
 from towpath_router.waking import Waker
 from towpath_schemas import subjects
-from towpath_schemas.streams import INBOX, REQUESTS, ROUTER_INBOX, ROUTER_REQUESTS
+from towpath_schemas.calls import ChildRequested, RunClosed
+from towpath_schemas.shape import Shape, problems
+from towpath_schemas.streams import INBOX, REQUESTS, ROUTER_CHILDREN, ROUTER_INBOX, ROUTER_REQUESTS
+
+ShapeT = TypeVar("ShapeT", bound=Shape)
 
 
 @asynccontextmanager
 async def handling(
     chassis: Chassis[Settings],
+    *,
     catalogue: Catalogue,
-    admission: Admission,
+    door: Door,
     waker: Waker,
+    children: Children,
+    ending: Ending,
 ) -> AsyncGenerator[None]:
-    """Serve the public door and the runs' inboxes until the end of the block."""
+    """Serve the public door, the runners' door, and the runs' inboxes until the end of the block."""
 
     async def on_registration(_message: Message) -> None:
         await catalogue.load()
 
     async def on_request(message: Message) -> None:
-        place = f"{message.metadata.sequence.stream}:{message.metadata.timestamp.isoformat()}"
-        await admission.admit(Request.received(message.subject, message.headers, message.data, place))
+        await door.take(_request(message))
+
+    async def on_child(message: Message) -> None:
+        child = _decoded(message, ChildRequested)
+        _check_place(message, subjects.child(child.attribution.tenant, child.component))
+        await children.start(child, traceparent=_request(message).traceparent)
 
     async def on_event(message: Message) -> None:
-        await waker.on_event(message.subject, message.data, message.metadata.sequence.stream)
+        _, kind = subjects.read_inbox(message.subject)
+        match kind:
+            case inbox.CLOSED:
+                closed = _decoded(message, RunClosed)
+                _check_place(message, subjects.inbox(closed.run_id, inbox.CLOSED, closed.run_id))
+                await ending.conclude(closed)
+            case inbox.START:
+                await waker.on_due(message.subject)
+            case _:
+                await waker.on_event(message.subject, message.data, message.metadata.sequence.stream)
 
     capacity = chassis.settings.workers
     async with (
         subscribed(chassis, subjects.EVERY_REGISTRATION, on_registration, workers=1),
         pulled(chassis, REQUESTS, ROUTER_REQUESTS, subjects.EVERY_REQUEST, on_request, capacity=capacity),
+        pulled(chassis, REQUESTS, ROUTER_CHILDREN, subjects.EVERY_CHILD, on_child, capacity=capacity),
         pulled(chassis, INBOX, ROUTER_INBOX, subjects.EVERY_INBOX_EVENT, on_event, capacity=capacity),
     ):
         yield
+
+
+def _request(message: Message) -> Request:
+    stored = message.metadata
+    place = f"{stored.sequence.stream}:{stored.timestamp.isoformat()}"
+    at = stored.timestamp.timestamp()
+    return Request.received(message.subject, message.headers, message.data, place=place, at=at)
+
+
+def _decoded(message: Message, shape: type[ShapeT]) -> ShapeT:
+    try:
+        return shape.from_body(message.data)
+    except ValidationError as error:
+        raise GiveUp(f"this is no {shape.__name__}: {problems(error)}") from error
+
+
+def _check_place(message: Message, place: str) -> None:
+    """See that a message came to where what it says belongs: only that place was anybody allowed to use."""
+    if message.subject != place:
+        raise GiveUp(f"what it says belongs to {place!r}, and came to {message.subject!r}")

@@ -80,9 +80,12 @@ class Recovery:
     async def _newest_claims(self, run_ids: list[str]) -> dict[str, _Claim]:
         newest: dict[str, _Claim] = {}
         for stored in await self._js.newest_of_each(JOURNAL, *map(subjects.claims_of, run_ids)):
-            run_id, epoch = subjects.read_claim(stored.subject)
-            if epoch > newest.get(run_id, _Claim(0, "")).epoch:
-                newest[run_id] = _Claim(epoch, Claimed.from_body(stored.body).runner)
+            with suppress(
+                ValueError
+            ):  # of a claim that cannot be read nobody knows who holds it: the broker will tell
+                run_id, epoch = subjects.read_claim(stored.subject)
+                if epoch > newest.get(run_id, _Claim(0, "")).epoch:
+                    newest[run_id] = _Claim(epoch, Claimed.from_body(stored.body).runner)
         return newest
 
 

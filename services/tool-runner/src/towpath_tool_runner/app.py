@@ -7,6 +7,8 @@ from towpath.components import REGISTRY
 from towpath.runtime.loading import load_app
 from towpath.runtime.registration import register
 from towpath.runtime.tool_host import ToolHost
+from towpath.secrecy import redacted
+from towpath_chassis.logs import redact_logs
 from towpath_chassis.pulling import pulled
 from towpath_chassis.service import Chassis
 from towpath_schemas import subjects
@@ -19,6 +21,8 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     """Execute calls until the end of the block."""
     settings = chassis.settings
     load_app(settings.app)
+    chassis.tracing.include_user_code()
+    redact_logs(redacted)
     host = ToolHost(chassis, REGISTRY, timeout_s=settings.timeout_s)
     async with pulled(
         chassis,

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Any
 
 from towpath.agents.loop import HAND_OFF, converse
-from towpath.agents.prompts import Prompt, messages_of, text_of
 from towpath.agents.result import AgentResult
 from towpath.agents.run import AgentRun
 from towpath.agents.slots import DEFAULT, ConcurrentInvocationMode, one_of, refuse_unsupported
@@ -18,6 +17,7 @@ from towpath.errors import ConfigurationError
 from towpath.local.local_context import LocalContext
 from towpath.models import resolve
 from towpath.models.port import LanguageModel, ToolSpec
+from towpath.models.prompts import Prompt, messages_of, text_of
 from towpath.retry import ONCE
 from towpath.schema import CallableSchema, schema_of
 from towpath.tools.tool import Tool
@@ -162,7 +162,7 @@ class Agent:
 
     @cached_property
     def _specs(self) -> tuple[ToolSpec, ...]:
-        tools = [_spec(tool) for tool in self.toolbox.values()]
+        tools = [ToolSpec.of(tool) for tool in self.toolbox.values()]
         return (*tools, *(_hand_off_spec(name, agent) for name, agent in self.successors.items()))
 
     def language_model(self) -> LanguageModel:
@@ -234,10 +234,6 @@ def _at_least_one(max_iterations: int) -> int:
     if max_iterations < 1:
         raise ConfigurationError(f"max_iterations is {max_iterations}; an agent needs at least one")
     return max_iterations
-
-
-def _spec(tool: Tool) -> ToolSpec:
-    return ToolSpec(name=tool.name, description=tool.description, input_schema=dict(tool.input_schema))
 
 
 def _hand_off_name(agent: Agent) -> str:

@@ -6,30 +6,41 @@ the run exists, because its id is derived from the request.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from itertools import count
+from typing import TypeVar
 from uuid import uuid4
 
 from pydantic import ValidationError
 
 from towpath.errors import RequestRefusedError, UnavailableError
-from towpath.values import to_json_value
 from towpath_chassis.errors import BrokerError, NotStoredError, UnconfirmedError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.listening import listening
 from towpath_schemas import identity, subjects
-from towpath_schemas.attribution import AttributionClaim
 from towpath_schemas.catalogue import event_type_of
 from towpath_schemas.envelope import Envelope
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import RunStarted, read_record
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES, RequestRefused, RunAccepted, StartRequested
+from towpath_schemas.requests import (
+    MAX_PAYLOAD_BYTES,
+    ForkRequested,
+    RequestDone,
+    Requested,
+    RequestRefused,
+    RunAccepted,
+    StartRequested,
+)
+from towpath_schemas.shape import Shape
 from towpath_schemas.streams import JOURNAL
 
 _LOOK_EVERY_S = 1.0
+_ASK_AGAIN_S = 5.0
 _RETRY_S = 0.1
 
+ShapeT = TypeVar("ShapeT", bound=Shape)
 _Word = asyncio.Future[bytes]
 
 
@@ -50,11 +61,9 @@ class Door:
     async def start(
         self,
         component: str,
-        input: object,  # noqa: A002 - the word of the request
+        asked: StartRequested,
         *,
         tenant: str,
-        idempotency_key: str | None,
-        attribution: AttributionClaim | None,
         traceparent: str | None,
         within_s: float,
     ) -> RunAccepted:
@@ -63,38 +72,89 @@ class Door:
         Raises:
             RequestRefusedError: If the platform says no.
             UnavailableError: If nobody says anything within `within_s` seconds.
-            NotSerialisableError: If JSON cannot carry `input`.
         """
         request_id = uuid4().hex
-        asked = StartRequested(
-            input=to_json_value(input),
-            idempotency_key=idempotency_key or request_id,
-            attribution=attribution,
-            reply_to=f"{self.inbox}.{request_id}",
-        )
-        run_id = identity.run_id(tenant, component, asked.idempotency_key or request_id)
-        word: _Word = asyncio.get_running_loop().create_future()
-        self._waiting[asked.reply_to or ""] = word
-        try:
-            async with asyncio.timeout(within_s):
-                headers = _envelope(request_id, traceparent).headers()
-                await self._publish(subjects.request(tenant, "start", component), asked, headers)
-                return await self._word(word, run_id, request_id)
-        except TimeoutError:
-            raise UnavailableError(
-                f"no router has taken the request for {component!r} within {within_s:g} s; if it reached the broker "
-                f"it is kept there, and its run will be {run_id}"
-            ) from None
-        finally:
-            del self._waiting[asked.reply_to or ""]
+        key = asked.idempotency_key or request_id
+        run_id = identity.run_id(tenant, component, key)
+        asked = asked.model_copy(update={"idempotency_key": key, "reply_to": f"{self.inbox}.{request_id}"})
+        with self._hearing(asked) as word:
+            try:
+                async with asyncio.timeout(within_s):
+                    headers = _envelope(request_id, asked, traceparent).headers()
+                    subject = subjects.request(tenant, "start", component)
+                    await self._publish(subject, asked, headers, message_id=request_id)
+                    return await self._word(word, run_id, request_id)
+            except TimeoutError:
+                raise UnavailableError(
+                    f"no router has taken the request for {component!r} within {within_s:g} s; if it reached the broker "
+                    f"it is kept there, and its run will be {run_id}"
+                ) from None
 
-    async def _publish(self, subject: str, asked: StartRequested, headers: dict[str, str]) -> None:
+    async def ask(
+        self, verb: str, target: str, asked: Requested, *, tenant: str, within_s: float
+    ) -> RequestDone:
+        """Ask for something that starts no run, and wait until it is done.
+
+        Raises:
+            RequestRefusedError: If the platform says no.
+            UnavailableError: If nobody says anything within `within_s` seconds.
+        """
+        subject = subjects.request(tenant, verb, target)
+        return _read_word(await self._said_about(subject, asked, within_s), RequestDone)
+
+    async def fork(self, run_id: str, asked: ForkRequested, *, tenant: str, within_s: float) -> RunAccepted:
+        """Ask for a fork of a run, and wait until it exists.
+
+        Raises:
+            RequestRefusedError: If the platform says no.
+            UnavailableError: If nobody says anything within `within_s` seconds.
+        """
+        subject = subjects.request(tenant, "fork", run_id)
+        return _read_word(await self._said_about(subject, asked, within_s), RunAccepted)
+
+    async def _said_about(self, subject: str, asked: Requested, within_s: float) -> bytes:
+        request_id = uuid4().hex
+        asked = asked.model_copy(update={"reply_to": f"{self.inbox}.{request_id}"})
+        with self._hearing(asked) as word:
+            try:
+                async with asyncio.timeout(within_s):
+                    return await self._answered(word, subject, asked, request_id)
+            except TimeoutError:
+                _, verb, target = subjects.read_request(subject)
+                raise UnavailableError(
+                    f"no router has said within {within_s:g} s that it did the {verb} of {target!r}; if the request "
+                    "reached the broker it is kept there, and will be done"
+                ) from None
+
+    async def _answered(self, word: _Word, subject: str, asked: Requested, request_id: str) -> bytes:
+        """Ask, and ask again where no word came, which may have got lost; by its id the router knows it is the same."""
+        headers = _envelope(request_id, asked, None).headers()
+        for attempt in count():
+            await self._publish(subject, asked, headers, message_id=f"{request_id}:{attempt}")
+            done, _ = await asyncio.wait({word}, timeout=_ASK_AGAIN_S)
+            if done:
+                break
+        return word.result()
+
+    @contextmanager
+    def _hearing(self, asked: Requested) -> Generator[_Word]:
+        """Hear the router's word on a request until the end of the block."""
+        reply_to = asked.reply_to or ""
+        word = self._waiting[reply_to] = asyncio.get_running_loop().create_future()
+        try:
+            yield word
+        finally:
+            del self._waiting[reply_to]
+
+    async def _publish(
+        self, subject: str, asked: Requested, headers: dict[str, str], *, message_id: str
+    ) -> None:
         body = asked.to_body()
         if len(body) > MAX_PAYLOAD_BYTES:
             raise RequestRefusedError(too_large(len(body)))
         while True:
             try:
-                await self._js.publish(subject, body, headers=headers, message_id=headers["ce-id"])
+                await self._js.publish(subject, body, headers=headers, message_id=message_id)
             except UnconfirmedError:  # publishing it again is no second request
                 await asyncio.sleep(_RETRY_S)
             except NotStoredError as error:
@@ -106,7 +166,7 @@ class Door:
         while True:
             done, _ = await asyncio.wait({word}, timeout=_LOOK_EVERY_S)
             if done:
-                return _read_word(word.result())
+                return _read_word(word.result(), RunAccepted)
             if (accepted := await self._found(run_id, request_id)) is not None:
                 return accepted
 
@@ -136,17 +196,17 @@ def too_large(size: int) -> Failure:
     return Failure(code="payload_too_large", message=message)
 
 
-def _read_word(body: bytes) -> RunAccepted:
+def _read_word(body: bytes, shape: type[ShapeT]) -> ShapeT:
     try:
-        return RunAccepted.from_body(body)
+        return shape.from_body(body)
     except ValidationError:
         raise RequestRefusedError(RequestRefused.from_body(body).failure) from None
 
 
-def _envelope(request_id: str, traceparent: str | None) -> Envelope:
+def _envelope(request_id: str, asked: Requested, traceparent: str | None) -> Envelope:
     return Envelope(
         id=request_id,
-        type=event_type_of(StartRequested),
+        type=event_type_of(type(asked)),
         source="/towpath/client",
         time=datetime.fromtimestamp(time.time(), UTC).isoformat().replace("+00:00", "Z"),
         traceparent=traceparent,

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
+from typing import get_args
 
 from pydantic import ValidationError
 
@@ -13,12 +14,10 @@ from towpath_chassis.reading import Got, reading
 from towpath_schemas import subjects
 from towpath_schemas.audit import AuditEvent
 from towpath_schemas.envelope import header_value
-from towpath_schemas.journal import read_record
+from towpath_schemas.journal import RunEnd, read_record
 from towpath_schemas.streams import AUDIT
 
-_LAST_WORDS = frozenset(
-    {("run", "completed"), ("run", "failed"), ("run", "cancelled"), ("request", "refused")}
-)
+_LAST_WORDS = frozenset({("run", end) for end in get_args(RunEnd)} | {("request", "refused")})
 
 
 async def events(

@@ -2,13 +2,14 @@
 
 from pydantic import ValidationError
 
-from towpath.errors import UnavailableError
+from towpath.errors import UnavailableError, UnknownRunError
 from towpath_chassis.errors import BrokerError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import StoredMessage
 from towpath_schemas import subjects
 from towpath_schemas.journal import (
     JournalRecord,
+    PauseReceived,
     RunFinished,
     RunStarted,
     RunSuspended,
@@ -25,11 +26,32 @@ async def view(js: JetStream, run_id: str) -> RunView | None:
     Raises:
         UnavailableError: If the broker could not be asked.
     """
-    first = await entry_0(js, run_id)
-    if first is None:
+    stored = await entry_0(js, run_id)
+    if stored is None:
         return None
-    newest = await _last(js, subjects.journal_of(run_id))
-    return _view(run_id, _read(first), _read(newest or first))
+    match first := _read(stored):
+        case RunStarted():
+            newest = await _last(js, subjects.journal_of(run_id))
+            return await _started(js, run_id, first, _read(newest or stored))
+        case StartRefused():
+            return _refused(run_id, first)
+        case _:
+            return None
+
+
+async def tenant_of(js: JetStream, run_id: str) -> str:
+    """Tell whose a run is.
+
+    Raises:
+        UnknownRunError: If there is no such run.
+        UnavailableError: If the broker could not be asked.
+    """
+    stored = await entry_0(js, run_id)
+    match first := _read(stored) if stored else None:
+        case RunStarted() | StartRefused():
+            return first.attribution.tenant
+        case _:
+            raise UnknownRunError(run_id)
 
 
 async def entry_0(js: JetStream, run_id: str) -> StoredMessage | None:
@@ -57,34 +79,45 @@ def _read(entry: StoredMessage) -> JournalRecord | None:
         return None  # a newer version wrote it
 
 
-def _view(run_id: str, first: JournalRecord | None, newest: JournalRecord | None) -> RunView | None:
-    match first:
+async def _started(js: JetStream, run_id: str, first: RunStarted, newest: JournalRecord | None) -> RunView:
+    if isinstance(newest, RunFinished):
+        return RunView.ended(run_id, first, newest)
+    return RunView(
+        run_id=run_id,
+        component=first.component,
+        component_kind=first.component_kind,
+        service=first.service,
+        status=await _status(js, run_id, newest),
+        created_at=first.at,
+        attribution=first.attribution,
+        waiting_for=newest.waiting_for if isinstance(newest, RunSuspended) else (),
+        parent=first.parent.run_id if first.parent else None,
+    )
+
+
+async def _status(js: JetStream, run_id: str, newest: JournalRecord | None) -> RunStatus:
+    match newest:
         case RunStarted():
-            end = newest if isinstance(newest, RunFinished) else None
-            return RunView(
-                run_id=run_id,
-                component=first.component,
-                component_kind=first.component_kind,
-                service=first.service,
-                status=_status(newest),
-                created_at=first.at,
-                finished_at=end.at if end else None,
-                result=end.result if end else None,
-                failure=end.failure if end else None,
-                attribution=first.attribution,
-            )
-        case StartRefused():
-            return RunView(
-                run_id=run_id,
-                component=_component(first.subject),
-                status="refused",
-                created_at=first.at,
-                finished_at=first.at,
-                failure=first.failure,
-                attribution=first.attribution,
-            )
+            claimed = await _last(js, subjects.claims_of(run_id))
+            return "running" if claimed else "accepted"
+        case RunSuspended():
+            return "suspended"
+        case PauseReceived(paused=True):
+            return "paused"
         case _:
-            return None
+            return "running"
+
+
+def _refused(run_id: str, refused: StartRefused) -> RunView:
+    return RunView(
+        run_id=run_id,
+        component=_component(refused.subject),
+        status="refused",
+        created_at=refused.at,
+        finished_at=refused.at,
+        failure=refused.failure,
+        attribution=refused.attribution,
+    )
 
 
 def _component(subject: str) -> str:
@@ -92,15 +125,3 @@ def _component(subject: str) -> str:
         return subjects.read_request(subject).target
     except ValueError:
         return subject
-
-
-def _status(newest: JournalRecord | None) -> RunStatus:
-    match newest:
-        case RunStarted():
-            return "accepted"
-        case RunSuspended():
-            return "suspended"
-        case RunFinished():
-            return newest.end
-        case _:
-            return "running"

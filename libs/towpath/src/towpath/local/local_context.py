@@ -1,22 +1,28 @@
 """The context of a component that runs in this process: every act happens at once, and only once."""
 
-from collections.abc import Awaitable, Callable, Generator, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 from uuid import UUID
 
 from towpath.components import Component, ComponentType, Method
-from towpath.context import Context, EntityHandle, RunLog, Work, running_in
+from towpath.context import Context, Work, running_in
+from towpath.context_services.logs import RunLog
+from towpath.coordination import ChildHandle, Join
 from towpath.definitions import component_of
-from towpath.errors import ComponentError, ContextError, DuplicateStepError, ModelError
+from towpath.entity_handle import EntityHandle, call_payload
+from towpath.errors import ComponentError, ContextError, ContinuedAsNewError, DuplicateStepError, ModelError
 from towpath.local.calls import Callee, deadline_of, final_failure, value_of
+from towpath.local.children import LocalChild
 from towpath.local.entity_store import EntityPlace
 from towpath.local.run_log import LocalLog
 from towpath.local.state import BufferedState, Done, ReadOnlyState
 from towpath.local.surroundings import Surroundings
 from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, ModelRequest
-from towpath.retry import ONCE, Attempted, RetryPolicy, attempted
+from towpath.moments import Moment
+from towpath.retry import ONCE, Attempted, RetryPolicy, attempted, policy_for
 from towpath.tools.tool import Tool, ToolCall, ToolOutcome
 from towpath.values import revive, to_json_value
 from towpath.work import check_work, drop_work, is_awaitable, result_type_of, run_work
@@ -26,8 +32,16 @@ from towpath_schemas.identity import call_id
 
 Found = TypeVar("Found")
 
+_NEEDS_A_RUN = "a plain script waits for nobody; run it on the platform, or in a test with towpath.testing"
 DEFAULT_STEP_RETRY = RetryPolicy()
 """How often a failing step is tried, if it does not say."""
+
+
+class _Repeated(NamedTuple):
+    """How often a call is made, and how long each time may take."""
+
+    policy: RetryPolicy
+    timeout_s: float | None
 
 
 class LocalContext(Context):
@@ -50,6 +64,7 @@ class LocalContext(Context):
         callee: Callee | None = None,
         state: BufferedState | None = None,
     ) -> None:
+        super().__init__()
         self._around = surroundings or Surroundings()
         self._callee = callee or Callee(component_type)
         self.run_id = run_id or self.uuid().hex
@@ -61,48 +76,44 @@ class LocalContext(Context):
         self.object_id, self.method_name = self._callee.object_id, self._callee.method_name
         self._state = state or BufferedState({})
         self._log = LocalLog(self.run_id)
-        self._ordinals: dict[str, int] = {}
         self._running: set[str] = set()
         self._keyed: dict[str, Attempted] = {}
-
-    @property
-    def step_id(self) -> str | None:
-        """Key of the step that is running, if one is."""
-        return self.scope_name.rstrip("/") or None
 
     @property
     def logger(self) -> RunLog:
         """The run's logger: the standard library's, named `towpath`."""
         return self._log
 
-    def next_ordinal(self, name: str) -> int:
-        """Count how often `name` was used in this context before now."""
-        ordinal = self._ordinals.get(name, 0)
-        self._ordinals[name] = ordinal + 1
-        return ordinal
-
-    def _key(self, name: str, key: str | None = None) -> str:
-        place = f"{self.scope_name}{name}"
-        return f"{place}#{self.next_ordinal(place) if key is None else key}"
-
     # --- Steps ------------------------------------------------------------------------------------
 
-    async def step(
+    def step(
         self,
         name: str,
         work: Work,
         *arguments: Any,
         key: str | None = None,
         retry: RetryPolicy | None = None,
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Run `work` once; see `Context.step`."""
         check_work(name, work, arguments)
+        place = self.place(name, key)
+        return self._step(name, work, arguments, place=place, key=key, retry=retry or DEFAULT_STEP_RETRY)
+
+    async def _step(
+        self,
+        name: str,
+        work: Work,
+        arguments: tuple[Any, ...],
+        *,
+        place: str,
+        key: str | None,
+        retry: RetryPolicy,
+    ) -> Any:
         result_type = result_type_of(work)
-        place = self._key(name, key)
         ended = self._keyed.get(place)
         if ended is None:
-            with self._in_flight(name, key):
-                ended = await self._run_step(place, work, arguments, retry or DEFAULT_STEP_RETRY)
+            with self._in_flight(name, place):
+                ended = await self._run_step(place, work, arguments, retry)
             self._remember(place, key, ended)
         else:
             drop_work(work)
@@ -124,9 +135,8 @@ class LocalContext(Context):
             self._keyed[place] = ended
 
     @contextmanager
-    def _in_flight(self, name: str, key: str | None) -> Generator[None]:
-        """Refuse two steps of one name at the same time, whose ordinals would depend on timing."""
-        place = f"{self.scope_name}{name}" if key is None else f"{self.scope_name}{name}#{key}"
+    def _in_flight(self, name: str, place: str) -> Generator[None]:
+        """Refuse two steps of one key at the same time."""
         if place in self._running:
             raise DuplicateStepError(name)
         self._running.add(place)
@@ -137,20 +147,40 @@ class LocalContext(Context):
 
     # --- Calls ------------------------------------------------------------------------------------
 
-    async def task(
+    def task(
         self,
-        service: str | Callable[..., Any],
+        service_name: str | Callable[..., Any],
         handler_name: str | None = None,
         input: Any = None,  # noqa: A002 - the seed's name
         *,
         key: str | None = None,
-    ) -> Any:
+        timeout_ms: float | None = None,
+        retries: int | RetryPolicy | None = None,
+    ) -> Coroutine[Any, Any, Any]:
         """Call a function; in this process every service is this one."""
-        component = self._task_target(service, handler_name)
-        place = self._key(f"task:{component.name}", key)
-        ended = self._keyed.get(place) or await self._call(component, to_json_value(input), place)
+        component = self._task_target(service_name, handler_name)
+        place = self.place(f"task:{component.name}", key)
+        output_type = Any if isinstance(service_name, str) else component.output_type
+        make = _Repeated(policy_for(retries), None if timeout_ms is None else timeout_ms / 1_000)
+        return self._task(component, to_json_value(input), make, output_type, place=place, key=key)
+
+    async def _task(
+        self,
+        component: Component,
+        payload: Any,
+        make: "_Repeated",
+        output: Any,
+        *,
+        place: str,
+        key: str | None,
+    ) -> Any:
+        async def once(_attempt: int) -> Any:
+            async with asyncio.timeout(make.timeout_s):
+                return value_of(await self._call(component, payload, place))
+
+        ended = self._keyed.get(place) or await self._attempted(once, make.policy)
         self._remember(place, key, ended)
-        return revive(value_of(ended), Any if isinstance(service, str) else component.output_type)
+        return revive(value_of(ended), output)
 
     def _task_target(self, service: str | Callable[..., Any], handler_name: str | None) -> Component:
         if not isinstance(service, str):
@@ -168,8 +198,17 @@ class LocalContext(Context):
         Raises:
             ComponentError: If it failed for good.
         """
-        ended = await self._call(component, to_json_value(payload), self._key(f"run:{component.name}"))
-        return revive(value_of(ended), component.output_type)
+        return await self.call_child(component, to_json_value(payload), self.place(f"run:{component.name}"))
+
+    async def call_child(self, component: Component, payload: Any, place: str) -> Any:
+        """Run a component to its end, however often it continues as new."""
+        while True:
+            try:
+                ended = await self._call(component, payload, place)
+            except ContinuedAsNewError as again:
+                payload = again.input
+            else:
+                return revive(value_of(ended), component.output_type)
 
     async def _call(self, component: Component, payload: Any, place: str) -> Attempted:
         """Try a component as often as it says, each time in a context of its own."""
@@ -186,13 +225,15 @@ class LocalContext(Context):
         return await self._attempted(once, component.retry)
 
     def _inner(self, callee: Callee, state: BufferedState | None = None) -> "LocalContext":
-        return LocalContext(
+        inner = LocalContext(
             run_id=self.run_id,
             attribution=self.attribution,
             surroundings=self._around,
             callee=callee,
             state=state,
         )
+        inner.request_headers = self.request_headers
+        return inner
 
     async def _attempted(self, once: Callable[[int], Awaitable[Any]], policy: RetryPolicy) -> Attempted:
         return await attempted(once, policy, sleep=self._around.sleep)
@@ -239,7 +280,7 @@ class LocalContext(Context):
         writing: frozenset[EntityPlace],
     ) -> Attempted:
         entity_type, key = place
-        where = self._key(f"entity:{entity_type}.{method.name}")
+        where = self.place(f"entity:{entity_type}.{method.name}")
         callee = Callee(ComponentType.ENTITY, entity_type, 1, where, key, method.name, writing)
         context = self._inner(callee, state)
 
@@ -256,10 +297,65 @@ class LocalContext(Context):
             raise ComponentError(Failure(code="unknown_component", message=message))
         return found
 
+    # --- Waiting, and other runs --------------------------------------------------------------------
+
+    def spawn(
+        self,
+        component: str | Callable[..., Any],
+        *arguments: Any,
+        key: str | None = None,
+        join: Join = "detached",
+        service_name: str | None = None,
+        **named: Any,
+    ) -> ChildHandle:
+        """Start another component beside this one; in this process it ends with the process."""
+        name = component if isinstance(component, str) else None
+        found = component_of(component) if name is None else self._around.registry.runnable(name)
+        known = self._found(found, f"component {component!r}")
+        place = self.place(f"run:{known.name}", key)
+        return LocalChild(self, known, to_json_value(call_payload(arguments, named)), place)
+
+    def wait_until(self, moment: Moment, *, key: str | None) -> Coroutine[Any, Any, None]:
+        """Wait for a moment; see `Context.timer`."""
+        return self._wait_until(moment)
+
+    async def _wait_until(self, moment: Moment) -> None:
+        now = self.now()
+        await self._around.sleep(max(0.0, (moment(now) - now).total_seconds()))
+
+    def wait_signal(self, name: str, *, timeout_s: float | None, default: Any, key: str | None) -> NoReturn:
+        """Refuse: nobody can send a signal to a script."""
+        raise ContextError(f"signal {name!r}: {_NEEDS_A_RUN}")
+
+    def emit_signal(self, name: str, payload: Any, run_id: str | None) -> NoReturn:
+        """Refuse: there is no other run to send a signal to."""
+        raise ContextError(f"signal {name!r}: {_NEEDS_A_RUN}")
+
+    def request_approval(
+        self, name: str, payload: Any, *, timeout_s: float | None, roles: tuple[str, ...], key: str | None
+    ) -> NoReturn:
+        """Refuse: nobody can be asked, and nothing is approved by itself."""
+        raise ContextError(f"approval {name!r}: {_NEEDS_A_RUN}")
+
+    def continue_as_new(self, input: Any = None) -> NoReturn:  # noqa: A002 - as in `task`
+        """End this run and go on as a new one; `towpath.local.run` does so."""
+        raise ContinuedAsNewError(to_json_value(input))
+
+    def patched(self, change: str) -> bool:
+        """Run the new code: nothing is replayed here."""
+        return True
+
+    def remember(self, name: str, read: Callable[[], Any]) -> Any:
+        """Read a setting."""
+        return read()
+
     # --- What the agent loop stands on --------------------------------------------------------------
 
-    async def invoke_model(self, model: LanguageModel, request: ModelRequest) -> ModelReply:
+    def invoke_model(self, model: LanguageModel, request: ModelRequest) -> Coroutine[Any, Any, ModelReply]:
         """Call the model; see `Context.invoke_model`."""
+        return self._invoke_model(model, request)
+
+    async def _invoke_model(self, model: LanguageModel, request: ModelRequest) -> ModelReply:
 
         async def once(_attempt: int) -> ModelReply:
             return await model.generate(request)
@@ -269,11 +365,12 @@ class LocalContext(Context):
             raise ModelError(final_failure(ended.error)) from ended.error
         return ended.value
 
-    async def invoke_tool(self, tool: Tool, call: ToolCall) -> ToolOutcome:
+    def invoke_tool(self, tool: Tool, call: ToolCall) -> Coroutine[Any, Any, ToolOutcome]:
         """Execute one tool call; a failing tool is an outcome, not an exception."""
-        ended = await self._call(
-            tool.component, to_json_value(call.arguments), self._key(f"tool:{tool.name}")
-        )
+        return self._invoke_tool(tool, call, self.place(f"tool:{tool.name}"))
+
+    async def _invoke_tool(self, tool: Tool, call: ToolCall, place: str) -> ToolOutcome:
+        ended = await self._call(tool.component, to_json_value(call.arguments), place)
         error = None if ended.error is None else final_failure(ended.error)
         return ToolOutcome(call_id=call.id, content=ended.value, error=error)
 

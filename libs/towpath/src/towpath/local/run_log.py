@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+from towpath.secrecy import redacted
+
 _logger = logging.getLogger("towpath")  # noqa: TID251 - a plain script has no structlog
 
 
@@ -34,4 +36,4 @@ class LocalLog:
         exc_info = fields.pop("exc_info", None)
         fields.update(fields.pop("extra", {}))
         shown = "".join(f" {name}={value!r}" for name, value in fields.items())
-        _logger.log(level, "%s%s run_id=%s", event, shown, self._run_id, exc_info=exc_info)
+        _logger.log(level, "%s run_id=%s", redacted(f"{event}{shown}"), self._run_id, exc_info=exc_info)

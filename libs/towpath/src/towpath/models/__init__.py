@@ -1,6 +1,7 @@
 """Language models by name: `provider/model`, resolved to the one module that may talk to that provider."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 from towpath.errors import ConfigurationError
@@ -23,6 +24,21 @@ def _test(name: str) -> LanguageModel:
 PROVIDERS: Mapping[str, Callable[[str], LanguageModel]] = MappingProxyType({"openai": _openai, "test": _test})
 """How a model of each provider is made, given its name without the provider."""
 
+Double = Callable[[str], LanguageModel | None]
+"""Gives what stands in for the model `provider/name`; None if nothing does."""
+
+_doubles: list[Double] = []
+
+
+@contextmanager
+def standing_in(double: Double) -> Generator[None]:
+    """Have `double` asked first for each model by its name, everywhere in this process: `towpath.testing` does so."""
+    _doubles.append(double)
+    try:
+        yield
+    finally:
+        _doubles.remove(double)
+
 
 def resolve(model: str | LanguageModel | None = None) -> LanguageModel:
     """Find the model that `model` names; None is the default model, and a model is itself.
@@ -39,7 +55,8 @@ def resolve(model: str | LanguageModel | None = None) -> LanguageModel:
     if make is None:
         known = ", ".join(f"{one}/..." for one in PROVIDERS)
         raise ConfigurationError(f"no model provider {provider!r} is known; name a model as one of {known}")
-    return make(name)
+    found = (double(f"{provider}/{name}") for double in reversed(_doubles))
+    return next((one for one in found if one is not None), None) or make(name)
 
 
 def _parts(model: str) -> tuple[str | None, str]:

@@ -1,7 +1,9 @@
 """`LanguageModel(...)` as programs write it: a model by name, resolved when it is first asked."""
 
+from collections.abc import AsyncGenerator
+
 from towpath.models import resolve
-from towpath.models.port import LanguageModel as Port, ModelReply, ModelRequest
+from towpath.models.port import LanguageModel as Port, ModelReply, ModelRequest, streamed
 
 
 class LanguageModel:
@@ -32,6 +34,10 @@ class LanguageModel:
             ModelError: If the provider refused or failed.
         """
         return await self._resolved().generate(request)
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[str | ModelReply]:
+        """Answer `request`, trying once: the text piece by piece, and the whole reply last."""
+        return streamed(self._resolved(), request)
 
     def _resolved(self) -> Port:
         return resolve(self._model)

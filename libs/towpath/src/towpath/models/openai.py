@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from towpath.tools.tool import ToolCall
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import Usage
 
+_MAX_NAME_CHARS = 64
 _RETRYABLE = frozenset({408, 409, 429})
 _HOPELESS_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _STOP_REASONS: dict[str, StopReason] = {
@@ -61,6 +63,20 @@ class OpenAIModel:
         async with _failures_of(self.name):
             return _reply(await _complete(client, _asked(self._model, request)))
 
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[str | ModelReply]:
+        """Answer `request` piece by piece; see `StreamingModel`.
+
+        Raises:
+            ConfigurationError: If there is no key.
+        """
+        client = _client(self._base_url, self._api_key)
+        asked: dict[str, Any] = _asked(self._model, request) | {"stream_options": {"include_usage": True}}
+        async with _failures_of(self.name), client.chat.completions.stream(**asked) as events:
+            async for event in events:
+                if event.type == "content.delta" and event.delta:
+                    yield event.delta
+            yield _reply(events.current_completion_snapshot)
+
 
 async def _complete(client: openai.AsyncOpenAI, asked: dict[str, Any]) -> ChatCompletion:
     return cast("ChatCompletion", await client.chat.completions.create(**asked))
@@ -102,6 +118,7 @@ def _asked(model: str, request: ModelRequest) -> dict[str, Any]:
         "tools": [_tool(spec) for spec in request.tools],
         "temperature": request.temperature,
         "max_completion_tokens": request.max_tokens,
+        "response_format": _format(request.answer_schema),
     }
     return {name: value for name, value in asked.items() if value not in (None, [])}
 
@@ -131,6 +148,15 @@ def _tool(spec: ToolSpec) -> dict[str, Any]:
         "type": "function",
         "function": {"name": spec.name, "description": spec.description, "parameters": spec.input_schema},
     }
+
+
+def _format(schema: dict[str, Any] | None) -> dict[str, Any] | None:
+    if schema is None:
+        return None
+    if not schema:
+        return {"type": "json_object"}
+    name = re.sub(r"[^A-Za-z0-9_-]", "_", str(schema.get("title", "answer")))[:_MAX_NAME_CHARS]
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": schema}}
 
 
 # --- What is answered -----------------------------------------------------------------------------

@@ -1,11 +1,13 @@
 """The port to language models: what a model is asked, what it answers, and what it has to be."""
 
 import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from towpath.retry import RetryPolicy
-from towpath.tools.tool import ToolCall
+from towpath.tools.tool import Tool, ToolCall
 from towpath_schemas.journal import Usage
 from towpath_schemas.shape import Shape
 
@@ -42,6 +44,11 @@ class ToolSpec(Shape):
     description: str
     input_schema: dict[str, Any]
 
+    @classmethod
+    def of(cls, tool: Tool) -> "ToolSpec":
+        """Say what a model is told of `tool`."""
+        return cls(name=tool.name, description=tool.description, input_schema=dict(tool.input_schema))
+
 
 class ModelRequest(Shape):
     """What a model is asked.
@@ -50,6 +57,7 @@ class ModelRequest(Shape):
         messages: The conversation so far, without the system prompt.
         system: The system prompt.
         max_tokens: How long the answer may be; None leaves it to the provider.
+        answer_schema: JSON Schema of the answer, where it is to be JSON; an empty one allows any.
     """
 
     messages: tuple[Message, ...]
@@ -57,6 +65,7 @@ class ModelRequest(Shape):
     system: str | None = None
     temperature: float | None = None
     max_tokens: int | None = None
+    answer_schema: dict[str, Any] | None = None
 
 
 class ModelReply(Shape):
@@ -87,6 +96,32 @@ class LanguageModel(Protocol):
             ModelError: If the provider refused or failed; its failure says whether trying again may help.
         """
         ...
+
+
+@runtime_checkable
+class StreamingModel(LanguageModel, Protocol):
+    """A language model that can also be heard while it answers."""
+
+    def stream(self, request: ModelRequest) -> AsyncGenerator[str | ModelReply]:
+        """Answer `request`, trying once: the text piece by piece, and the whole reply last.
+
+        Raises:
+            ModelError: If the provider refused or failed, before or after pieces of the answer.
+        """
+        ...
+
+
+async def streamed(model: LanguageModel, request: ModelRequest) -> AsyncGenerator[str | ModelReply]:
+    """Ask any model as one that streams: of one that does not, the only piece is the whole text."""
+    if not isinstance(model, StreamingModel):
+        reply = await model.generate(request)
+        if reply.text:
+            yield reply.text
+        yield reply
+        return
+    async with aclosing(model.stream(request)) as pieces:
+        async for piece in pieces:
+            yield piece
 
 
 def digest(request: ModelRequest) -> str:

@@ -5,7 +5,8 @@ process cannot change what it says.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, cast
 
 from towpath.errors import ConfigurationError, ModelError
@@ -53,6 +54,18 @@ class ScriptedModel:
         if isinstance(plain, BaseException):
             raise plain
         return _reply(plain, request)
+
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[str | ModelReply]:
+        """Say the same word by word.
+
+        Raises:
+            ModelError: If the script has no such turn.
+        """
+        reply = await self.generate(request)
+        for word in re.findall(r"\S+\s*|\s+", reply.text):
+            yield word
+            await asyncio.sleep(0)
+        yield reply
 
     def _entry(self, request: ModelRequest) -> Entry:
         if callable(self._entries):

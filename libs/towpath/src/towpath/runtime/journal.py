@@ -7,7 +7,7 @@ each entry can be written once. Whoever lost is told so by `ClaimLostError`.
 import asyncio
 import time
 
-from towpath.errors import TowpathError
+from towpath.engine.ports import ClaimLostError
 from towpath_chassis.errors import AlreadyWrittenError, FencedError, UnconfirmedError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import Expect, StoredMessage
@@ -16,10 +16,6 @@ from towpath_schemas.journal import Claimed, JournalRecord, read_record
 from towpath_schemas.streams import JOURNAL
 
 _AGAIN_AFTER_S = 0.05
-
-
-class ClaimLostError(TowpathError):
-    """Somebody else owns the run now; nothing of it may be done here any more."""
 
 
 class Journal:

@@ -10,28 +10,23 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from towpath.components import Component, ComponentType, Registry
-from towpath.context import running_in
-from towpath.errors import NonDeterminismError
-from towpath.failures import failure_of
-from towpath.local.calls import deadline_of
-from towpath.retry import ONCE, Attempted, attempted
-from towpath.runtime.containing import contained
-from towpath.runtime.durable_context import DurableContext
-from towpath.runtime.journal import ClaimLostError, Journal, claim, newest_epoch, read_journal
-from towpath.runtime.live_run import LiveRun
-from towpath.runtime.replay import History
+from towpath.components import Registry
+from towpath.engine.execution import component_of, execute
+from towpath.engine.history import History
+from towpath.engine.live_run import LiveRun
+from towpath.engine.ports import ClaimLostError
+from towpath.runtime.closing import close
+from towpath.runtime.journal import Journal, claim, newest_epoch, read_journal
+from towpath.runtime.outbox import NatsOutbox
 from towpath.runtime.telling import tell_end
-from towpath.values import to_json_value
-from towpath_chassis.delivery import Disowned, GiveUp
+from towpath_chassis.delivery import Disowned, GiveUp, RetryLater
 from towpath_chassis.errors import NoResponderError, UnconfirmedError
 from towpath_chassis.messages import Message, Subscription, respond
 from towpath_chassis.service import Chassis
 from towpath_chassis.telemetry import COMPONENT, RUN, RUN_ID, TENANT
 from towpath_schemas import subjects
-from towpath_schemas.calls import Answered, RunDispatched, Taken
-from towpath_schemas.failure import Failure
-from towpath_schemas.journal import RunFinished, RunResumed, RunStarted, RunSuspended, read_record
+from towpath_schemas.calls import RunDispatched, Taken, read_event
+from towpath_schemas.journal import RunResumed, RunStarted, RunSuspended, read_record
 from towpath_schemas.streams import INBOX
 
 log = structlog.get_logger(__name__)
@@ -77,8 +72,7 @@ class RunHost:
             return
         taken = await self._read(dispatched, journal)
         if taken is not None:
-            held = _Held(self._live(taken), message.metadata.sequence.stream, time.monotonic())
-            await self._hold(held, taken)
+            await self._hold(self._holding(taken, message.metadata.sequence.stream), taken)
 
     async def _is_live_elsewhere(self, dispatched: RunDispatched, message: Message) -> bool:
         """Tell whether the dispatch changes nothing because somebody holds the run and is well.
@@ -137,16 +131,35 @@ class RunHost:
             raise GiveUp(f"run {dispatched.run_id} has no first entry")
         if history.finished is not None:
             await tell_end(self._chassis, dispatched.run_id, history.started, history.finished)
+            await close(self._js, dispatched.run_id, history, was_suspended=True)
             return None
+        if history.started.version is not None and component_of(history.started, self._registry) is None:
+            raise RetryLater(
+                f"no {history.started.component!r} of version {history.started.version} is deployed here, with which the "
+                "run began; deploy it beside the newer one"
+            )
         return _TakenRun(dispatched.run_id, history.started, history, journal)
 
     # --- Holding it -------------------------------------------------------------------------------
 
-    def _live(self, taken: "_TakenRun") -> LiveRun:
-        return LiveRun(self._js, taken.run_id, taken.started, taken.history, taken.journal)
+    def _holding(self, taken: "_TakenRun", dispatch: int) -> _Held:
+        async def reachable() -> None:
+            await self._make_reachable(held)
+
+        outbox = NatsOutbox(self._chassis, reachable)
+        run = LiveRun(
+            taken.run_id,
+            taken.started,
+            taken.history,
+            entries=taken.journal,
+            outbox=outbox,
+            clock=time.time,
+        )
+        outbox.of(run)
+        held = _Held(run, dispatch, _loop_time())
+        return held
 
     async def _hold(self, held: _Held, taken: "_TakenRun") -> None:
-        held.run.reached_by(lambda: self._make_reachable(held))
         self._held[taken.run_id] = held
         attributes = {
             RUN_ID: taken.run_id,
@@ -188,33 +201,11 @@ class RunHost:
         if resumed:
             await self._make_reachable(held)
             runner = self._chassis.settings.instance
-            await run.append(RunResumed(at=time.time(), runner=runner, epoch=taken.epoch))
+            await run.append(RunResumed(at=run.clock(), runner=runner, epoch=taken.epoch))
             await self._take_inbox(run)
-        finished = await run.append(await self._execute(run))
+        finished = await run.finish(await execute(run, self._registry))
         await tell_end(self._chassis, run.run_id, run.started, finished)
-        if resumed:
-            await self._js.purge(INBOX, subjects.inbox_of(run.run_id))
-
-    async def _execute(self, run: LiveRun) -> RunFinished:
-        component = self._registry.find(ComponentType(run.started.component_kind), run.started.component)
-        if component is None:
-            return _failed(_not_here(run.started))
-        ended = await self._attempt(run, component)
-        if run.history.replaying and not isinstance(ended.error, NonDeterminismError):
-            return _failed(run.history.diverged("its end").failure)
-        if ended.error is not None:
-            return _failed(failure_of(ended.error))
-        return RunFinished(at=time.time(), end="completed", result=ended.value)
-
-    async def _attempt(self, run: LiveRun, component: Component) -> Attempted:
-        async def once(attempt: int) -> Any:
-            context = DurableContext(run, self._registry, attempt=attempt)
-            with running_in(context):
-                async with deadline_of(component):
-                    return to_json_value(await contained(component.execute(context, run.started.input)))
-
-        policy = component.retry if component.kind is ComponentType.FUNCTION else ONCE
-        return await attempted(once, policy)
+        await close(self._js, run.run_id, run.history, was_suspended=resumed)
 
     # --- Being reached ----------------------------------------------------------------------------
 
@@ -235,13 +226,19 @@ class RunHost:
 
     async def _take_event(self, run: LiveRun, body: bytes) -> bool:
         try:
-            return await run.take(Answered.from_body(body))
+            return await run.take(read_event(body))
         except (ValidationError, asyncio.CancelledError):
             return False
 
     async def _take_inbox(self, run: LiveRun) -> None:
-        for event in await self._js.newest_of_each(INBOX, subjects.inbox_of(run.run_id)):
-            await self._take_event(run, event.body)
+        """Take what waits for the run, in the order in which it came; what is not for its code is the router's."""
+        inbox = subjects.inbox_of(run.run_id)
+        waiting = await self._js.newest_of_each(INBOX, inbox)
+        taken = [await self._take_event(run, event.body) for event in waiting]
+        if taken and all(
+            taken
+        ):  # they are in the journal: what is left in the inbox would only be read again
+            await self._js.purge(INBOX, inbox, before=waiting[-1].sequence + 1)
 
     # --- Letting go -------------------------------------------------------------------------------
 
@@ -249,12 +246,16 @@ class RunHost:
         """Suspend, for ever, runs that only wait; make runs that take long reachable."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            now = time.monotonic()
+            now = _loop_time()
             for held in list(self._held.values()):
                 if now - held.taken_at > _REACHABLE_AFTER_S:
                     await self._make_reachable(held)
-                if not held.suspending and held.run.idle_for(now) > self._suspend_after_s:
+                if not held.suspending and self._only_waits(held.run, now):
                     await self._suspend(held)
+
+    def _only_waits(self, run: LiveRun, now: float) -> bool:
+        """Tell whether a run is better dropped from memory until something comes for it."""
+        return run.waits_long(self._suspend_after_s) or run.idle_for(now) > self._suspend_after_s
 
     async def _suspend(self, held: _Held) -> None:
         """Drop a run from memory; an answer that comes from now on finds nobody and goes to the inbox."""
@@ -262,10 +263,10 @@ class RunHost:
         held.suspending = True
         try:
             await self._make_unreachable(held)
-            await held.run.append(RunSuspended(at=time.time(), waiting_for=waiting_for))
+            await held.run.append(RunSuspended(at=held.run.clock(), waiting_for=waiting_for))
         except BaseException:
             held.suspending = False  # where it is not ours any more, `let_go` is set, and the end says so
-            if held.run.let_go.is_set():
+            if held.run.let_go.is_set() or held.run.ending:
                 return
             raise
         if (
@@ -310,13 +311,5 @@ def _read_dispatch(message: Message) -> RunDispatched:
         raise GiveUp(f"not a dispatch: {error}") from error
 
 
-def _failed(failure: Failure) -> RunFinished:
-    return RunFinished(at=time.time(), end="failed", failure=failure)
-
-
-def _not_here(started: RunStarted) -> Failure:
-    return Failure(
-        code="unknown_component",
-        message=f"service {started.service!r} has no {started.component_kind} {started.component!r} any more; "
-        "deploy it and start a new run",
-    )
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

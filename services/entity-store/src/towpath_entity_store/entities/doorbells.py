@@ -11,6 +11,7 @@ from towpath_entity_store.entities.errors import KeyLostError, NoRunnerError
 from towpath_entity_store.entities.names import EntityName
 from towpath_schemas.entities import InvocationDone, InvocationRequested
 from towpath_schemas.failure import Failure
+from towpath_schemas.shape import problems
 
 _PUT_OFF_AT_MOST_S = 10.0
 _CONTENDED_S = 0.1
@@ -31,7 +32,7 @@ class Doorbells:
             GiveUp: If it can never be.
             BrokerError: If the broker is not there.
         """
-        with self._actors.using(EntityName.of_mailbox(subject)) as actor:
+        with self._actors.using(_named(subject)) as actor:
             try:
                 entity = await actor.reach(sequence)
             except KeyLostError as error:
@@ -45,11 +46,18 @@ class Doorbells:
                 await self._answers.repeat(invocation, outcome)
 
 
+def _named(subject: str) -> EntityName:
+    try:
+        return EntityName.of_mailbox(subject)
+    except ValueError as error:
+        raise GiveUp(f"this is no mailbox: {error}") from error
+
+
 def _read(body: bytes) -> InvocationRequested:
     try:
         return InvocationRequested.from_body(body)
     except ValidationError as error:
-        raise GiveUp(f"this is no invocation: {error}") from error
+        raise GiveUp(f"this is no invocation: {problems(error)}") from error
 
 
 def _forgotten(invocation: InvocationRequested) -> InvocationDone:

@@ -13,8 +13,15 @@ class EntityName(NamedTuple):
 
     @classmethod
     def of_mailbox(cls, subject: str) -> "EntityName":
-        """Tell whose mailbox a subject is."""
-        return cls(*subjects.read_mailbox(subject))
+        """Tell whose mailbox a subject is.
+
+        Raises:
+            ValueError: If it is none, or another partition's than the entity's.
+        """
+        name = cls(*subjects.read_mailbox(subject))
+        if name.mailbox != subject:
+            raise ValueError(f"{subject!r} is not the mailbox of {name}, which is {name.mailbox!r}")
+        return name
 
     @property
     def mailbox(self) -> str:

@@ -85,9 +85,15 @@ class Partition:
         await asyncio.sleep(self._settings.partition_pin_s / 2)
         try:
             async for page in self._unacknowledged():
-                await asyncio.gather(*map(self._ring, page))
-        except BrokerError as error:  # they are delivered again in the end
-            log.info("a partition was not recovered", partition=self._number, reason=str(error))
+                for outcome in await asyncio.gather(*map(self._ring, page), return_exceptions=True):
+                    if isinstance(outcome, Exception):  # it keeps no other from being recovered
+                        self._say_left(outcome)
+        except BrokerError as error:
+            self._say_left(error)
+
+    def _say_left(self, error: Exception) -> None:
+        """Say that something was not recovered: it is delivered again in the end, and buried if it must be."""
+        log.info("invocations were not recovered", partition=self._number, reason=repr(error))
 
     async def _unacknowledged(self) -> AsyncGenerator[list[StoredMessage]]:
         """Read candidates: some between the first and the last unacknowledged one may be answered already."""

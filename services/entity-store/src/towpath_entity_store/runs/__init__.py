@@ -1,1 +1,1 @@
-"""The index of runs: what lists need, folded from the audit stream into Redis."""
+"""The index of runs: what lists and searches need, folded from the audit stream and the claims into Redis."""

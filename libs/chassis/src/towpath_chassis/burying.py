@@ -1,0 +1,151 @@
+"""Keeps dead letters: of one message one letter of each consumer, whole, however large it is.
+
+A letter is created at its own place or not at all. So a message that is given up again, because nobody could tell
+the broker the first time, leaves no second letter.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+
+import orjson
+import structlog
+from pydantic import ValidationError
+
+from towpath_chassis.errors import FencedError
+from towpath_chassis.jetstream import JetStream
+from towpath_chassis.messages import Expect, StoredMessage
+from towpath_schemas import identity, subjects
+from towpath_schemas.attribution import Attribution
+from towpath_schemas.dead import DeadLetter, Original
+from towpath_schemas.journal import read_record
+from towpath_schemas.streams import DEAD, JOURNAL, Stream
+
+log = structlog.get_logger(__name__)
+
+_REASON_CHARS = 2_000
+_RUN_ID_CHARS = 128
+_HEADERS_BYTES = 1_024
+
+
+class Unhandled(NamedTuple):
+    """A message that is given up, and where it stands; `published_at` is in seconds since 1970."""
+
+    stream: str
+    consumer: str
+    subject: str
+    sequence: int
+    published_at: float
+    headers: Mapping[str, str] | None
+    body: bytes
+
+    @classmethod
+    def stored(cls, stream: Stream, consumer: str, message: StoredMessage) -> "Unhandled":
+        """Make it of a message as it was read from its stream."""
+        at = datetime.fromisoformat(message.at).timestamp()
+        return cls(
+            stream.name, consumer, message.subject, message.sequence, at, message.headers, message.body
+        )
+
+
+async def bury(js: JetStream, message: Unhandled, *, reason: str, attempts: int) -> None:
+    """Keep a letter about a message; nothing, where there is one.
+
+    Raises:
+        BrokerError: If it could not be kept; then nobody may let go of the message.
+    """
+    letter = _letter(message, reason, attempts, await _attribution(js, message))
+    place = subjects.dead_letter(letter.stream, letter.consumer, letter.letter_id)
+    room = js.nats.max_payload - _HEADERS_BYTES
+    if len(letter.to_body()) > room:
+        if await js.last(DEAD, place) is not None:
+            return
+        letter = await _divided(js, letter, place, room)
+    try:
+        await js.publish(place, letter.to_body(), expect=Expect(0))
+    except FencedError:  # it is there
+        return
+    log.warning("a message was given up", subject=letter.subject, reason=letter.reason)
+
+
+def _letter(message: Unhandled, reason: str, attempts: int, attribution: Attribution | None) -> DeadLetter:
+    original = Original.of(message.headers, message.body)
+    place = (message.stream, message.consumer, message.sequence, message.published_at)
+    return DeadLetter(
+        letter_id=identity.letter_id(*place),
+        stream=message.stream,
+        consumer=message.consumer,
+        reason=shortened(reason),
+        attempts=attempts,
+        at=time.time(),
+        published_at=message.published_at,
+        subject=message.subject,
+        sequence=message.sequence,
+        attribution=attribution,
+        **dict(original),
+    )
+
+
+def shortened(reason: str) -> str:
+    """Write a reason as text of bearable length: it may quote what was wrong, which may be large."""
+    text = reason.encode(errors="replace").decode()
+    return text if len(text) <= _REASON_CHARS else f"{text[:_REASON_CHARS]}... ({len(text):,} characters)"
+
+
+async def _divided(js: JetStream, letter: DeadLetter, place: str, room: int) -> DeadLetter:
+    """Keep headers and body in pieces, before the letter that says so; the same message has the same pieces."""
+    whole = Original(headers=letter.headers, body=letter.body, encoding=letter.encoding).to_body()
+    pieces = [whole[start : start + room] for start in range(0, len(whole), room)]
+    for number, piece in enumerate(pieces):
+        await js.publish(subjects.dead_part(place, number), piece, message_id=f"{letter.letter_id}:{number}")
+    return letter.model_copy(update={"headers": {}, "body": "", "encoding": "utf-8", "parts": len(pieces)})
+
+
+# --- On whose behalf --------------------------------------------------------------------------------
+
+
+async def _attribution(js: JetStream, message: Unhandled) -> Attribution | None:
+    """Tell on whose behalf a message is: its subject says so, or it does itself, or the run that it belongs to.
+
+    Raises:
+        BrokerError: If that could not be asked.
+    """
+    said = _read(message.body)
+    claimed = said.get("attribution")
+    tenant = subjects.tenant_of(message.subject)
+    if tenant is not None:
+        return _attributed({**_known(claimed), "tenant": tenant}) or _attributed({"tenant": tenant})
+    run_id = subjects.run_of(message.subject) or said.get("run_id")
+    return _attributed(_known(claimed)) or await _of_run(js, run_id)
+
+
+async def _of_run(js: JetStream, run_id: object) -> Attribution | None:
+    if not isinstance(run_id, str) or len(run_id) > _RUN_ID_CHARS or subjects.token(run_id) != run_id:
+        return None
+    first = await js.last(JOURNAL, subjects.journal_entry(run_id, 0))
+    if first is None:
+        return None
+    with suppress(ValidationError):
+        return getattr(read_record(first.body), "attribution", None)
+    return None
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    with suppress(orjson.JSONDecodeError):
+        said = orjson.loads(body)
+        return _known(said)
+    return {}
+
+
+def _known(said: object) -> dict[str, Any]:
+    return cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+
+
+def _attributed(said: dict[str, Any]) -> Attribution | None:
+    """Read an attribution; None where it is none, or of a tenant that could ask for nothing."""
+    with suppress(ValidationError):
+        attribution = Attribution.model_validate(said)
+        return attribution if len(subjects.token(attribution.tenant)) <= subjects.LONGEST_TOKEN else None
+    return None

@@ -1,0 +1,80 @@
+"""The connection to a platform that all parts of the client share."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+from towpath.client.door import Door, door
+from towpath.client.views import tenant_of
+from towpath.errors import UnavailableError
+from towpath_chassis.jetstream import JetStream
+from towpath_chassis.service import connection
+
+DEFAULT_URL = "nats://127.0.0.1:4222"
+
+
+class Connection:
+    """One connection to a platform, open for as long as a block lasts."""
+
+    def __init__(self, url: str = DEFAULT_URL, *, patience_s: float = 10.0) -> None:
+        """Choose the platform.
+
+        Args:
+            url: Its broker.
+            patience_s: Seconds to wait for a connection, and for each request to be taken.
+        """
+        self._url = url
+        self._patience_s = patience_s
+        self._open = AsyncExitStack()
+        self._js: JetStream | None = None
+        self._door: Door | None = None
+
+    @classmethod
+    def over(cls, js: JetStream, *, patience_s: float = 10.0) -> Self:
+        """Make a client that uses a connection which somebody else opened, and leaves it open."""
+        client = cls(patience_s=patience_s)
+        client._js = js
+        return client
+
+    async def __aenter__(self) -> Self:
+        try:
+            if self._js is None:
+                self._js = await self._connect()
+            self._door = await self._open.enter_async_context(door(self._js))
+        except BaseException:
+            await self._open.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._js, self._door = None, None
+        await self._open.aclose()
+
+    async def _connect(self) -> JetStream:
+        try:
+            async with asyncio.timeout(self._patience_s):
+                _, js = await self._open.enter_async_context(connection(self._url, name="towpath-client"))
+        except (OSError, TimeoutError) as error:
+            raise UnavailableError(
+                f"no broker answers at {self._url}; start a platform with `towpath dev`, or name another broker"
+            ) from error
+        return js
+
+    @property
+    def _connected(self) -> JetStream:
+        if self._js is None:
+            raise RuntimeError("the client is not open; use `async with Client(...) as client`")
+        return self._js
+
+    @property
+    def _opened(self) -> Door:
+        if self._door is None:
+            raise RuntimeError("the client is not open; use `async with Client(...) as client`")
+        return self._door
+
+    async def _tenant(self, run_id: str, said: str | None) -> str:
+        """Tell whose a run is, where the caller did not say."""
+        return said if said is not None else await tenant_of(self._connected, run_id)

@@ -1,0 +1,1 @@
+"""The durable engine: what a run's journal means, with no broker inside. `towpath.runtime` hosts it on NATS."""

@@ -1,0 +1,159 @@
+"""Begins acts that others do, and waits for how they end: one intent before, one outcome after."""
+
+import asyncio
+from typing import Any, NamedTuple
+
+from towpath.engine.alarms import alarm
+from towpath.engine.history import call_asked
+from towpath.engine.live_run import ABANDONABLE, LiveRun
+from towpath.errors import ComponentError, NonDeterminismError, NonRetryableError
+from towpath.retry import RetryPolicy
+from towpath_schemas.failure import Failure
+from towpath_schemas.journal import Act, CallIntended, CallSettled
+
+_TEMPORARY = frozenset({"user_error", "timeout", "model_error", "unavailable"})
+"""Failures after which a call may be made again."""
+_SHOWN_CHARS = 200
+_SOON_S = 1.0
+"""A timer this near is waited for in memory, without an alarm at the broker."""
+
+
+class Call(NamedTuple):
+    """An act that somebody else does.
+
+    Attributes:
+        place: Its key.
+        within_s: Seconds after which it counts as failed; None for never.
+    """
+
+    place: str
+    act: Act
+    target: str
+    service: str | None = None
+    arguments: Any = None
+    within_s: float | None = None
+    agent: str | None = None
+
+
+class Actor:
+    """Does the acts of one run's code through its outbox."""
+
+    def __init__(self, run: LiveRun) -> None:
+        self._run = run
+
+    async def call(self, call: Call) -> CallSettled:
+        """Have a call made, once, and return how it ended.
+
+        Raises:
+            NonDeterminismError: If the journal has the call with other arguments: branches that run at the same
+                time and call one name need `key=`, or their answers would change places.
+        """
+        settled = await self._run.ask(call_asked(call.place, call.act, call.target))
+        intent = self._run.history.intended(call.place)
+        if intent is not None and intent.input != call.arguments:
+            expected, found = _shown(call.place, intent.input), _shown(call.place, call.arguments)
+            self._run.diverge(NonDeterminismError(expected=expected, found=found))
+        if isinstance(settled, CallSettled):
+            return settled
+        return await self.sent_and_answered(intent or await self.intend(call))
+
+    async def call_repeatedly(self, call: Call, policy: RetryPolicy) -> CallSettled:
+        """Have a call made until it succeeds; each further attempt, and the wait before it, is an act of its own."""
+        attempt, settled = 1, await self.call(call)
+        while settled.failure is not None and _may_help(policy, settled.failure, attempt):
+            wait_s = policy.wait_s(attempt, ComponentError(settled.failure))
+            attempt += 1
+            again = call._replace(place=f"{call.place}@{attempt}")
+            await self.call(Call(f"{again.place}/wait", "timer", "retry", within_s=wait_s, agent=call.agent))
+            settled = await self.call(again)
+        return settled
+
+    async def intend(self, call: Call) -> CallIntended:
+        """Journal that a call is about to be made."""
+        return await self._run.append(self.intent(call))
+
+    def intent(self, call: Call) -> CallIntended:
+        """Write the intent of a call."""
+        now = self._run.clock()
+        return CallIntended(
+            at=now,
+            key=call.place,
+            act=call.act,
+            target=call.target,
+            service=call.service,
+            input=call.arguments,
+            until=None if call.within_s is None else now + call.within_s,
+            agent=call.agent,
+        )
+
+    async def read(self, call: Call) -> CallSettled:
+        """Ask a shared method of an entity: nothing changes, so one record of the answer is enough."""
+        settled = await self._run.ask(call_asked(call.place, call.act, call.target))
+        if isinstance(settled, CallSettled):
+            return settled
+        with self._run.busy():
+            answer = await self._run.outbox.read(self.intent(call))
+        return await self._run.tell(
+            CallSettled(
+                at=self._run.clock(),
+                key=call.place,
+                act=call.act,
+                target=call.target,
+                result=answer.result,
+                failure=answer.failure,
+                agent=call.agent,
+            )
+        )
+
+    async def sent_and_answered(self, intent: CallIntended) -> CallSettled:
+        """Send what a journaled intent commands, and wait for the answer."""
+        answer = self._run.expect(intent.key)
+        try:
+            await self._send(intent)
+            settled = await answer
+        except asyncio.CancelledError:
+            self._abandon(intent)
+            raise
+        if intent.until is not None and intent.act != "timer":
+            await self._run.outbox.disarm(intent)
+        return settled
+
+    async def _send(self, intent: CallIntended) -> None:
+        run = self._run
+        if intent.act == "timer" and intent.until is not None:
+            remaining = intent.until - run.clock()
+            if remaining <= _SOON_S:
+                with run.busy():
+                    await run.sleep(max(0.0, remaining))
+                await run.take(alarm(run.run_id, intent))
+                return
+        refused = await run.outbox.send(intent)
+        if refused is not None:
+            await run.take(refused)
+
+    def _abandon(self, intent: CallIntended) -> None:
+        """Record that nobody waits any more, so that what comes later is not lost on a wait that was given up."""
+        run = self._run
+        gone = run.let_go.is_set() or run.history.outcome(intent.key) is not None
+        if gone or intent.act not in ABANDONABLE:
+            return
+        run.append_soon(
+            CallSettled(
+                at=run.clock(),
+                key=intent.key,
+                act=intent.act,
+                target=intent.target,
+                failure=Failure(code="cancelled", message="the run stopped waiting for it"),
+                agent=intent.agent,
+            )
+        )
+
+
+def _may_help(policy: RetryPolicy, failure: Failure, attempt: int) -> bool:
+    """Tell whether another call may end better, though the callee has tried as often as it would."""
+    hopeless = failure.error_type == NonRetryableError.__name__ or failure.error_type in policy.non_retryable
+    return failure.code in _TEMPORARY and not hopeless and attempt < policy.max_attempts
+
+
+def _shown(place: str, arguments: Any) -> str:
+    return f"{place!r} called with {repr(arguments)[:_SHOWN_CHARS]}"

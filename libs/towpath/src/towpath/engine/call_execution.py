@@ -1,0 +1,129 @@
+"""Executes a call of a function or tool: bound, tried, timed and answered as its component says."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from towpath.components import Component, ComponentType, Registry, TellChunk
+from towpath.context import running_in
+from towpath.engine.call_context import CallContext
+from towpath.engine.containing import contained
+from towpath.engine.ports import Sleep
+from towpath.errors import UnknownOutcomeError
+from towpath.failures import failure_of
+from towpath.retry import Attempted, Retry, attempted, retry_after_s
+from towpath.values import to_json_value
+from towpath_schemas import identity
+from towpath_schemas.calls import Answered, CallRequested
+from towpath_schemas.failure import Failure
+from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+
+
+class CallExecution:
+    """Executes calls of the components in `registry`.
+
+    Args:
+        registry: What may be called.
+        timeout_s: Seconds an attempt may take, where its component does not say.
+        sleep: Waits between attempts.
+        on_retry: Told of each attempt that failed and is followed by another.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        *,
+        timeout_s: float,
+        sleep: Sleep = asyncio.sleep,
+        on_retry: Callable[[CallRequested, Retry], None] | None = None,
+    ) -> None:
+        self._registry = registry
+        self._timeout_s = timeout_s
+        self._sleep = sleep
+        self._on_retry = on_retry
+
+    async def answer(self, call: CallRequested, tell: TellChunk, *, repeated: bool = False) -> Answered:
+        """Execute a call; however it ends, that is its answer.
+
+        Args:
+            call: The call.
+            tell: Told each chunk of a function that streams.
+            repeated: Whether it may have been executed before, by somebody whose answer was never seen.
+        """
+        component = self._find(call)
+        if component is None:
+            return _answered(call, failure=_not_here(call))
+        if repeated and not component.idempotent:
+            return _answered(call, failure=UnknownOutcomeError(f"{call.act} {call.name!r}").failure)
+        ended = await self._execute(component, call, tell)
+        answered = _answered(call, result=ended.value, failure=_failure(ended), attempts=ended.attempts)
+        return _fitting(answered, call)
+
+    def _find(self, call: CallRequested) -> Component | None:
+        kind = ComponentType.TOOL if call.act == "tool" else ComponentType.FUNCTION
+        return self._registry.find(kind, call.name)
+
+    async def _execute(self, component: Component, call: CallRequested, tell: TellChunk) -> Attempted:
+        limit_s = component.timeout_s or self._timeout_s
+
+        async def once(attempt: int) -> Any:
+            context = CallContext.of_call(self._registry, call, component.kind, attempt=attempt)
+            with running_in(context, agent=call.agent):
+                executed = component.run(context, call.arguments, tell)
+                return to_json_value(await _within(limit_s, component, executed))
+
+        def tell_retry(retry: Retry) -> None:
+            if self._on_retry is not None:
+                self._on_retry(call, retry)
+
+        return await attempted(once, component.retry, sleep=self._sleep, on_retry=tell_retry)
+
+
+async def _within(limit_s: float, component: Component, executed: Awaitable[Any]) -> Any:
+    deadline = asyncio.timeout(limit_s)
+    try:
+        async with deadline:
+            return await contained(executed)
+    except TimeoutError as error:
+        if deadline.expired():
+            raise TimeoutError(f"{component.name} did not end within {limit_s:g} s") from error
+        raise
+
+
+def _answered(
+    call: CallRequested,
+    *,
+    result: Any = None,
+    failure: Failure | None = None,
+    attempts: int = 1,
+) -> Answered:
+    return Answered(
+        answer_id=identity.answer_id(call.call_id),
+        run_id=call.run_id,
+        key=call.key,
+        result=result,
+        failure=failure,
+        attempts=attempts,
+    )
+
+
+def _failure(ended: Attempted) -> Failure | None:
+    if ended.error is None:
+        return None
+    after_s = retry_after_s(ended.error)
+    return failure_of(ended.error).model_copy(update={"retryable": False, "retry_after_s": after_s})
+
+
+def _fitting(answered: Answered, call: CallRequested) -> Answered:
+    size = len(answered.to_body())
+    if size <= MAX_PAYLOAD_BYTES:
+        return answered
+    message = f"the result of {call.name} has {size:,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}"
+    return _answered(call, failure=Failure(code="payload_too_large", message=message))
+
+
+def _not_here(call: CallRequested) -> Failure:
+    return Failure(
+        code="unknown_component",
+        message=f"service {call.service!r} has no {call.act} {call.name!r}; register it in the service's app",
+    )

@@ -1,0 +1,88 @@
+"""What an intent commands, as the message that whoever does it is sent."""
+
+from typing import Any
+
+from towpath_schemas import identity
+from towpath_schemas.calls import Answered, CallRequested, ChildRequested
+from towpath_schemas.entities import InvocationRequested
+from towpath_schemas.failure import Failure
+from towpath_schemas.journal import CallIntended, ClosePolicy, Parent, RunStarted
+from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+
+Command = CallRequested | InvocationRequested | ChildRequested
+
+
+def command(run_id: str, started: RunStarted, intent: CallIntended) -> Command | None:
+    """Write the message of an intent; None where nobody but a clock or a person has to do anything."""
+    match intent.act:
+        case "tool" | "task":
+            return _call(run_id, started, intent)
+        case "entity":
+            return invocation(run_id, started, intent)
+        case "run":
+            return _child(run_id, started, intent)
+        case _:
+            return None
+
+
+def _call(run_id: str, started: RunStarted, intent: CallIntended) -> CallRequested:
+    return CallRequested(
+        call_id=identity.call_id(run_id, intent.key),
+        service=intent.service or started.service,
+        name=intent.target,
+        act="tool" if intent.act == "tool" else "task",
+        arguments=intent.input,
+        **_common(run_id, started, intent),
+    )
+
+
+def invocation(run_id: str, started: RunStarted, intent: CallIntended) -> InvocationRequested:
+    """Write the call of an entity's method; its id is the same however often it is made."""
+    entity_type, _, method = intent.target.rpartition(".")
+    return InvocationRequested(
+        invocation_id=identity.call_id(run_id, intent.key),
+        service=intent.service or started.service,
+        entity_type=entity_type,
+        entity_key=intent.input["key"],
+        method=method,
+        arguments=intent.input["arguments"],
+        **_common(run_id, started, intent),
+    )
+
+
+def _child(run_id: str, started: RunStarted, intent: CallIntended) -> ChildRequested:
+    close_policy: ClosePolicy = "abandon" if intent.input["join"] == "detached" else "cancel"
+    return ChildRequested(
+        run_id=identity.child_run_id(run_id, intent.key),
+        component=intent.target,
+        service=intent.service,
+        input=intent.input["input"],
+        parent=Parent(run_id=run_id, key=intent.key, close_policy=close_policy),
+        headers=started.headers,
+        attribution=started.attribution,
+        correlation_id=started.correlation_id,
+    )
+
+
+def _common(run_id: str, started: RunStarted, intent: CallIntended) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "key": intent.key,
+        "attribution": started.attribution,
+        "agent": intent.agent,
+        "correlation_id": started.correlation_id,
+    }
+
+
+def refusal(run_id: str, intent: CallIntended, failure: Failure) -> Answered:
+    """Answer an intent whose command was not taken."""
+    question_id = identity.call_id(run_id, intent.key)
+    return Answered(answer_id=identity.answer_id(question_id), run_id=run_id, key=intent.key, failure=failure)
+
+
+def too_large(intent: CallIntended, size: int) -> Failure | None:
+    """Say what is wrong with a command of `size` bytes, if it is over the limit."""
+    if size <= MAX_PAYLOAD_BYTES:
+        return None
+    message = f"the arguments of {intent.target} have {size:,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}"
+    return Failure(code="payload_too_large", message=message)

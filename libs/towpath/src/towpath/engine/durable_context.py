@@ -1,0 +1,328 @@
+"""The context of a run on the platform: every act is looked up in the journal first, and recorded after."""
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime
+from random import Random
+from typing import Any, NoReturn, cast
+
+from towpath.components import Component, ComponentType, Registry
+from towpath.context import Context, Work, running_in
+from towpath.context_services.logs import RunLog
+from towpath.coordination import Approval, Join
+from towpath.engine.acting import Actor, Call
+from towpath.engine.children import Children, DurableChild
+from towpath.engine.history import Asked
+from towpath.engine.live_run import LiveRun
+from towpath.engine.readings import Readings
+from towpath.engine.run_log import run_log
+from towpath.engine.steps import call_model, run_step
+from towpath.engine.waits import Waits
+from towpath.entity_handle import EntityHandle, call_payload
+from towpath.errors import ComponentError, ContinuedAsNewError
+from towpath.local.state import Done
+from towpath.models.port import LanguageModel, ModelReply, ModelRequest
+from towpath.moments import Moment
+from towpath.retry import RetryPolicy, policy_for
+from towpath.scopes import running_task
+from towpath.threads import in_loop
+from towpath.tools.tool import Tool, ToolCall, ToolOutcome
+from towpath.values import revive, to_json_value
+from towpath.work import check_work, result_type_of
+from towpath_schemas.approvals import ApprovalAsked, content_sha256
+from towpath_schemas.journal import CallSettled, HandedOff, Source, StepSettled, ValueDrawn
+
+DEFAULT_STEP_RETRY = RetryPolicy()
+
+
+class DurableContext(Context):
+    """What a workflow, agent or function sees while it runs on the platform.
+
+    One instance serves one attempt of the component: a further attempt asks for everything again, from the
+    first ordinal on, and is given what is recorded.
+    """
+
+    def __init__(self, run: LiveRun, registry: Registry, *, attempt: int = 1) -> None:
+        super().__init__()
+        started = run.started
+        self.run_id = run.run_id
+        self.attempt = attempt
+        self.component_type = ComponentType(started.component_kind)
+        self.attribution = started.attribution
+        self.metadata: Mapping[str, Any] = {"service_name": started.service, "component": started.component}
+        self.idempotency_key = run.run_id
+        self.request_headers = started.headers
+        self._run = run
+        self._registry = registry
+        self._actor = Actor(run)
+        self._waits = Waits(run, self._actor)
+        self.children = Children(run, self._actor)
+        self._state: dict[str, Any] = {}
+        self._patches: dict[str, bool] = {}
+        self._readings = Readings()
+        self._loop = asyncio.get_running_loop()
+        self._log = run_log(run)
+
+    # --- Steps ------------------------------------------------------------------------------------
+
+    def step(
+        self,
+        name: str,
+        work: Work,
+        *arguments: Any,
+        key: str | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Run `work` once; see `Context.step`."""
+        check_work(name, work, arguments)
+        place, agent = self.place(name, key), self.scope_agent
+        step = run_step(
+            self._run,
+            place,
+            work,
+            arguments,
+            retry=retry or DEFAULT_STEP_RETRY,
+            inside=lambda: running_in(self, scope=f"{place}/", agent=agent),
+            agent=agent,
+        )
+        return self._result_of(step, result_type_of(work))
+
+    @staticmethod
+    async def _result_of(act: Coroutine[Any, Any, StepSettled | CallSettled], result_type: Any) -> Any:
+        return _result(await act, result_type)
+
+    # --- Calls ------------------------------------------------------------------------------------
+
+    def task(
+        self,
+        service_name: str | Callable[..., Any],
+        handler_name: str | None = None,
+        input: Any = None,  # noqa: A002 - the seed's name
+        *,
+        key: str | None = None,
+        timeout_ms: float | None = None,
+        retries: int | RetryPolicy | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Call a function in another process; see `Context.task`."""
+        service, target, result_type = self._task_target(service_name, handler_name)
+        call = Call(
+            self.place(f"task:{target}", key),
+            "task",
+            target,
+            service,
+            to_json_value(input),
+            None if timeout_ms is None else timeout_ms / 1_000,
+            self.scope_agent,
+        )
+        made = self._actor.call_repeatedly(call, policy_for(retries))
+        return self._result_of(made, result_type)
+
+    def _task_target(
+        self, service: str | Callable[..., Any], handler_name: str | None
+    ) -> tuple[str, str, Any]:
+        if isinstance(service, str):
+            if handler_name is None:
+                raise TypeError("ctx.task needs a function, or the names of a service and of its handler")
+            return service, handler_name, Any
+        component = self._component_of(service)
+        return self._run.started.service, component.name, component.output_type
+
+    def _component_of(self, source: Any) -> Component:
+        component = next((one for one in self._registry if one.source is source), None)
+        if component is None:
+            raise TypeError(f"{source!r} is not registered; decorate it, and import its module in the app")
+        return component
+
+    def spawn(
+        self,
+        component: str | Callable[..., Any],
+        *arguments: Any,
+        key: str | None = None,
+        join: Join = "detached",
+        service_name: str | None = None,
+        **named: Any,
+    ) -> DurableChild:
+        """Start another component as a run of its own; see `Context.spawn`."""
+        target, result_type = component, Any
+        if not isinstance(component, str):
+            known = self._component_of(component)
+            target, result_type = known.name, known.output_type
+            service_name = service_name or self._run.started.service
+        name = cast("str", target)
+        payload = to_json_value(call_payload(arguments, named))
+        said = {"join": join, "input": payload}
+        place = self.place(f"run:{name}", key)
+        call = Call(place, "run", name, service_name, said, agent=self.scope_agent)
+        return self.children.start(call, join, lambda settled: _result(settled, result_type))
+
+    def invoke_tool(self, tool: Tool, call: ToolCall) -> Coroutine[Any, Any, ToolOutcome]:
+        """Execute one tool call on a tool-runner; a failing tool is an outcome, not an exception."""
+        made = self._call_here(f"tool:{tool.name}", "tool", tool.name, to_json_value(call.arguments))
+        return self._invoke_tool(made, call.id)
+
+    async def _invoke_tool(self, made: Call, call_id: str) -> ToolOutcome:
+        settled = await self._actor.call(made)
+        return ToolOutcome(call_id=call_id, content=settled.result, error=settled.failure)
+
+    def _call_here(self, name: str, act: Any, target: str, arguments: Any) -> Call:
+        return Call(
+            self.place(name), act, target, self._run.started.service, arguments, agent=self.scope_agent
+        )
+
+    def entity(self, entity_type: str, key: str) -> EntityHandle:
+        """Name an entity; the handle's methods are the entity's."""
+
+        def invoke(method: str, payload: Any) -> Coroutine[Any, Any, Any]:
+            target = f"{entity_type}.{method}"
+            arguments = {"key": key, "arguments": to_json_value(payload)}
+            made = self._call_here(f"entity:{target}", "entity", target, arguments)
+            ask = self._actor.read if self._is_shared(entity_type, method) else self._actor.call
+            return self._result_of(ask(made), Any)
+
+        return EntityHandle(invoke)
+
+    def _is_shared(self, entity_type: str, method: str) -> bool:
+        component = self._registry.find(ComponentType.ENTITY, entity_type)
+        known = component.methods.get(method) if component else None
+        return known is not None and known.shared
+
+    # --- Waiting ----------------------------------------------------------------------------------
+
+    def wait_until(self, moment: Moment, *, key: str | None) -> Coroutine[Any, Any, None]:
+        """Wait for a moment; see `Context.timer`."""
+        return self._waits.until(self.place("timer", key), moment, self.scope_agent)
+
+    def wait_signal(
+        self, name: str, *, timeout_s: float | None, default: Any, key: str | None
+    ) -> Coroutine[Any, Any, Any]:
+        """Wait for a signal; see `Signals`."""
+        place = self.place(f"signal:{name}", key)
+        call = Call(place, "signal", name, within_s=timeout_s, agent=self.scope_agent)
+        return self._waits.signal(call, default)
+
+    def emit_signal(self, name: str, payload: Any, run_id: str | None) -> Coroutine[Any, Any, None]:
+        """Send a signal, once; see `Signals.emit`."""
+        call = Call(
+            self.place(f"emit:{name}"), "signal", name, None, to_json_value(payload), agent=self.scope_agent
+        )
+        return self._waits.emit(call, run_id)
+
+    def request_approval(
+        self, name: str, payload: Any, *, timeout_s: float | None, roles: tuple[str, ...], key: str | None
+    ) -> Coroutine[Any, Any, Approval]:
+        """Have somebody decide; see `Human.approval`."""
+        shown = to_json_value(payload)
+        asked = ApprovalAsked(payload=shown, roles=roles, content_sha256=content_sha256(shown))
+        place = self.place(f"approval:{name}", key)
+        arguments = asked.model_dump(mode="json")
+        call = Call(place, "approval", name, None, arguments, timeout_s, self.scope_agent)
+        return self._waits.approval(call)
+
+    # --- The life of the run ------------------------------------------------------------------------
+
+    def continue_as_new(self, input: Any = None) -> NoReturn:  # noqa: A002 - as in `task`
+        """End this run and go on as a new one; see `Context.continue_as_new`."""
+        raise ContinuedAsNewError(to_json_value(input))
+
+    def patched(self, change: str) -> bool:
+        """Tell whether code behind `change` may run; see `Context.patched`."""
+        taken = self._patches.get(change)
+        if taken is None:
+            taken = self._patches[change] = self._takes_patch(change)
+        return taken
+
+    def _takes_patch(self, change: str) -> bool:
+        place = f"patched:{change}"
+        if self._run.known(Asked(place, "patched")) is not None:
+            return True
+        if self._run.replaying:
+            return False
+        self._run.append_soon(ValueDrawn(at=self._run.clock(), key=place, source="patched", value=True))
+        return True
+
+    # --- Models -----------------------------------------------------------------------------------
+
+    def invoke_model(self, model: LanguageModel, request: ModelRequest) -> Coroutine[Any, Any, ModelReply]:
+        """Make one model call as one durable act; see `Context.invoke_model`."""
+        return call_model(self._run, self._actor, self.place("model"), model, request, agent=self.scope_agent)
+
+    def hand_off(self, agent: str, to: str) -> Coroutine[Any, Any, None]:
+        """Record that `agent` gave the conversation to the agent named `to`."""
+        return self._hand_off(self.place("handoff"), agent, to)
+
+    async def _hand_off(self, place: str, agent: str, to: str) -> None:
+        if await self._run.ask(Asked(place, "handoff", f"{agent} to {to}")) is None:
+            await self._run.tell(HandedOff(at=self._run.clock(), key=place, agent=agent, to=to))
+
+    # --- Values that replay repeats ----------------------------------------------------------------
+
+    def now(self) -> datetime:
+        """Read the clock (UTC); replay repeats the reading."""
+        return datetime.fromtimestamp(float(self._drawn("now", lambda _place: self._run.clock())), UTC)
+
+    def uuid(self) -> uuid.UUID:
+        """Draw a random UUID; replay repeats it."""
+        return uuid.UUID(str(self._drawn("uuid", lambda place: str(_uuid_from(self._run.chance(place))))))
+
+    def random(self) -> float:
+        """Draw a random number from 0 to 1; replay repeats it."""
+        return float(self._drawn("random", lambda place: self._run.chance(place).random()))
+
+    def remember(self, name: str, read: Callable[[], Any]) -> Any:
+        """Read a setting from outside, once; see `Context.remember`."""
+        place = f"{self.own_scope.name}config:{name}"
+        return self._readings.read(name, place, read, lambda drawn: self._drawn_at(place, "config", drawn))
+
+    def _drawn(self, source: Source, draw: Callable[[str], Any]) -> Any:
+        place = self.place(source)
+        return self._drawn_at(place, source, lambda: draw(place))
+
+    def _drawn_at(self, place: str, source: Source, draw: Callable[[], Any]) -> Any:
+        """Draw a value, unless the journal has it; a function in a thread has the loop do it, as the journal's is."""
+        if running_task() is None:
+            return in_loop(self._loop, self._draw, place, source, draw)
+        return self._draw(place, source, draw)
+
+    def _draw(self, place: str, source: Source, draw: Callable[[], Any]) -> Any:
+        settled = self._run.known(Asked(place, source))
+        if settled is None:
+            settled = ValueDrawn(at=self._run.clock(), key=place, source=source, value=draw())
+            self._run.append_soon(settled)
+        return cast("ValueDrawn", settled).value
+
+    # --- The run's own state ------------------------------------------------------------------------
+
+    async def get(self, name: str, default: Any = None) -> Any:
+        """Read a value of the run's state, which replay rebuilds."""
+        return self._state.get(name, default)
+
+    def set(self, name: str, value: Any) -> Awaitable[None]:
+        """Write a value of the run's state."""
+        self._state[name] = to_json_value(value)
+        return Done()
+
+    def delete(self, name: str) -> Awaitable[None]:
+        """Remove a value of the run's state."""
+        self._state.pop(name, None)
+        return Done()
+
+    @property
+    def logger(self) -> RunLog:
+        """The run's logger; silent while the run is replayed."""
+        return self._log
+
+    @property
+    def silent(self) -> bool:
+        """Whether what the code does now is told elsewhere; see `Context.silent`."""
+        return self._run.replaying or self._run.let_go.is_set()
+
+
+def _uuid_from(chance: Random) -> uuid.UUID:
+    return uuid.UUID(int=chance.getrandbits(128), version=4)
+
+
+def _result(record: StepSettled | CallSettled, result_type: Any) -> Any:
+    if record.failure is not None:
+        raise ComponentError(record.failure)
+    return record.result if result_type is Any else revive(record.result, result_type)

@@ -1,0 +1,69 @@
+"""Executes methods of an entity: a turn is a state and the calls that wait for it, in order."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from towpath.components import ComponentType, Method, Registry
+from towpath.context import running_in
+from towpath.engine.call_context import CallContext
+from towpath.engine.containing import contained
+from towpath.failures import failure_of
+from towpath.local.state import BufferedState, ReadOnlyState
+from towpath.values import to_json_value
+from towpath_schemas.entities import Changes, InvocationDone, InvocationRequested, TurnRequested
+from towpath_schemas.failure import Failure
+
+
+async def take_turn(registry: Registry, turn: TurnRequested) -> tuple[InvocationDone, ...]:
+    """Execute the calls of a turn one after the other, each on the state that those before it left."""
+    state: Mapping[str, Any] = turn.state
+    done: list[InvocationDone] = []
+    for invocation in turn.invocations:
+        ended = await _invoke(registry, invocation, state, read_only=turn.read_only)
+        changed = {**state, **ended.changes.values}
+        state = {name: value for name, value in changed.items() if name not in ended.changes.deleted}
+        done.append(ended)
+    return tuple(done)
+
+
+async def _invoke(
+    registry: Registry,
+    invocation: InvocationRequested,
+    committed: Mapping[str, Any],
+    *,
+    read_only: bool,
+) -> InvocationDone:
+    """Execute one method; a failed one changes nothing."""
+    method = _find(registry, invocation)
+    if method is None:
+        return not_invoked(invocation, _not_here(invocation))
+    reading = read_only or method.shared
+    state = (
+        ReadOnlyState(committed, invocation.entity_type, method.name) if reading else BufferedState(committed)
+    )
+    context = CallContext.of_method(registry, invocation, state)
+    try:
+        with running_in(context, agent=invocation.agent):
+            result = to_json_value(await contained(method.execute(context, invocation.arguments)))
+    except Exception as error:  # noqa: BLE001 - whatever user code raises is its outcome
+        return not_invoked(invocation, failure_of(error).model_copy(update={"retryable": False}))
+    changes = Changes(values=state.values, deleted=tuple(sorted(state.deleted)))
+    return InvocationDone(invocation_id=invocation.invocation_id, result=result, changes=changes)
+
+
+def _find(registry: Registry, invocation: InvocationRequested) -> Method | None:
+    component = registry.find(ComponentType.ENTITY, invocation.entity_type)
+    return component.methods.get(invocation.method) if component else None
+
+
+def not_invoked(invocation: InvocationRequested, failure: Failure) -> InvocationDone:
+    """Say of a call that it failed, and so changed nothing."""
+    return InvocationDone(invocation_id=invocation.invocation_id, failure=failure)
+
+
+def _not_here(invocation: InvocationRequested) -> Failure:
+    return Failure(
+        code="unknown_component",
+        message=f"service {invocation.service!r} has no method {invocation.entity_type}.{invocation.method}; "
+        "register the entity in the service's app",
+    )

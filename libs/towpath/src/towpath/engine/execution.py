@@ -1,0 +1,101 @@
+"""Runs the code of a held run to its end, and says how it ended."""
+
+import asyncio
+from typing import Any
+
+from towpath.components import Component, ComponentType, Registry
+from towpath.context import running_in
+from towpath.engine.containing import contained
+from towpath.engine.durable_context import DurableContext
+from towpath.engine.live_run import LiveRun
+from towpath.engine.tasks import counted
+from towpath.errors import ContinuedAsNewError
+from towpath.failures import failure_of
+from towpath.local.calls import deadline_of
+from towpath.retry import ONCE, Attempted, attempted
+from towpath.values import to_json_value
+from towpath_schemas.failure import Failure
+from towpath_schemas.identity import successor_run_id
+from towpath_schemas.journal import RunFinished, RunStarted
+
+
+async def execute(run: LiveRun, registry: Registry) -> RunFinished:
+    """Run the component of a run, on its journal as far as that goes.
+
+    Returns:
+        The record of its end, which is still to be written.
+
+    Raises:
+        asyncio.CancelledError: If the run was let go: somebody else goes on with it.
+    """
+    try:
+        return await _execute(run, registry)
+    except ContinuedAsNewError as again:
+        successor = successor_run_id(run.run_id)
+        return RunFinished(at=run.clock(), end="continued", result=again.input, successor=successor)
+    except asyncio.CancelledError:
+        if run.let_go.is_set() or not run.cancelling.told:
+            raise
+        return _cancelled(run)
+    finally:
+        run.stop()
+
+
+def component_of(started: RunStarted, registry: Registry) -> Component | None:
+    """Find the code of a run: the version that it began with."""
+    return registry.pinned(ComponentType(started.component_kind), started.component, started.version)
+
+
+async def _execute(run: LiveRun, registry: Registry) -> RunFinished:
+    component = component_of(run.started, registry)
+    if component is None:
+        return _failed(run, _not_here(run.started))
+    if (code := asyncio.current_task()) is not None:
+        run.cancelling.runs_as(code)
+    ended = await _attempt(run, registry, component)
+    if run.divergence is not None:
+        return _failed(run, run.divergence.failure)
+    if run.history.replaying:
+        return _failed(run, run.history.diverged("its end").failure)
+    if ended.error is not None:
+        return _failed(run, failure_of(ended.error))
+    return RunFinished(at=run.clock(), end="completed", result=ended.value)
+
+
+async def _attempt(run: LiveRun, registry: Registry, component: Component) -> Attempted:
+    async def once(attempt: int) -> Any:
+        context = DurableContext(run, registry, attempt=attempt)
+        try:
+            with counted(run.tasks), running_in(context):
+                async with deadline_of(component):
+                    result = await contained(component.run(context, run.started.input, run.outbox.tell_chunk))
+                    await context.children.joined()
+                    return to_json_value(result)
+        finally:
+            await context.children.stop()
+
+    policy = component.retry if component.kind is ComponentType.FUNCTION else ONCE
+    return await attempted(once, policy, sleep=run.sleep)
+
+
+def _failed(run: LiveRun, failure: Failure) -> RunFinished:
+    return RunFinished(at=run.clock(), end="failed", failure=failure)
+
+
+def _cancelled(run: LiveRun) -> RunFinished:
+    """Write the end of a run whose code has heard that it is to end."""
+    if (task := asyncio.current_task()) is not None:
+        task.uncancel()
+    _, cancel = run.history.cancelling or (0, None)
+    reason = f": {cancel.reason}" if cancel and cancel.reason else ""
+    failure = Failure(code="cancelled", message=f"the run was cancelled{reason}")
+    return RunFinished(at=run.clock(), end="cancelled", failure=failure)
+
+
+def _not_here(started: RunStarted) -> Failure:
+    what = f"{started.component!r}" + (f" of version {started.version}" if started.version else "")
+    return Failure(
+        code="unknown_component",
+        message=f"service {started.service!r} has no {started.component_kind} {what} any more; "
+        "deploy it and start a new run",
+    )

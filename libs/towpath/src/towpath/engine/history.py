@@ -1,0 +1,310 @@
+"""The replay core: what a run's journal says about each act of its code. No broker, no clock, no task inside.
+
+The code of a run asks about each act by its key; the history answers what is recorded. Records are told to
+the history when they are written, and read into it when a run is taken up again: both lead to the same state.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from towpath.errors import NonDeterminismError
+from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent
+from towpath_schemas.journal import (
+    Act,
+    CallIntended,
+    CallSettled,
+    CancelReceived,
+    HandedOff,
+    JournalRecord,
+    PauseReceived,
+    RunFinished,
+    RunStarted,
+    RunSuspended,
+    SignalReceived,
+    StepSettled,
+    ValueDrawn,
+)
+
+Settled = StepSettled | CallSettled | ValueDrawn | HandedOff
+"""A record that ends an act: replay returns what it says."""
+
+Received = CallSettled | SignalReceived | CancelReceived | PauseReceived
+"""A record that says what became of something that came from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An act of the code, as it can be compared with a record: what kind, on what."""
+
+    key: str
+    kind: str
+    target: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key!r}" + (f" of {self.target!r}" if self.target else "")
+
+
+@dataclass(slots=True)
+class _Expected:
+    """The acts of the journal that the code has not asked about yet."""
+
+    acts: dict[str, Asked] = field(default_factory=dict[str, Asked])
+    inside: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+
+    def add(self, asked: Asked) -> None:
+        self.acts[asked.key] = asked
+        for outer in _enclosing(asked.key):
+            self.inside.setdefault(outer, []).append(asked.key)
+
+    def forgive_inside(self, key: str) -> None:
+        """Expect no more acts of a step that has ended: its code will not run again."""
+        for inner in self.inside.pop(key, ()):
+            self.acts.pop(inner, None)
+
+    def has_inside(self, key: str) -> bool:
+        return any(inner in self.acts for inner in self.inside.get(key, ()))
+
+
+class History:
+    """What is known of one run: its start, its acts by key, what came for it, its end.
+
+    Attributes:
+        cancelling: The record of the first wish that the run end, and its place in the journal.
+        paused: Whether the run is to stand still.
+        alarmed: Whether it has begun anything that ends at a moment by itself.
+    """
+
+    def __init__(self, entries: Iterable[tuple[int, JournalRecord]] = ()) -> None:
+        self.started: RunStarted | None = None
+        self.finished: RunFinished | None = None
+        self.suspended = False
+        self.paused = False
+        self.alarmed = False
+        self.cancelling: tuple[int, CancelReceived] | None = None
+        self.next_number = 1
+        self._settled: dict[str, tuple[int, Settled]] = {}
+        self._intended: dict[str, tuple[int, CallIntended]] = {}
+        self._open: dict[str, CallIntended] = {}
+        self._expected = _Expected()
+        self._signals: dict[str, SignalReceived] = {}
+        self._events_seen: set[str] = set()
+        for number, record in entries:
+            self.next_number = max(self.next_number, number + 1)
+            self.add(number, record)
+            self._expect(record)
+
+    # --- Records ----------------------------------------------------------------------------------
+
+    def take_number(self) -> int:
+        """Take the place for the next record."""
+        number = self.next_number
+        self.next_number += 1
+        return number
+
+    def add(self, number: int, record: JournalRecord) -> None:
+        """Learn a record that is in the journal, at place `number`."""
+        match record:
+            case StepSettled() | CallSettled() | ValueDrawn() | HandedOff():
+                self._settle(number, record)
+            case CallIntended():
+                self._intend(number, record)
+            case SignalReceived():
+                self._signals.setdefault(record.signal_id, record)
+                self._events_seen.add(record.signal_id)
+            case CancelReceived():
+                self.cancelling = self.cancelling or (number, record)
+                self._events_seen.add(record.event_id)
+            case PauseReceived():
+                self.paused = record.paused
+                self._events_seen.add(record.event_id)
+            case RunStarted():
+                self.started = record
+            case RunFinished():
+                self.finished = record
+            case _:
+                pass
+        self.suspended = isinstance(record, RunSuspended)
+
+    def _intend(self, number: int, record: CallIntended) -> None:
+        self._intended[record.key] = (number, record)
+        self.alarmed = self.alarmed or record.until is not None
+        if record.key not in self._settled:
+            self._open[record.key] = record
+
+    def _settle(self, number: int, record: Settled) -> None:
+        self._settled.setdefault(record.key, (number, record))  # the code was told what was written first
+        self._open.pop(record.key, None)
+        self._expected.forgive_inside(record.key)
+        if isinstance(record, CallSettled) and record.source is not None:
+            self._signals.pop(record.source, None)
+            self._events_seen.add(record.source)
+
+    def _expect(self, record: JournalRecord) -> None:
+        if not isinstance(record, StepSettled | CallSettled | CallIntended | ValueDrawn | HandedOff):
+            return
+        if not (
+            isinstance(record, ValueDrawn) and record.source == "patched"
+        ):  # a patch may be removed again
+            self._expected.add(asked_of(record))
+
+    # --- What the code asks -----------------------------------------------------------------------
+
+    def settled(self, asked: Asked) -> Settled | None:
+        """Tell how the act ended, if it did.
+
+        Raises:
+            NonDeterminismError: If the journal has another act at this key.
+        """
+        expected = self._expected.acts.pop(asked.key, None)
+        if expected is not None and expected != asked:
+            raise NonDeterminismError(expected=str(expected), found=str(asked))
+        return self._settled[asked.key][1] if asked.key in self._settled else None
+
+    def settled_at(self, key: str) -> int:
+        """Tell the place in the journal where the act was settled; it must be."""
+        return self._settled[key][0]
+
+    def outcome(self, key: str) -> CallSettled | None:
+        """Tell how the call at `key` ended, if it did."""
+        settled = self._settled.get(key)
+        return settled[1] if settled and isinstance(settled[1], CallSettled) else None
+
+    def intended(self, key: str) -> CallIntended | None:
+        """Tell whether the act was begun."""
+        intended = self._intended.get(key)
+        return intended[1] if intended else None
+
+    def intended_at(self, key: str) -> int:
+        """Tell the place in the journal where the act was begun; it must be."""
+        return self._intended[key][0]
+
+    def unsettled(self, act: Act) -> list[CallIntended]:
+        """List the calls of a kind that were begun and have not ended, in their order."""
+        return [begun for begun in self._open.values() if begun.act == act]
+
+    def was_inside(self, key: str) -> bool:
+        """Tell whether the journal has acts inside of this one, which the code can only repeat if it runs again."""
+        return self._expected.has_inside(key)
+
+    def forgive_inside(self, key: str) -> None:
+        """Expect no more acts inside of this one: its code is not run."""
+        self._expected.forgive_inside(key)
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the journal has acts that the code has not asked about yet."""
+        return bool(self._expected.acts)
+
+    @property
+    def unmatched(self) -> int:
+        """How many acts of the journal the code has not asked about yet."""
+        return len(self._expected.acts)
+
+    def awaits_before(self, number: int) -> bool:
+        """Tell whether the journal has settled acts before place `number` that the code has not asked about yet."""
+        return any(key in self._settled and self._settled[key][0] < number for key in self._expected.acts)
+
+    def diverged(self, found: str) -> NonDeterminismError:
+        """Build the error for code that did `found` while the journal has acts it never asked about."""
+        return NonDeterminismError(expected=str(next(iter(self._expected.acts.values()))), found=found)
+
+    # --- What comes from outside ------------------------------------------------------------------
+
+    def settlement(self, answered: Answered, at: float) -> CallSettled | None:
+        """Turn an answer into the record that settles its call; None if it is settled or was never begun."""
+        intended = self.intended(answered.key)
+        if intended is None or answered.key in self._settled:
+            return None
+        return _settling(
+            intended, at, result=answered.result, failure=answered.failure, attempts=answered.attempts
+        )
+
+    def reception(self, event: RunEvent, at: float) -> Received | None:
+        """Turn what came into the record that says what becomes of it; None if it changes nothing."""
+        match event:
+            case Answered():
+                return self._settlement(event, at)
+            case SignalSent() if event.signal_id not in self._events_seen:
+                return self._signal_reception(event, at)
+            case ControlSent() if event.event_id not in self._events_seen:
+                return self._control_reception(event, at)
+            case _:
+                return None
+
+    def _settlement(self, answered: Answered, at: float) -> CallSettled | None:
+        """Turn an answer into the record that settles its call; None if it is settled or was never begun."""
+        intended = self.intended(answered.key)
+        if intended is None or answered.key in self._settled:
+            return None
+        return _settling(
+            intended, at, result=answered.result, failure=answered.failure, attempts=answered.attempts
+        )
+
+    def _signal_reception(self, sent: SignalSent, at: float) -> CallSettled | SignalReceived:
+        """Settle the earliest wait for a signal's name with it; keep it, if there is none."""
+        waiting = self.waiting_for_signal(sent.name)
+        if waiting is not None:
+            return _settling(waiting, at, result=sent.payload, source=sent.signal_id)
+        return SignalReceived(
+            at=at,
+            signal_id=sent.signal_id,
+            name=sent.name,
+            payload=sent.payload,
+            attribution=sent.attribution,
+        )
+
+    def _control_reception(self, sent: ControlSent, at: float) -> CancelReceived | PauseReceived | None:
+        said = {"at": at, "event_id": sent.event_id, "reason": sent.reason, "attribution": sent.attribution}
+        if sent.control == "cancel":
+            return None if self.cancelling else CancelReceived.model_validate(said)
+        paused = sent.control == "pause"
+        return None if paused == self.paused else PauseReceived.model_validate({**said, "paused": paused})
+
+    def waiting_for_signal(self, name: str) -> CallIntended | None:
+        """Find the earliest wait for a signal of this name that has not ended."""
+        return next((one for one in self.unsettled("signal") if one.target == name), None)
+
+    def kept_signal(self, name: str) -> SignalReceived | None:
+        """Find the earliest signal of this name that nobody has waited for."""
+        return next((kept for kept in self._signals.values() if kept.name == name), None)
+
+    def claim_signal(self, signal_id: str) -> None:
+        """Give a kept signal to a wait that is about to be settled with it."""
+        self._signals.pop(signal_id, None)
+
+
+def _settling(intended: CallIntended, at: float, **outcome: object) -> CallSettled:
+    return CallSettled.model_validate(
+        {
+            "at": at,
+            "key": intended.key,
+            "act": intended.act,
+            "target": intended.target,
+            "agent": intended.agent,
+            **outcome,
+        }
+    )
+
+
+def asked_of(record: Settled | CallIntended) -> Asked:
+    """Tell which act of the code a record belongs to."""
+    match record:
+        case StepSettled():
+            return Asked(record.key, "step")
+        case CallIntended() | CallSettled():
+            return call_asked(record.key, record.act, record.target)
+        case ValueDrawn():
+            return Asked(record.key, record.source)
+        case HandedOff():
+            return Asked(record.key, "handoff", f"{record.agent} to {record.to}")
+
+
+def call_asked(key: str, act: Act, target: str) -> Asked:
+    """Describe a call."""
+    return Asked(key, act, target)
+
+
+def _enclosing(key: str) -> list[str]:
+    """List the acts and scopes that `key` is inside of: `a#0/b#1/c#0` is inside `a#0` and `a#0/b#1`."""
+    parts = key.split("/")[:-1]
+    return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]

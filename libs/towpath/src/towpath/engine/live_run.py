@@ -1,0 +1,397 @@
+"""A run that is held in memory: its history, its journal, what it waits for, and what comes for it."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import NoReturn, TypeVar
+
+import structlog
+
+from towpath.engine.cancelling import Cancelling
+from towpath.engine.fitting import fitting
+from towpath.engine.history import Asked, History, Settled
+from towpath.engine.ports import Chance, ClaimLostError, Clock, Entries, Outbox, Sleep, system_chance
+from towpath.engine.reception import Reception
+from towpath.engine.tasks import RunTasks, outside
+from towpath.engine.turns import Turns
+from towpath.errors import NonDeterminismError
+from towpath_schemas.calls import RunEvent
+from towpath_schemas.journal import (
+    CallSettled,
+    CancelReceived,
+    JournalRecord,
+    RunFinished,
+    RunStarted,
+)
+
+log = structlog.get_logger(__name__)
+
+AnyRecord = TypeVar("AnyRecord", bound=JournalRecord)
+AnySettled = TypeVar("AnySettled", bound=Settled)
+
+ABANDONABLE = frozenset({"signal", "timer", "approval"})
+"""Acts that nobody does: one that the code gives up is recorded as cancelled."""
+_DIVERGED_AFTER_S = 1.0
+"""How long code under replay may do nothing the journal knows before it is said to have diverged."""
+
+
+class LiveRun:
+    """The state of one held run that its context and its host share.
+
+    Attributes:
+        moves: How often the run went on: asked for an act, began to work, was told an outcome. A run whose count
+            stands still only waits.
+        traceparent: Trace context of the span in which the run is held; what it causes is traced below that.
+        let_go: Set once the run is not ours any more, or is to be dropped from memory.
+        ending: Set once its code has ended: nothing that comes now changes it.
+        divergence: How replay has shown that the code does not fit the journal: nothing goes on from there, even if
+            the code catches it.
+        reception: Takes what comes for the run.
+        cancelling: Has the code hear that the run is to end.
+        tasks: What the code has started beside itself.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        started: RunStarted,
+        history: History,
+        *,
+        entries: Entries,
+        outbox: Outbox,
+        clock: Clock,
+        sleep: Sleep = asyncio.sleep,
+        chance: Chance = system_chance,
+    ) -> None:
+        self.run_id = run_id
+        self.started = started
+        self.traceparent = started.traceparent
+        self.history = history
+        self.outbox = outbox
+        self.clock, self.sleep, self.chance = clock, sleep, chance
+        self.let_go = asyncio.Event()
+        self.ending = False
+        self.divergence: NonDeterminismError | None = None
+        self.moves = 0
+        self.progressed_at = asyncio.get_running_loop().time()
+        self._entries = entries
+        self._waiters: dict[str, asyncio.Future[CallSettled]] = {}
+        self._soon: set[asyncio.Task[None]] = set()
+        self._writing = 0
+        self._last_write: asyncio.Future[None] | None = None
+        self._busy = 0
+        self._changed = asyncio.Event()
+        self._standing = 0
+        self.tasks = RunTasks(self._moved)
+        self._turns = Turns(lambda: self.moves)
+        self.reception = Reception(history, self.append, clock, self._received)
+        self.cancelling = Cancelling(history, self._turns, self._changed.set)
+
+    def _moved(self) -> None:
+        self.moves += 1
+
+    @property
+    def trace_headers(self) -> dict[str, str] | None:
+        """The headers by which what the run causes is traced below it."""
+        return {"traceparent": self.traceparent} if self.traceparent else None
+
+    # --- The journal ------------------------------------------------------------------------------
+
+    async def append(self, record: AnyRecord) -> AnyRecord:
+        """Write a record and learn it; if the run is not ours any more, the code ends here.
+
+        Returns:
+            What was written: of a record that is too large, its failure.
+
+        Raises:
+            ComponentError: If the record is an intent and too large: the act was not begun.
+            asyncio.CancelledError: If the run was let go: nothing of it may be done here any more.
+        """
+        self.check_held()
+        return await self._append(record)
+
+    async def finish(self, finished: RunFinished) -> RunFinished:
+        """Write the end of the run, behind which nothing is written.
+
+        Raises:
+            asyncio.CancelledError: If the run was let go: its end is somebody else's.
+        """
+        self.ending = True
+        if self.let_go.is_set():
+            raise asyncio.CancelledError
+        return await self._append(finished)
+
+    async def _append(self, record: AnyRecord) -> AnyRecord:
+        if self._soon:
+            await asyncio.gather(*self._soon)
+        written, body = fitting(record)
+        number = self.history.take_number()
+        await self._write(number, body)
+        self.history.add(number, written)
+        self.progressed_at = self._now()
+        return written
+
+    async def _write(self, number: int, body: bytes) -> None:
+        """Write one entry; it is learned only after all that have an earlier place, as in replay."""
+        before = self._last_write
+        written = self._last_write = asyncio.get_running_loop().create_future()
+        self._writing += 1
+        try:
+            await self._entries.append(number, body)
+            if before is not None and not before.done():
+                await asyncio.wait({before})
+        except ClaimLostError:
+            self._lose()
+        finally:
+            self._writing -= 1
+            written.cancel()
+
+    def append_soon(self, record: JournalRecord) -> None:
+        """Write a record before the next one that is waited for."""
+        self.check_held()
+        number = self.history.take_number()
+        self.history.add(number, record)
+        task = outside(self._append_numbered(number, record), "append")
+        self._soon.add(task)
+        task.add_done_callback(self._soon.discard)
+
+    async def _append_numbered(self, number: int, record: JournalRecord) -> None:
+        try:
+            await self._entries.append(number, record.to_body())
+        except ClaimLostError:
+            self.let_go.set()
+
+    def check_held(self) -> None:
+        """End the code here, if the run was let go, or has ended and left a task behind.
+
+        Raises:
+            asyncio.CancelledError: If so.
+        """
+        if self.let_go.is_set() or self.ending:
+            raise asyncio.CancelledError
+
+    def _lose(self) -> NoReturn:
+        log.info("another runner owns the run now")
+        self.let_go.set()
+        raise asyncio.CancelledError
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    # --- What the code asks -----------------------------------------------------------------------
+
+    async def ask(self, asked: Asked) -> Settled | None:
+        """Tell how an act ended, if it did; an act the journal does not know waits until replay is over.
+
+        Raises:
+            NonDeterminismError: If the code did not repeat what the journal says it did.
+        """
+        self.check_held()
+        self.moves += 1
+        settled = self.known(asked)
+        if settled is None and self._must_wait_for_replay(asked):
+            await self._until_replayed(asked)
+            settled = self.known(asked)  # its answer may have come meanwhile
+        if settled is not None and was_abandoned(settled):
+            await asyncio.Event().wait()  # the code gave it up before it was told of it, and will again
+        elif settled is not None:
+            await self._in_turn(asked.key)
+        elif self.history.paused:
+            await self._until_unpaused()
+        return settled
+
+    def known(self, asked: Asked) -> Settled | None:
+        """Tell how an act ended, if it did, without waiting for anything.
+
+        Raises:
+            NonDeterminismError: If the journal has another act in its place, or had one before.
+        """
+        if self.divergence is not None:
+            raise self.divergence
+        try:
+            settled = self.history.settled(asked)
+        except NonDeterminismError as divergence:
+            self.diverge(divergence)
+        if not self.replaying:
+            self._changed.set()
+        return settled
+
+    @property
+    def replaying(self) -> bool:
+        """Whether the journal has something that the code has not repeated or been told yet."""
+        return self.history.replaying or self.cancelling.pending
+
+    def _must_wait_for_replay(self, asked: Asked) -> bool:
+        """Tell whether an act must not begin yet: only what was begun before, or is part of it, goes on."""
+        if not self.replaying:
+            return False
+        return self.history.intended(asked.key) is None and not self.history.was_inside(asked.key)
+
+    async def _until_replayed(self, asked: Asked) -> None:
+        """Wait until the code has asked for all that the journal knows.
+
+        Raises:
+            NonDeterminismError: If it does not go on to do so.
+        """
+        while self.replaying:
+            unmatched = self.history.unmatched
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(_DIVERGED_AFTER_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                if self.history.replaying and self.history.unmatched == unmatched and not self._busy:
+                    self.diverge(self.history.diverged(str(asked)))
+
+    def diverge(self, divergence: NonDeterminismError) -> NoReturn:
+        """Have the run fail because its code does not repeat what the journal says it did.
+
+        Raises:
+            NonDeterminismError: Always.
+        """
+        self.divergence = divergence
+        raise divergence from None
+
+    async def _until_unpaused(self) -> None:
+        self._standing += 1
+        try:
+            while self.history.paused:
+                self._changed.clear()
+                await self._changed.wait()
+        finally:
+            self._standing -= 1
+
+    async def _in_turn(self, key: str) -> None:
+        """Wait until it is the turn of a settled act to be told to the code."""
+        if self.tasks.alive or self.cancelling.pending:
+            await self._turns.turn(self.history.settled_at(key))
+        self.moves += 1
+
+    async def tell(self, record: AnySettled) -> AnySettled:
+        """Write the record that settles an act, and return it when the code is to be told of it."""
+        written = await self.append(record)
+        await self._in_turn(written.key)
+        return written
+
+    # --- Waiting ----------------------------------------------------------------------------------
+
+    def busy(self) -> "_Busy":
+        """Mark that code of the run is at work: it is not merely waiting."""
+        return _Busy(self)
+
+    def begin_work(self) -> None:
+        """Count one more piece of code at work."""
+        self._busy += 1
+        self.moves += 1
+
+    def end_work(self) -> None:
+        """Count one less."""
+        self._busy -= 1
+        self.moves += 1
+        self.progressed_at = self._now()
+
+    @property
+    def working(self) -> int:
+        """How many pieces of its code are at work."""
+        return self._busy
+
+    @property
+    def waiting_for(self) -> tuple[str, ...]:
+        """Keys of the acts the run waits for."""
+        return tuple(self._waiters)
+
+    @property
+    def only_waits(self) -> bool:
+        """Whether nothing of the run goes on but waiting for what comes from outside."""
+        waits = bool(self._waiters) or self._standing > 0
+        return waits and not (self._busy or self._soon or self._writing)
+
+    def idle_for(self, now: float) -> float:
+        """Tell for how many seconds (of the loop's clock) the run has only waited; 0 if it does something."""
+        return now - self.progressed_at if self.only_waits else 0.0
+
+    def waits_long(self, patience_s: float) -> bool:
+        """Tell whether all it waits for are people, signals, or moments more than `patience_s` away."""
+        if not self.only_waits:
+            return False
+        return self.history.paused or all(self._is_far(key, patience_s) for key in self._waiters)
+
+    def _is_far(self, key: str, patience_s: float) -> bool:
+        intended = self.history.intended(key)
+        if intended is None or intended.act not in {"signal", "timer", "approval"}:
+            return False
+        return intended.until is None or intended.until - self.clock() > patience_s
+
+    def expect(self, key: str) -> Awaitable[CallSettled]:
+        """Begin to wait for the call at `key`; await what is returned for how it ended, when it is told."""
+        self.check_held()
+        future: asyncio.Future[CallSettled] = asyncio.get_running_loop().create_future()
+        if (settled := self.history.outcome(key)) is not None:
+            future.set_result(settled)
+        else:
+            self._waiters[key] = future
+        return self._told(key, future)
+
+    async def _told(self, key: str, future: "asyncio.Future[CallSettled]") -> CallSettled:
+        try:
+            settled = await future
+        finally:
+            self.moves += 1
+            if self._waiters.get(key) is future:
+                del self._waiters[key]
+        await self._in_turn(key)
+        return settled
+
+    async def answer(self, key: str) -> CallSettled:
+        """Wait for the call at `key` to be settled, and for its turn to be told."""
+        return await self.expect(key)
+
+    # --- What comes from outside --------------------------------------------------------------------
+
+    async def take(self, event: RunEvent) -> bool:
+        """Take an event into the journal; tell whether it is there, now or already."""
+        if self.let_go.is_set():
+            return False
+        if not self.ending:
+            self.moves += 1
+            await self.reception.take(event)
+        return True
+
+    def _received(self, record: JournalRecord) -> None:
+        """Have the code go on, if it waits for this."""
+        match record:
+            case CallSettled():
+                waiter = self._waiters.get(record.key)
+                if waiter is not None and not waiter.done():
+                    waiter.set_result(record)
+            case CancelReceived():
+                self.cancelling.tell()
+            case _:
+                self._changed.set()
+
+    def stop(self) -> None:
+        """Tell the code nothing more: it has ended."""
+        self.ending = True
+        self._turns.stop()
+        self.cancelling.stop()
+
+
+def was_abandoned(settled: Settled) -> bool:
+    """Tell whether the code gave an act up before it had ended."""
+    if not isinstance(settled, CallSettled) or settled.failure is None:
+        return False
+    return settled.act in ABANDONABLE and settled.failure.code == "cancelled"
+
+
+class _Busy:
+    """The block in which code of a run is at work; every step enters one."""
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: LiveRun) -> None:
+        self._run = run
+
+    def __enter__(self) -> None:
+        self._run.begin_work()
+
+    def __exit__(self, *_error: object) -> None:
+        self._run.end_work()

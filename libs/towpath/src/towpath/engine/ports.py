@@ -1,0 +1,73 @@
+"""What the engine needs of whoever hosts a run: where its records are written, and how its acts reach others."""
+
+from collections.abc import Awaitable, Callable
+from random import Random, SystemRandom
+from typing import Any, Protocol
+
+from towpath.errors import TowpathError
+from towpath_schemas.calls import Answered
+from towpath_schemas.journal import CallIntended
+
+Clock = Callable[[], float]
+"""Tells the time, in seconds since 1970."""
+
+Sleep = Callable[[float], Awaitable[None]]
+"""Waits, in memory, for so many seconds of that time: before another attempt, or for a moment that is near."""
+
+Chance = Callable[[str], Random]
+"""Gives the random numbers of the act at a key."""
+
+_SYSTEM_RANDOM = SystemRandom()
+
+
+def system_chance(_key: str) -> Random:
+    """Give random numbers that nobody can foretell."""
+    return _SYSTEM_RANDOM
+
+
+class ClaimLostError(TowpathError):
+    """Somebody else owns the run now; nothing of it may be done here any more."""
+
+
+class Entries(Protocol):
+    """Where a run's records are written; `Journal` on the platform."""
+
+    async def append(self, number: int, body: bytes) -> None:
+        """Write one entry.
+
+        Raises:
+            ClaimLostError: If the run is not ours any more.
+        """
+        ...
+
+
+class Outbox(Protocol):
+    """How what a run intends reaches those who do it. Sending one intent twice is harmless: its id is derived."""
+
+    async def send(self, intent: CallIntended) -> Answered | None:
+        """Command what a journaled intent says, and arm the alarm for its `until`.
+
+        Returns:
+            The answer, if there is one at once: it was refused.
+        """
+        ...
+
+    async def disarm(self, intent: CallIntended) -> None:
+        """Remove the alarm of an intent that has ended."""
+        ...
+
+    async def read(self, intent: CallIntended) -> Answered:
+        """Ask a shared method of an entity, which changes nothing and so may be asked again."""
+        ...
+
+    async def emit(self, signal_id: str, name: str, payload: Any, run_id: str | None) -> None:
+        """Send a signal to one run, or to all of the tenant that wait for it."""
+        ...
+
+    async def tell_chunk(self, index: int, chunk: Any) -> None:
+        """Show a piece of what the run's component streams to whoever watches; telling it twice is harmless."""
+        ...
+
+    async def cancel(self, run_id: str, event_id: str, reason: str | None) -> None:
+        """Ask a child run to end."""
+        ...

@@ -1,0 +1,67 @@
+"""Tells the code of a run what has become of its acts: one at a time, in the order of the journal.
+
+Code that acts in one task needs none of this. Where several acts are in flight, which of them is told first
+decides how the code goes on, so it must be the same whenever the run is replayed: each outcome waits until
+those before it were told and the code has come to rest after them.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from towpath.engine.tasks import outside
+
+_ROUNDS_TO_REST = 16
+"""Rounds of the event loop without a move of the run after which its code is taken to be at rest: what wakes
+through nested tasks and groups takes two rounds for each of them."""
+
+
+class Turns:
+    """The queue of outcomes that the code of one run is still to be told.
+
+    Args:
+        moves: Counts what the code does; where it stands still, the code is at rest.
+    """
+
+    def __init__(self, moves: Callable[[], int]) -> None:
+        self._moves = moves
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._telling: asyncio.Task[None] | None = None
+
+    async def turn(self, number: int) -> None:
+        """Return when it is the turn of the outcome at place `number` of the journal."""
+        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        if self._telling is None or self._telling.done():
+            self._telling = outside(self._tell(), "turns")
+        try:
+            await future
+        finally:
+            self._waiting.pop(number, None)
+
+    async def _tell(self) -> None:
+        while self._waiting:
+            await self.rest()
+            if self._waiting:
+                future = self._waiting.pop(min(self._waiting))
+                if not future.done():
+                    future.set_result(None)
+
+    async def rest(self) -> None:
+        """Return when the code of the run has come to rest."""
+        moves, rounds = self._moves(), 0
+        while rounds < _ROUNDS_TO_REST:
+            await asyncio.sleep(0)
+            rounds += 1
+            if self._moves() != moves:
+                moves, rounds = self._moves(), 0
+            elif self._nothing_is_ready():
+                return
+
+    def _nothing_is_ready(self) -> bool:
+        """Whether no code at all could go on now; a loop that does not say so is waited for instead."""
+        return not getattr(self._loop, "_ready", True)
+
+    def stop(self) -> None:
+        """Tell nothing more."""
+        if self._telling is not None:
+            self._telling.cancel()

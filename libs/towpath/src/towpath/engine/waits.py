@@ -1,0 +1,67 @@
+"""Waits of a run for what nobody computes: moments, signals, people."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from towpath.coordination import UNSET, Approval
+from towpath.engine.acting import Actor, Call
+from towpath.engine.history import Asked, call_asked
+from towpath.engine.live_run import LiveRun
+from towpath.errors import ComponentError, SignalTimeoutError
+from towpath.moments import Moment
+from towpath.values import revive
+from towpath_schemas.journal import CallSettled, StepSettled
+
+
+class Waits:
+    """Does the waiting of one run's code."""
+
+    def __init__(self, run: LiveRun, actor: Actor) -> None:
+        self._run = run
+        self._actor = actor
+
+    async def until(self, place: str, moment: Moment, agent: str | None) -> None:
+        """Wait for a moment, computed from the time when the wait begins."""
+        now = datetime.fromtimestamp(self._run.clock(), UTC)
+        within_s = max(0.0, (moment(now) - now).total_seconds())
+        settled = await self._actor.call(Call(place, "timer", "timer", within_s=within_s, agent=agent))
+        if settled.failure is not None:
+            raise ComponentError(settled.failure)
+
+    async def signal(self, call: Call, default: Any) -> Any:
+        """Wait for a signal and return its payload; see `Signals`."""
+        settled = await self._run.ask(call_asked(call.place, "signal", call.target))
+        if not isinstance(settled, CallSettled):
+            settled = await self._settled_by_signal(call)
+        if settled.failure is None:
+            return settled.result
+        if default is UNSET:
+            raise SignalTimeoutError(settled.failure)
+        return default
+
+    async def _settled_by_signal(self, call: Call) -> CallSettled:
+        run = self._run
+        if await run.reception.take_kept(call.place, call.target):
+            return await run.answer(call.place)
+        intent = run.history.intended(call.place) or await self._actor.intend(call)
+        if await run.reception.take_kept(call.place, call.target):  # it may have come meanwhile
+            return await run.answer(call.place)
+        return await self._actor.sent_and_answered(intent)
+
+    async def emit(self, call: Call, run_id: str | None) -> None:
+        """Send a signal, once: its id is derived from the act."""
+        if await self._run.ask(Asked(call.place, "step")) is not None:
+            return
+        signal_id = f"{self._run.run_id}:{call.place}"
+        with self._run.busy():
+            await self._run.outbox.emit(signal_id, call.target, call.arguments, run_id)
+        await self._run.tell(StepSettled(at=self._run.clock(), key=call.place, agent=call.agent))
+
+    async def approval(self, call: Call) -> Approval:
+        """Wait until somebody decides, or the time for it is over."""
+        settled = await self._actor.call(call)
+        if settled.failure is None:
+            return revive(settled.result, Approval)
+        if settled.failure.code == "timeout":
+            return Approval("expired")
+        raise ComponentError(settled.failure)

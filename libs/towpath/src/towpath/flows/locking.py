@@ -1,0 +1,85 @@
+"""Object keys: while a step holds one, no other step of the tenant's flows that names it runs.
+
+Each key is an entity that keeps the line of those who want it. Whoever is not first waits for a signal, which the one
+before sends when it leaves. All of it is durable, so neither a crash nor a redelivery lets two in.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Any
+
+from towpath.components import REGISTRY
+from towpath.context import Context
+from towpath.definitions import component_of
+from towpath.entities import EntityType
+
+LOCK = "towpath.object-key"
+"""The type of the entities that keep the lines."""
+
+Waiting = dict[str, str]
+"""One in the line: its `holder` id, and the `run_id` to which the signal is sent."""
+
+
+async def join(ctx: Context, holder: str) -> bool:
+    """Stand in the line, once; tell whether it is one's turn."""
+    line: list[Waiting] = await ctx.get("line", [])
+    if all(one["holder"] != holder for one in line):
+        line.append({"holder": holder, "run_id": ctx.run_id})
+        ctx.set("line", line)
+    return line[0]["holder"] == holder
+
+
+async def leave(ctx: Context, holder: str) -> Waiting | None:
+    """Leave the line; return whose turn it is now, if that has changed."""
+    line: list[Waiting] = await ctx.get("line", [])
+    left = [one for one in line if one["holder"] != holder]
+    if not left:
+        ctx.delete("line")
+        return None
+    ctx.set("line", left)
+    return left[0] if left[0] != line[0] else None
+
+
+@cache
+def _lock_type() -> EntityType:
+    lock = EntityType(LOCK)
+    lock.write(join)
+    lock.write(leave)
+    return lock
+
+
+def register_locks() -> None:
+    """Have this process keep lines: it has flows with object keys."""
+    if (component := component_of(_lock_type())) is not None:
+        REGISTRY.add(component)
+
+
+@asynccontextmanager
+async def holding(context: Context, keys: Sequence[str]) -> AsyncGenerator[None]:
+    """Hold all of `keys` until the end of the block; they are taken in one order, so that nobody waits in a circle."""
+    wanted: list[tuple[str, str]] = []
+    try:
+        for key in sorted(set(keys)):
+            holder = str(context.uuid())
+            wanted.append((key, holder))
+            if not await _line(context, key).join(holder=holder):
+                await context.signal(_turn(holder))
+        yield
+    finally:
+        for key, holder in reversed(wanted):
+            await _hand_on(context, key, holder)
+
+
+async def _hand_on(context: Context, key: str, holder: str) -> None:
+    following: Waiting | None = await _line(context, key).leave(holder=holder)
+    if following is not None:
+        await context.signal.emit(_turn(following["holder"]), run_id=following["run_id"])
+
+
+def _line(context: Context, key: str) -> Any:
+    return context.entity(LOCK, f"{context.attribution.tenant}/{key}")
+
+
+def _turn(holder: str) -> str:
+    return f"{LOCK}/{holder}"

@@ -1,0 +1,82 @@
+"""Puts the chunks of a streaming function where whoever watches its run finds them: on OUTPUT, for minutes."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from towpath.errors import ComponentError
+from towpath.values import to_json_value
+from towpath_chassis.errors import NotStoredError, UnconfirmedError
+from towpath_chassis.service import Chassis
+from towpath_schemas import identity, subjects
+from towpath_schemas.attribution import Attribution
+from towpath_schemas.catalogue import event_type_of
+from towpath_schemas.failure import Failure
+from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+from towpath_schemas.runs import ChunkStreamed
+
+_AGAIN_AFTER_S = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where one function's chunks go; putting a chunk again changes nothing, its id is derived.
+
+    Attributes:
+        run_id: The run that is watched.
+        key: Place in the run of the call that streams; None where the run's own component does.
+        traceparent: Trace of whoever streams.
+    """
+
+    chassis: Chassis[Any]
+    run_id: str
+    attribution: Attribution
+    correlation_id: str
+    key: str | None = None
+    traceparent: str | None = None
+
+    async def put(self, index: int, chunk: Any) -> None:
+        """Publish one chunk, however long the broker is away.
+
+        Raises:
+            NotSerialisableError: If JSON cannot carry it.
+            ComponentError: If it is too large to travel, or the broker refuses it.
+        """
+        told = ChunkStreamed(run_id=self.run_id, key=self.key, index=index, chunk=to_json_value(chunk))
+        body = told.to_body()
+        if len(body) > MAX_PAYLOAD_BYTES:
+            message = f"chunk {index} has {len(body):,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}"
+            raise ComponentError(Failure(code="payload_too_large", message=message))
+        chunk_id = identity.chunk_id(self._streaming, index)
+        await self._publish(body, chunk_id, self._headers(chunk_id))
+
+    @property
+    def _streaming(self) -> str:
+        """What streams: the run, or the call that it makes."""
+        return self.run_id if self.key is None else identity.call_id(self.run_id, self.key)
+
+    def _headers(self, chunk_id: str) -> dict[str, str]:
+        envelope = self.chassis.envelope(
+            event_type_of(ChunkStreamed),
+            id=chunk_id,
+            traceparent=self.traceparent,
+            correlation_id=self.correlation_id,
+            run_id=self.run_id,
+            attribution=self.attribution,
+        )
+        return envelope.headers()
+
+    async def _publish(self, body: bytes, chunk_id: str, headers: dict[str, str]) -> None:
+        while True:
+            try:
+                await self.chassis.js.publish(
+                    subjects.output(self.run_id), body, headers=headers, message_id=chunk_id
+                )
+            except UnconfirmedError:
+                await asyncio.sleep(_AGAIN_AFTER_S)
+            except NotStoredError as error:
+                message = f"a chunk was refused: {error}"
+                failure = Failure(code="unavailable", message=message, retryable=True)
+                raise ComponentError(failure) from error
+            else:
+                return

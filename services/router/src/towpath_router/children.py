@@ -1,0 +1,105 @@
+"""Makes the runs that other runs ask for, and what passes between a parent and its child when either ends."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from towpath_chassis.delivery import GiveUp
+from towpath_chassis.inbox import keep
+from towpath_chassis.jetstream import JetStream
+from towpath_router.catalogue import Catalogue
+from towpath_router.runs import Runs
+from towpath_router.starting import Starter
+from towpath_schemas import identity
+from towpath_schemas.attribution import Attribution
+from towpath_schemas.calls import Answered, ChildRequested, ControlSent
+from towpath_schemas.failure import Failure
+from towpath_schemas.journal import CallIntended, CallSettled, JournalRecord, Parent, RunStarted
+
+
+class Children:
+    """Starts child runs, and those that go on in another's place."""
+
+    def __init__(self, js: JetStream, catalogue: Catalogue, runs: Runs, starter: Starter) -> None:
+        self._js = js
+        self._catalogue = catalogue
+        self._runs = runs
+        self._starter = starter
+
+    async def start(self, child: ChildRequested, *, traceparent: str | None = None) -> None:
+        """Start a run that another asks for; asking again finds it.
+
+        Raises:
+            GiveUp: If nobody offers the component, and no parent waits to hear that.
+        """
+        found = await self._catalogue.find(child.component, service=child.service)
+        if found is None:
+            await self._refuse(child)
+            return
+        started = RunStarted(
+            at=time.time(),
+            component=child.component,
+            component_kind=found.kind,
+            service=found.service,
+            version=found.version,
+            input=child.input,
+            attribution=child.attribution,
+            correlation_id=child.correlation_id,
+            traceparent=traceparent,
+            headers=child.headers,
+            parent=child.parent,
+            continues=child.continues,
+        )
+        await self._starter.start(child.run_id, started)
+        if child.parent is not None and child.parent.close_policy == "cancel":
+            await self._end_with(child.parent, child)
+
+    async def _refuse(self, child: ChildRequested) -> None:
+        message = self._catalogue.unknown(child.component, service=child.service)
+        failure = Failure(code="unknown_component", message=message)
+        if child.parent is None:
+            raise GiveUp(failure)
+        await keep(self._js, answer_to(child.parent, failure=failure))
+
+    async def _end_with(self, parent: Parent, child: ChildRequested) -> None:
+        """End a child whose parent ended before the child was made: nobody else knows of it.
+
+        The look comes after the child exists, so either this or the parent's end sees the other.
+        """
+        if await self._runs.finished(parent.run_id) is not None:
+            await keep(self._js, orphaned(child.run_id, parent.run_id, child.attribution))
+
+
+def answer_to(parent: Parent, *, result: Any = None, failure: Failure | None = None) -> Answered:
+    """Write what a parent is told of its child's end; told again, it is the same answer."""
+    call = identity.call_id(parent.run_id, parent.key)
+    return Answered(
+        answer_id=identity.answer_id(call),
+        run_id=parent.run_id,
+        key=parent.key,
+        result=result,
+        failure=failure,
+    )
+
+
+def orphaned(child: str, parent: str, by: Attribution) -> ControlSent:
+    """Write the wish that a child end because its parent has."""
+    return ControlSent(
+        event_id=identity.derived_id("orphaned", parent, child),
+        run_id=child,
+        control="cancel",
+        reason="its parent has ended",
+        attribution=by,
+    )
+
+
+def ending_with(run_id: str, records: Iterable[JournalRecord]) -> tuple[str, ...]:
+    """List the children that end when the run does: begun, not ended, and not detached."""
+    begun: dict[str, CallIntended] = {}
+    for record in records:
+        if isinstance(record, CallIntended) and record.act == "run":
+            begun[record.key] = record
+        elif isinstance(record, CallSettled):
+            begun.pop(record.key, None)
+    attached = (key for key, intent in begun.items() if intent.input["join"] != "detached")
+    return tuple(identity.child_run_id(run_id, key) for key in attached)

@@ -1,0 +1,125 @@
+"""Forks runs: makes a new one that has done what another had done, up to an act, and goes on from there by itself."""
+
+from typing import NamedTuple
+
+from towpath_chassis.errors import AlreadyWrittenError, FencedError
+from towpath_chassis.jetstream import JetStream
+from towpath_chassis.journal import read_journal
+from towpath_chassis.messages import Expect
+from towpath_router.requests import Asked, RefusedError
+from towpath_router.runs import Runs
+from towpath_router.starting import Starter
+from towpath_schemas import identity, subjects
+from towpath_schemas.journal import (
+    CallIntended,
+    CallSettled,
+    CancelReceived,
+    HandedOff,
+    JournalRecord,
+    RunStarted,
+    SignalReceived,
+    StepSettled,
+    ValueDrawn,
+)
+from towpath_schemas.requests import ForkRequested, RunAccepted
+
+_NAMED = 20
+
+_OfAct = StepSettled | CallIntended | CallSettled | ValueDrawn | HandedOff
+_TakenOver = _OfAct | SignalReceived | CancelReceived
+"""What replay goes by. That a run was held, dropped or paused says nothing about another."""
+
+
+class _Fork(NamedTuple):
+    """A run as it would be made: its id, its first entry, and the entries that follow."""
+
+    run_id: str
+    started: RunStarted
+    past: list[JournalRecord]
+
+
+class Forker:
+    """Makes forks; making one again finds it."""
+
+    def __init__(self, js: JetStream, runs: Runs, starter: Starter) -> None:
+        self._js = js
+        self._runs = runs
+        self._starter = starter
+
+    async def fork(self, asked: Asked[ForkRequested]) -> RunAccepted:
+        """Make a run that goes on where another was before an act.
+
+        Raises:
+            RefusedError: If the tenant has no such run, or the run has no such act.
+        """
+        fork = _fork(asked, await self._runs.named(asked), await self._records(asked.target))
+        existed = await self._starter.write_down(fork.run_id, fork.started)
+        if not (existed and await self._starter.is_handed_on(fork.run_id)):
+            for number, record in enumerate(fork.past, start=1):
+                await self._copy(fork.run_id, number, record)
+            await self._starter.hand_over(fork.run_id, fork.started.service)
+        return RunAccepted(run_id=fork.run_id, component=fork.started.component, existed=existed)
+
+    async def _records(self, run_id: str) -> list[JournalRecord]:
+        return [record for _, record in await read_journal(self._js, run_id)]
+
+    async def _copy(self, run_id: str, number: int, record: JournalRecord) -> None:
+        """Write an entry of a fork: one after the other, since their order is what replay repeats."""
+        place = subjects.journal_entry(run_id, number)
+        try:
+            await self._js.publish(place, record.to_body(), expect=Expect(0))
+        except (FencedError, AlreadyWrittenError):
+            return  # the request was delivered again
+
+
+def _fork(asked: Asked[ForkRequested], origin: RunStarted, records: list[JournalRecord]) -> _Fork:
+    key = asked.said.idempotency_key or asked.own_id
+    changed = {
+        "at": asked.at,
+        "attribution": asked.by,
+        "correlation_id": asked.own_id,
+        "traceparent": asked.traceparent,
+        "parent": None,
+        "continues": None,
+        "forked_from": asked.target,
+    }
+    return _Fork(
+        identity.fork_run_id(asked.target, asked.said.until, key),
+        origin.model_copy(update=changed),
+        past(records, asked.said.until),
+    )
+
+
+def past(records: list[JournalRecord], until: str) -> list[JournalRecord]:
+    """Pick what a fork takes over of a run: what was done before the act `until` began.
+
+    What had begun by then and not ended is done anew. What models consumed was consumed by the other run.
+
+    Raises:
+        RefusedError: If the run has no such act.
+    """
+    cut = next((place for place, record in enumerate(records) if _is_of(record, until)), None)
+    if cut is None:
+        raise RefusedError("malformed", f"until is {until!r}, which the run has not done; {_known(records)}")
+    before = [record for record in records[:cut] if isinstance(record, _TakenOver)]
+    ended = {
+        record.key for record in before if isinstance(record, _OfAct) and not isinstance(record, CallIntended)
+    }
+    return [
+        record.model_copy(update={"usage": None}) if isinstance(record, CallSettled) else record
+        for record in before
+        if not isinstance(record, CallIntended) or record.key in ended
+    ]
+
+
+def _is_of(record: JournalRecord, key: str) -> bool:
+    """Tell whether a record belongs to an act: is it, or was done inside of it."""
+    return isinstance(record, _OfAct) and (record.key == key or record.key.startswith(f"{key}/"))
+
+
+def _known(records: list[JournalRecord]) -> str:
+    keys = list(dict.fromkeys(record.key for record in records if isinstance(record, _OfAct)))
+    if not keys:
+        return "it has done nothing yet"
+    more = f" and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
+    return f"name one of: {', '.join(keys[:_NAMED])}{more}"

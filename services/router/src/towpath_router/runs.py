@@ -1,0 +1,63 @@
+"""Knows of each run what its journal says: whose it is, where it runs, whether it has ended."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from towpath_chassis.jetstream import JetStream
+from towpath_router.requests import Asked, RefusedError
+from towpath_schemas import subjects
+from towpath_schemas.journal import JournalRecord, RunFinished, RunStarted, read_record
+from towpath_schemas.streams import JOURNAL
+
+
+class Runs:
+    """The runs of all tenants, as the journal has them."""
+
+    def __init__(self, js: JetStream) -> None:
+        self._js = js
+
+    async def started(self, run_id: str) -> RunStarted | None:
+        """Read the first entry of a run; None where there is no such run.
+
+        Raises:
+            UnconfirmedError: If the broker could not be asked.
+        """
+        if subjects.token(run_id) != run_id:
+            return None  # no run has such an id, and it must not become a pattern
+        record = await self._newest(subjects.journal_entry(run_id, 0))
+        return record if isinstance(record, RunStarted) else None
+
+    async def finished(self, run_id: str) -> RunFinished | None:
+        """Read how a run ended, after which nothing was written; None where it has not.
+
+        Raises:
+            UnconfirmedError: If the broker could not be asked.
+        """
+        record = await self._newest(subjects.journal_of(run_id))
+        return record if isinstance(record, RunFinished) else None
+
+    async def named(self, asked: Asked[Any]) -> RunStarted:
+        """Find the run that a request names.
+
+        Raises:
+            RefusedError: If the tenant has no such run; those of others it does not hear of.
+            UnconfirmedError: If the broker could not be asked.
+        """
+        started = await self.started(asked.target)
+        if started is None or started.attribution.tenant != asked.tenant:
+            message = f"there is no run {asked.target!r} of {asked.tenant!r}; name it by the id it was accepted with"
+            raise RefusedError("unknown_run", message)
+        return started
+
+    async def _newest(self, pattern: str) -> JournalRecord | None:
+        found = await self._js.last(JOURNAL, pattern)
+        try:
+            return read_record(found.body) if found else None
+        except ValidationError:
+            return None  # a newer version wrote it
+
+
+def ended(run_id: str) -> RefusedError:
+    """Refuse what can only be asked of a run that goes on."""
+    return RefusedError("run_ended", f"run {run_id!r} has ended; fork it, or start a new one")

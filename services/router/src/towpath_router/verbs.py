@@ -1,0 +1,43 @@
+"""What can be asked for at the public door: each verb, what its requests say, and who does it."""
+
+from typing import Any
+
+from towpath_chassis.service import Chassis
+from towpath_router.admission import Admission
+from towpath_router.catalogue import Catalogue
+from towpath_router.deciding import Decider
+from towpath_router.door import Verb
+from towpath_router.ending import Ending
+from towpath_router.forking import Forker
+from towpath_router.redriving import VERB as REDRIVE, Redriving
+from towpath_router.runs import Runs
+from towpath_router.sending import Sender
+from towpath_router.starting import Starter
+from towpath_router.stopping import Stopper
+from towpath_schemas.requests import (
+    ControlRequested,
+    DecisionRequested,
+    ForkRequested,
+    RedriveRequested,
+    SignalRequested,
+    StartRequested,
+)
+
+
+def verbs(
+    chassis: Chassis[Any], catalogue: Catalogue, runs: Runs, starter: Starter, ending: Ending
+) -> dict[str, Verb[Any]]:
+    """List the verbs; another one is another line."""
+    js, sender = chassis.js, Sender(chassis.js, runs)
+    stopper = Stopper(chassis, runs, sender, ending)
+    return {
+        "start": Verb(StartRequested, Admission(catalogue, starter).start),
+        "signal": Verb(SignalRequested, sender.signal),
+        "pause": Verb(ControlRequested, sender.pause),
+        "unpause": Verb(ControlRequested, sender.unpause),
+        "cancel": Verb(ControlRequested, stopper.cancel),
+        "terminate": Verb(ControlRequested, stopper.terminate),
+        "decide": Verb(DecisionRequested, Decider(js, runs).decide),
+        "fork": Verb(ForkRequested, Forker(js, runs, starter).fork),
+        REDRIVE: Verb(RedriveRequested, Redriving(js).redrive),
+    }

@@ -1,0 +1,333 @@
+"""What people see of runs and do with them, on a whole platform: find, signal, cancel, pause, decide, fork."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from towpath import (
+    Client,
+    InvalidInputError,
+    RequestRefusedError,
+    RunStoppedError,
+    UnknownRunError,
+)
+from towpath_schemas.approvals import ApprovalView
+from towpath_schemas.attribution import AttributionClaim
+from towpath_schemas.audit import AuditEvent
+from towpath_schemas.runs import RunStatus, RunView
+from towpath_testkit.settled import until
+
+pytestmark = [pytest.mark.live, pytest.mark.asyncio(loop_scope="module")]
+
+WITHIN_S = 15
+
+
+@pytest.fixture
+def tenant() -> str:
+    """A tenant of the test's own: lists show nothing else of it."""
+    return f"tenant-{uuid4().hex[:8]}"
+
+
+async def names(client: Client, **asked: Any) -> list[str]:
+    return [run.run_id async for run in client.list(**asked)]
+
+
+async def until_listed(client: Client, run_ids: list[str], **asked: Any) -> None:
+    async def look() -> list[str]:
+        return await names(client, **asked)
+
+    await until(look, lambda seen: seen == run_ids)
+
+
+async def until_status(client: Client, run_id: str, status: RunStatus) -> RunView:
+    async def look() -> RunView | None:
+        return await client.status(run_id)
+
+    seen = await until(look, lambda run: run is not None and run.status == status)
+    assert seen is not None
+    return seen
+
+
+async def until_asked(client: Client, **asked: Any) -> ApprovalView:
+    async def look() -> list[ApprovalView]:
+        return [one async for one in client.approvals(**asked)]
+
+    return (await until(look, lambda seen: len(seen) == 1))[0]
+
+
+async def audited(client: Client, run_id: str) -> list[AuditEvent]:
+    """Return all audit events of a run that has ended."""
+    return [event async for event in client.watch(run_id)]
+
+
+async def done(client: Client, run_id: str) -> list[tuple[str, str, str]]:
+    return [(event.kind, event.target, event.action) for event in await audited(client, run_id)]
+
+
+# --- Finding ------------------------------------------------------------------------------------------
+
+
+async def test_a_run_that_waits_is_found_by_what_is_known_of_it_and_goes_on_when_signalled(
+    client: Client, tenant: str
+) -> None:
+    begun = datetime.now(UTC) - timedelta(seconds=5)  # noqa: TID251 - as a user would
+    whose = AttributionClaim(user_id="ada", agent="desk", session_id="s-1", workflow_id="w-1")
+    run_id = await client.start("trip", {"where": "Oslo"}, tenant=tenant, attribution=whose)
+    await until_listed(client, [run_id], tenant=tenant, status="suspended", waiting_for_signal="paid")
+
+    for asked in (
+        {"component": "trip", "user_id": "ada"},
+        {"agent": "desk", "session_id": "s-1", "workflow_id": "w-1"},
+        {"status": ["suspended", "running"], "created_after": begun},
+    ):
+        assert await names(client, tenant=tenant, **asked) == [run_id]
+    for asked in ({"user_id": "bob"}, {"created_before": begun}, {"status": "completed"}):
+        assert await names(client, tenant=tenant, **asked) == []
+    seen = await client.status(run_id)
+    assert seen is not None
+    assert (seen.status, seen.waiting_for) == ("suspended", ("signal:paid#0",))
+
+    await client.signal(run_id, "paid", {"amount": 3})
+
+    assert (await client.result(run_id, WITHIN_S))["paid"] == {"amount": 3}
+    await until_listed(client, [run_id], tenant=tenant, status="completed")
+    assert await names(client, tenant=tenant, waiting_for_signal="paid") == []
+
+
+async def test_many_runs_are_listed_page_by_page(client: Client, tenant: str) -> None:
+    runs = [await client.start("welcome", {"name": str(n)}, tenant=tenant) for n in range(210)]
+    for run_id in runs:
+        await client.result(run_id, WITHIN_S)
+
+    await until_listed(client, runs[::-1], tenant=tenant, status="completed")
+    assert await names(client, tenant=tenant, limit=7) == runs[:-8:-1]
+
+
+async def test_a_refused_start_is_listed_with_its_reason(client: Client, tenant: str) -> None:
+    with pytest.raises(RequestRefusedError):
+        await client.start("nobody", {}, tenant=tenant)
+
+    async def look() -> list[RunView]:
+        return [run async for run in client.list(tenant=tenant, status="refused")]
+
+    (refused,) = await until(look, bool)
+
+    assert refused.component == "nobody"
+    assert refused.failure is not None
+    assert refused.failure.code == "unknown_component"
+
+
+async def test_a_workflow_is_started_and_shown_by_its_own_words(client: Client) -> None:
+    started = await client.start_workflow("welcome", {"name": "Ada"})
+    await client.result(started["workflow_id"], WITHIN_S)
+
+    shown = await client.get_workflow_status(started["workflow_id"])
+
+    assert started["workflow_id"] == started["run_id"] == shown["workflow_id"]
+    assert (shown["state"], shown["result"]) == ("completed", {"text": "hello Ada"})
+    with pytest.raises(UnknownRunError):
+        await client.get_workflow_status("nobody")
+
+
+async def test_a_start_says_more_than_its_input(client: Client, tenant: str) -> None:
+    run_id = await client.start("told", {}, headers={"Trip": "7"}, delay_s=0.8, priority=5, tenant=tenant)
+
+    assert (await until_status(client, run_id, "accepted")).run_id == run_id
+    await until_listed(client, [run_id], tenant=tenant, status="accepted")
+    assert (await client.result(run_id, WITHIN_S))["trip"] == "7"
+
+
+@pytest.mark.parametrize(("option", "value"), [("delay_s", -1.0), ("priority", 1_000), ("headers", {"a": 1})])
+async def test_a_wrong_option_is_named(client: Client, option: str, value: Any) -> None:
+    with pytest.raises(InvalidInputError, match=option):
+        await client.submit("told", {}, **{option: value})
+
+
+# --- Signals ------------------------------------------------------------------------------------------
+
+
+async def test_a_broadcast_reaches_those_of_the_tenant_that_wait(client: Client, tenant: str) -> None:
+    runs = [await client.start("trip", {"where": str(n)}, tenant=tenant) for n in range(3)]
+    other = await client.start("trip", {"where": "elsewhere"}, tenant=f"{tenant}-other")
+    await until_listed(client, runs[::-1], tenant=tenant, waiting_for_signal="paid")
+    await until_listed(client, [other], tenant=f"{tenant}-other", waiting_for_signal="paid")
+
+    reached = await client.broadcast("paid", "all of it", tenant=tenant)
+
+    assert set(reached) == set(runs)
+    for run_id in runs:
+        assert (await client.result(run_id, WITHIN_S))["paid"] == "all of it"
+    assert await names(client, waiting_for_signal="paid", tenant=f"{tenant}-other") == [other]
+    await client.terminate(other)
+
+
+async def test_nobody_signals_a_run_that_is_not_there_or_has_ended(client: Client) -> None:
+    run_id = await client.start("welcome", {"name": "Ada"})
+    await client.result(run_id, WITHIN_S)
+
+    with pytest.raises(RequestRefusedError) as raised:
+        await client.signal(run_id, "paid")
+    assert raised.value.failure.code == "run_ended"
+    with pytest.raises(UnknownRunError):
+        await client.signal("nobody", "paid")
+
+
+async def test_a_run_of_another_tenant_is_not_there(client: Client, tenant: str) -> None:
+    run_id = await client.start("trip", {"where": "Oslo"}, tenant=tenant)
+
+    for ask in (client.cancel, client.terminate, client.pause, client.unpause):
+        with pytest.raises(RequestRefusedError) as raised:
+            await ask(run_id, tenant="somebody-else")
+        assert raised.value.failure.code == "unknown_run"
+    await client.terminate(run_id)
+
+
+# --- Ending -------------------------------------------------------------------------------------------
+
+
+async def test_a_cancelled_run_cleans_up_and_says_why_it_ended(client: Client, tenant: str) -> None:
+    run_id = await client.start("trip", {"where": "Oslo"}, tenant=tenant)
+    await until_status(client, run_id, "suspended")
+
+    await client.cancel(run_id, "the client is ill", attribution=AttributionClaim(user_id="bob"))
+
+    with pytest.raises(RunStoppedError, match="the client is ill") as raised:
+        await client.result(run_id, WITHIN_S)
+    assert raised.value.failure.code == "cancelled"
+    assert ("step", "unbook#0", "completed") in await done(client, run_id)
+    who = {event.action: event.attribution.user_id for event in await audited(client, run_id)}
+    assert who["cancelling"] == "bob"
+    await until_listed(client, [run_id], tenant=tenant, status="cancelled")
+
+
+async def test_a_terminated_run_ends_at_once(client: Client, tenant: str) -> None:
+    run_id = await client.start("trip", {"where": "Oslo"}, tenant=tenant)
+    await until_status(client, run_id, "suspended")
+
+    await client.terminate(run_id, "enough")
+
+    with pytest.raises(RunStoppedError, match="enough") as raised:
+        await client.result(run_id, WITHIN_S)
+    assert raised.value.failure.code == "terminated"
+    assert ("step", "unbook#0", "completed") not in await done(client, run_id)
+    await until_listed(client, [run_id], tenant=tenant, status="terminated")
+    assert await names(client, tenant=tenant, waiting_for_signal="paid") == []
+
+
+async def test_a_result_is_that_of_the_last_of_runs_that_continue_as_new(client: Client, tenant: str) -> None:
+    run_id = await client.start("countdown", {"left": 3}, tenant=tenant)
+
+    assert await client.result(run_id, WITHIN_S) == "zero"
+    first = await client.ended(run_id)
+    assert first.status == "continued"
+    assert first.successor is not None
+    await until_listed(client, [run_id], tenant=tenant, status="continued", created_before=_just_after(first))
+    listed = [run async for run in client.list(tenant=tenant, status="continued")]
+    assert listed[-1].successor == first.successor
+
+
+def _just_after(run: RunView) -> datetime:
+    return datetime.fromtimestamp(run.created_at + 0.000_1, UTC)
+
+
+# --- Standing still -----------------------------------------------------------------------------------
+
+
+async def test_a_paused_run_stands_still_until_it_is_resumed(client: Client, tenant: str) -> None:
+    run_id = await client.start("trip", {"where": "Oslo"}, tenant=tenant)
+    await until_status(client, run_id, "suspended")
+
+    await client.pause(run_id, "let me think")
+    await until_listed(client, [run_id], tenant=tenant, status="paused")
+    await until_status(client, run_id, "paused")
+    await client.signal(run_id, "paid", 3)
+    await until_listed(client, [], tenant=tenant, waiting_for_signal="paid")
+    await until_status(client, run_id, "paused")
+    await client.resume(run_id)
+
+    assert (await client.result(run_id, WITHIN_S))["paid"] == 3
+    acts = await done(client, run_id)
+    assert acts.index(("step", "receipt#0", "completed")) > acts.index(("run", "trip", "unpaused"))
+    await until_listed(client, [run_id], tenant=tenant, status="completed")
+
+
+# --- Deciding -----------------------------------------------------------------------------------------
+
+
+async def test_an_approval_is_decided_by_somebody_with_the_role(client: Client, tenant: str) -> None:
+    run_id = await client.start("deploy", {"version": 3}, tenant=tenant)
+    approval = await until_asked(client, tenant=tenant)
+    assert (approval.run_id, approval.name, approval.asked.payload) == (run_id, "deploy", {"version": 3})
+    assert [one async for one in client.approvals(tenant=tenant, role="clerk")] == []
+    assert [one async for one in client.approvals(tenant=tenant, role="boss")] == [approval]
+
+    with pytest.raises(RequestRefusedError, match="boss") as raised:
+        await client.decide(approval, "approved", approver="eve", role="clerk")
+    assert raised.value.failure.code == "forbidden"
+    assert [one async for one in client.approvals(tenant=tenant)] == [approval]
+    await client.decide(approval, "approved", "go ahead", approver="ada", role="boss")
+
+    expected = {"decision": "approved", "by": "ada", "comment": "go ahead"}
+    assert await client.result(run_id, WITHIN_S) == expected
+    decided = [event for event in await audited(client, run_id) if event.kind == "approval"][-1]
+    assert (decided.action, decided.attribution.user_id) == ("approved", "ada")
+    with pytest.raises(RequestRefusedError) as late:
+        await client.decide(approval, "rejected", approver="bob", role="boss")
+    assert late.value.failure.code == "stale_approval"
+
+
+async def test_a_decision_about_something_else_than_was_shown_is_refused(client: Client, tenant: str) -> None:
+    run_id = await client.start("deploy", {"version": 4}, tenant=tenant)
+    approval = await until_asked(client, tenant=tenant)
+
+    with pytest.raises(RequestRefusedError) as raised:
+        await client.decide(approval.approval_id, "approved", role="boss", content_sha256="0" * 64)
+    assert raised.value.failure.code == "stale_approval"
+    await client.decide(approval.approval_id, "rejected", role="boss")
+
+    assert (await client.result(run_id, WITHIN_S))["decision"] == "rejected"
+
+
+async def test_approvals_of_a_run_that_has_ended_wait_for_nobody(client: Client, tenant: str) -> None:
+    run_id = await client.start("deploy", {"version": 5}, tenant=tenant)
+    await until_asked(client, tenant=tenant)
+
+    await client.terminate(run_id)
+
+    async def look() -> list[ApprovalView]:
+        return [one async for one in client.approvals(run_id=run_id)]
+
+    await until(look, lambda seen: seen == [])
+
+
+@pytest.mark.parametrize("approval", ["nonsense", "run-1.", "run-1.x"])
+async def test_what_is_no_approval_is_not_asked_about(client: Client, approval: str) -> None:
+    with pytest.raises(InvalidInputError, match="look like"):
+        await client.decide(approval, "approved")
+
+
+# --- Once more ----------------------------------------------------------------------------------------
+
+
+async def test_a_fork_keeps_what_was_done_and_does_the_rest_anew(client: Client, tenant: str) -> None:
+    run_id = await client.start("lots", {}, tenant=tenant)
+    first, second = await client.result(run_id, WITHIN_S)
+
+    fork = await client.fork(run_id, "second#0", idempotency_key="once")
+    again = await client.fork(run_id, "second#0", idempotency_key="once")
+
+    forked = await client.result(fork, WITHIN_S)
+    assert fork == again != run_id
+    assert forked[0] == first
+    assert forked[1] != second
+    await until_listed(client, [fork, run_id], tenant=tenant, status="completed")
+
+
+async def test_a_fork_from_an_act_that_was_not_done_is_refused(client: Client) -> None:
+    run_id = await client.start("lots", {})
+    await client.result(run_id, WITHIN_S)
+
+    with pytest.raises(RequestRefusedError, match="second#0"):
+        await client.fork(run_id, "third#0")

@@ -1,0 +1,656 @@
+"""The samples about functions in the documentation of agnt5, as they are written there: only imports are others."""
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeArgument=false
+# pyright: reportUnnecessaryIsInstance=false, reportDeprecated=false
+# ruff: noqa: BLE001, DTZ003, G004, PLC0415, TID251, TRY004, TRY300, TRY301, TRY400, UP006, UP007, UP035, UP045
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Dict, List, Optional, Union
+from unittest.mock import Mock
+
+import httpx
+import pytest
+from pydantic import BaseModel, Field
+
+from towpath import ComponentType, ExecutionContext, LocalContext, function
+from towpath.decorators import (
+    clear_registry,
+    execute_component,
+    get_function_metadata,
+    get_registered_functions,
+    register_function,
+)
+from towpath.errors import InvalidInputError
+
+
+def executed(name: str, payload: Any) -> Any:
+    return json.loads(execute_component(name, json.dumps(payload).encode()))
+
+
+# --- Getting started --------------------------------------------------------------------------------
+
+
+def test_first_worker() -> None:
+    @function()
+    def greet(name: str) -> str:
+        """Greet a user by name."""
+        return f"Hello, {name}!"
+
+    @function("math_add")
+    def add_numbers(a: int, b: int) -> int:
+        """Add two numbers together."""
+        return a + b
+
+    assert execute_component("greet", b'{"name": "Alice"}') == b'"Hello, Alice!"'
+    assert executed("greet", "Alice") == greet("Alice")
+    assert executed("math_add", {"a": 5, "b": 3}) == add_numbers(5, 3) == 8
+
+
+def test_asgi_integration_handler() -> None:
+    @function()
+    def api_handler(request: dict) -> dict:
+        return {
+            "message": "Hello from AGNT5!",
+            "received": request,
+        }
+
+    assert executed("api_handler", {"test": "data"}) == api_handler({"test": "data"})
+
+
+def test_error_handling_of_the_first_worker(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger(__name__)
+
+    @function()
+    def safe_divide(a: float, b: float) -> dict:
+        try:
+            if b == 0:
+                return {"error": "Division by zero", "result": None}
+
+            result = a / b
+            logger.info(f"Division successful: {a} / {b} = {result}")
+
+            return {"result": result, "error": None}
+
+        except Exception as e:
+            logger.error(f"Unexpected error: {e}")
+            return {"error": str(e), "result": None}
+
+    assert executed("safe_divide", {"a": 6, "b": 3}) == {"result": 2.0, "error": None}
+    assert executed("safe_divide", [1, 0]) == {"error": "Division by zero", "result": None}
+    _ = safe_divide
+
+
+# --- Basic usage --------------------------------------------------------------------------------------
+
+
+def test_simple_function() -> None:
+    @function()
+    def greet_user(name: str) -> str:
+        """Greet a user by name."""
+        return f"Hello, {name}!"
+
+    assert executed("greet_user", {"name": "Alice"}) == greet_user("Alice") == "Hello, Alice!"
+
+
+def test_named_function() -> None:
+    @function("math.add")
+    def add_numbers(a: int, b: int) -> int:
+        """Add two numbers together."""
+        return a + b
+
+    assert executed("math.add", {"a": 1, "b": 2}) == add_numbers(1, 2) == 3
+
+
+def test_function_with_context() -> None:
+    @function()
+    def context_aware(ctx: ExecutionContext, data: dict) -> dict:
+        """Process data with execution context."""
+        return {
+            "invocation_id": ctx.invocation_id,
+            "service_name": ctx.metadata.get("service_name"),
+            "processed_data": data,
+            "component_type": ctx.component_type.value,
+        }
+
+    result = executed("context_aware", {"test": "data"})
+
+    assert result["invocation_id"]
+    assert (result["service_name"], result["component_type"]) == ("local", "function")
+    assert result["processed_data"] == {"test": "data"}
+    _ = context_aware
+
+
+def test_decorator_parameters() -> None:
+    @function()
+    def process_data(data: dict) -> dict:  # pyright: ignore[reportRedeclaration]
+        return data
+
+    @function("data_processor")
+    def process_data(data: dict) -> dict:  # noqa: F811 - as it is written there
+        return data
+
+    assert list(get_registered_functions()) == ["process_data", "data_processor"]
+    assert executed("data_processor", {"a": 1}) == executed("process_data", {"a": 1}) == {"a": 1}
+    _ = process_data
+
+
+# --- Handler signatures -------------------------------------------------------------------------------
+
+
+def test_handlers_without_context() -> None:
+    @function()
+    def calculate_tax(amount: float, rate: float) -> float:
+        return amount * rate
+
+    @function()
+    def format_message(template: str, **kwargs) -> str:
+        return template.format(**kwargs)
+
+    assert executed("calculate_tax", [100, 0.5]) == calculate_tax(100, 0.5) == 50
+    assert executed("format_message", {"template": "{a}-{b}", "a": 1, "b": 2}) == "1-2"
+    _ = format_message
+
+
+def test_handler_with_context(caplog: pytest.LogCaptureFixture) -> None:
+    @function()
+    def audit_handler(ctx: ExecutionContext, action: str, data: dict) -> dict:
+        """Handler that logs audit information."""
+        import logging
+
+        logger = logging.getLogger(__name__)
+        logger.info(f"Audit: {action} from {ctx.invocation_id}")
+
+        return {
+            "action": action,
+            "invocation_id": ctx.invocation_id,
+            "data": data,
+            "timestamp": time.time(),
+        }
+
+    caplog.set_level(logging.INFO)
+
+    result = executed("audit_handler", {"action": "login", "data": {"user": "ada"}})
+
+    assert (result["action"], result["data"]) == ("login", {"user": "ada"})
+    assert f"Audit: login from {result['invocation_id']}" in caplog.messages
+    _ = audit_handler
+
+
+# --- Async functions ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def example_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let api.example.com, which nobody may call, answer with what it was sent."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json={"echo": json.loads(request.content)})
+
+    class Answered(httpx.AsyncClient):
+        def __init__(self) -> None:
+            super().__init__(transport=httpx.MockTransport(answer))
+
+    monkeypatch.setattr(httpx, "AsyncClient", Answered)
+
+
+@pytest.mark.usefixtures("example_api")
+def test_async_handler_and_its_test() -> None:
+    @function()
+    async def async_processor(data: dict) -> dict:
+        """Async processing with I/O operations."""
+        # Simulate async I/O
+        await asyncio.sleep(0.1)
+
+        # Async HTTP request example
+        async with httpx.AsyncClient() as client:
+            response = await client.post(
+                "https://api.example.com/process",
+                json=data,
+            )
+            external_result = response.json()
+
+        return {
+            "original": data,
+            "external": external_result,
+            "processed_at": datetime.utcnow().isoformat(),
+        }
+
+    async def test_async_function() -> None:
+        result = await async_processor({"test": "data"})
+        assert "original" in result
+        assert "processed_at" in result
+
+    asyncio.run(test_async_function())
+    assert executed("async_processor", {"test": "data"})["external"] == {"echo": {"test": "data"}}
+
+
+def test_async_handler_with_context() -> None:
+    class Database:
+        async def execute(self, statement: str, name: str) -> list[list[tuple[str, str]]]:
+            return [[("name", name)]]
+
+    database = Database()
+
+    @function()
+    async def async_context_handler(ctx: ExecutionContext, query: str) -> dict:
+        """Async handler with context access."""
+
+        # Use context for correlation
+        correlation_id = ctx.metadata.get("correlation_id", ctx.invocation_id)
+
+        # Async database query
+        result = await database.execute(
+            "SELECT * FROM items WHERE name LIKE %s",
+            f"%{query}%",
+        )
+
+        return {
+            "correlation_id": correlation_id,
+            "query": query,
+            "results": [dict(row) for row in result],
+        }
+
+    result = executed("async_context_handler", "boat")
+
+    assert (result["query"], result["results"]) == ("boat", [{"name": "%boat%"}])
+    assert result["correlation_id"]
+    _ = async_context_handler
+
+
+# --- Streaming functions ------------------------------------------------------------------------------
+
+
+async def test_basic_streaming() -> None:
+    @function(streaming=True)
+    async def stream_data(count: int):
+        """Stream multiple data chunks."""
+        for i in range(count):
+            yield {
+                "chunk": i,
+                "data": f"Data chunk {i}",
+                "timestamp": time.time(),
+            }
+            await asyncio.sleep(0.1)  # Simulate processing time
+
+    chunks = [chunk async for chunk in stream_data(2)]
+    result = await asyncio.to_thread(executed, "stream_data", {"count": 2})
+
+    assert [chunk["data"] for chunk in chunks] == ["Data chunk 0", "Data chunk 1"]
+    assert [chunk["chunk"] for chunk in result] == [0, 1]
+
+
+def test_streaming_with_context() -> None:
+    class SearchEngine:
+        async def stream_search(self, query: str) -> AsyncIterator[str]:
+            for number in range(2):
+                yield f"{query} {number}"
+
+    search_engine = SearchEngine()
+
+    @function(streaming=True)
+    async def stream_with_context(ctx: ExecutionContext, query: str):
+        """Stream search results progressively."""
+        search_id = ctx.invocation_id
+
+        # Stream results as they're found
+        async for result in search_engine.stream_search(query):
+            yield {
+                "search_id": search_id,
+                "result": result,
+                "timestamp": time.time(),
+            }
+
+    chunks = executed("stream_with_context", {"query": "boat"})
+
+    assert [chunk["result"] for chunk in chunks] == ["boat 0", "boat 1"]
+    assert len({chunk["search_id"] for chunk in chunks}) == 1
+    _ = stream_with_context
+
+
+# --- Function metadata --------------------------------------------------------------------------------
+
+
+def test_inspecting_functions(capsys: pytest.CaptureFixture[str]) -> None:
+    # Get all registered functions
+    functions = get_registered_functions()
+    print(f"Registered functions: {list(functions.keys())}")  # noqa: T201
+
+    # Get metadata for a specific function
+    @function()
+    def sample_function(name: str, age: int = 25) -> dict:
+        return {"name": name, "age": age}
+
+    metadata = get_function_metadata(sample_function)
+
+    assert metadata == {
+        "name": "sample_function",
+        "type": "function",
+        "parameters": [
+            {"name": "name", "type": "str", "required": True},
+            {"name": "age", "type": "int", "required": False, "default": 25},
+        ],
+        "return_type": "dict",
+    }
+    assert capsys.readouterr().out == "Registered functions: []\n"
+
+
+def test_runtime_annotations() -> None:
+    @function()
+    def annotated_function(data: str) -> str:
+        return data.upper()
+
+    # Check annotations
+    assert annotated_function._agnt5_handler_name == "annotated_function"  # type: ignore[attr-defined]
+    assert annotated_function._agnt5_is_function is True  # type: ignore[attr-defined]
+
+
+# --- Error handling -----------------------------------------------------------------------------------
+
+
+def test_basic_error_handling() -> None:
+    @function()
+    def safe_divider(a: float, b: float) -> dict:
+        """Safely divide two numbers."""
+        try:
+            if b == 0:
+                return {"error": "Division by zero", "result": None}
+
+            result = a / b
+            return {"result": result, "error": None}
+
+        except Exception as e:
+            return {"error": str(e), "result": None}
+
+    assert executed("safe_divider", {"a": 1, "b": 2}) == {"result": 0.5, "error": None}
+    assert executed("safe_divider", {"a": 1, "b": 0}) == safe_divider(1, 0)
+
+
+def test_context_aware_error_handling() -> None:
+    @function()
+    def robust_handler(ctx: ExecutionContext, data: dict) -> dict:
+        """Handler with comprehensive error handling."""
+        logger = logging.getLogger(__name__)
+
+        try:
+            # Log the invocation
+            logger.info(f"Processing invocation {ctx.invocation_id}")
+
+            # Validate input
+            if not isinstance(data, dict):
+                raise ValueError("Input must be a dictionary")
+
+            required_fields = ["id", "name"]
+            missing_fields = [field for field in required_fields if field not in data]
+            if missing_fields:
+                raise ValueError(f"Missing required fields: {missing_fields}")
+
+            # Process data
+            result = {
+                "processed": True,
+                "id": data["id"],
+                "name": data["name"].upper(),
+                "invocation_id": ctx.invocation_id,
+            }
+
+            logger.info(f"Successfully processed {data['id']}")
+            return result
+
+        except ValueError as e:
+            logger.warning(f"Validation error in {ctx.invocation_id}: {e}")
+            return {"error": f"Validation error: {e}", "result": None}
+
+        except Exception as e:
+            logger.error(f"Unexpected error in {ctx.invocation_id}: {e}")
+            return {"error": "Internal error", "result": None}
+
+    assert executed("robust_handler", {"id": 1, "name": "ada"})["name"] == "ADA"
+    assert executed("robust_handler", {"id": 1})["error"].endswith("Missing required fields: ['name']")
+    assert executed("robust_handler", {"id": 1, "name": 2})["error"] == "Internal error"
+    _ = robust_handler
+
+
+# --- Type annotations ---------------------------------------------------------------------------------
+
+
+def test_basic_types() -> None:
+    @function()
+    def typed_handler(
+        name: str,
+        age: int,
+        tags: List[str],
+        metadata: Optional[Dict[str, any]] = None,  # type: ignore[valid-type]
+    ) -> Dict[str, Union[str, int, List[str]]]:
+        """Handler with comprehensive type annotations."""
+        return {
+            "name": name,
+            "age": age,
+            "tags": tags,
+            "has_metadata": metadata is not None,
+        }
+
+    given = {"name": "Ada", "age": 36, "tags": ["math"]}
+
+    assert executed("typed_handler", given) == {**given, "has_metadata": False}
+    with pytest.raises(InvalidInputError, match=r"tags\.1: Input should be a valid string"):
+        executed("typed_handler", {**given, "tags": ["math", 7]})
+    _ = typed_handler
+
+
+def test_pydantic_models() -> None:
+    def generate_user_id() -> str:
+        return "u-1"
+
+    class UserRequest(BaseModel):
+        name: str = Field(..., min_length=1, max_length=100)
+        email: str = Field(..., pattern=r"^[\w\.-]+@[\w\.-]+\.\w+$")
+        age: Optional[int] = Field(None, ge=0, le=150)
+
+    class UserResponse(BaseModel):
+        id: str
+        name: str
+        email: str
+        age: Optional[int]
+        created_at: str
+
+    @function()
+    def create_user(request: UserRequest) -> UserResponse:
+        """Create a user with validation."""
+        user_id = generate_user_id()
+
+        return UserResponse(
+            id=user_id,
+            name=request.name,
+            email=request.email,
+            age=request.age,
+            created_at=datetime.utcnow().isoformat(),
+        )
+
+    created = executed("create_user", {"name": "Ada", "email": "ada@example.org"})
+
+    assert (created["id"], created["name"], created["age"]) == ("u-1", "Ada", None)
+    with pytest.raises(InvalidInputError, match=r"email: String should match pattern"):
+        executed("create_user", {"request": {"name": "Ada", "email": "nowhere"}})
+    _ = create_user
+
+
+# --- Testing functions --------------------------------------------------------------------------------
+
+
+def test_direct_testing() -> None:
+    """`ExecutionContext` names the port (seed-decisions 11), so the context made by hand is a `LocalContext`.
+
+    Its id is given as `run_id`, and read by both of its names.
+    """
+
+    @function()
+    def greet_user(name: str) -> str:
+        return f"Hello, {name}!"
+
+    @function()
+    def context_aware(ctx: ExecutionContext, data: dict) -> dict:
+        return {"invocation_id": ctx.invocation_id, "processed_data": data}
+
+    def test_greet_function() -> None:
+        # Test with execute_component
+        result = execute_component(
+            "greet_user",
+            b'{"name": "Alice"}',
+            context=None,
+        )
+
+        # Result is JSON bytes
+        import json
+
+        parsed = json.loads(result.decode())
+        assert parsed == "Hello, Alice!"
+
+    def test_context_function() -> None:
+        # Create mock context
+        ctx = LocalContext(
+            run_id="test-123",
+            component_type=ComponentType.FUNCTION,
+        )
+
+        # Test directly
+        result = context_aware(ctx, {"test": "data"})
+        assert result["invocation_id"] == "test-123"
+
+    test_greet_function()
+    test_context_function()
+    _ = greet_user
+
+
+def test_mock_context_testing() -> None:
+    @function()
+    def context_aware(ctx: ExecutionContext, data: dict) -> dict:
+        return {
+            "invocation_id": ctx.invocation_id,
+            "service_name": ctx.metadata.get("service_name"),
+            "processed_data": data,
+            "component_type": ctx.component_type.value,
+        }
+
+    # Create mock context
+    mock_ctx = Mock(spec=ExecutionContext)
+    mock_ctx.invocation_id = "mock-123"
+    mock_ctx.component_type = ComponentType.FUNCTION
+    mock_ctx.metadata = {"service_name": "test-service"}
+
+    # Test function
+    result = context_aware(mock_ctx, {"test": "data"})
+    assert result["invocation_id"] == "mock-123"
+    assert result["service_name"] == "test-service"
+
+
+# --- The registry -------------------------------------------------------------------------------------
+
+
+def test_registry_management() -> None:
+    # Get all registered functions
+    functions = get_registered_functions()
+
+    # Clear registry (useful for testing)
+    clear_registry()
+
+    # Re-register functions
+    @function()
+    def new_function(data: str) -> str:
+        return data.upper()
+
+    # Inspect metadata
+    metadata = get_function_metadata(new_function)
+
+    assert functions == {}
+    assert (metadata["name"], list(get_registered_functions())) == ("new_function", ["new_function"])
+
+
+def test_custom_registration() -> None:
+    def my_handler(data: str) -> str:
+        return data.lower()
+
+    # Manual registration
+    register_function("custom_handler", my_handler)
+
+    assert executed("custom_handler", "LOUD") == "loud"
+
+
+def test_worker_registration() -> None:
+    """A worker registers nothing itself: the decorator has done it already (seed-decisions 77)."""
+
+    @function()
+    def test_function(data: str) -> str:
+        return data.upper()
+
+    # Verify functions are registered
+    functions = get_registered_functions()
+    assert "test_function" in functions
+    _ = test_function
+
+
+# --- What a context tells -----------------------------------------------------------------------------
+
+
+def test_context_properties() -> None:
+    @function
+    async def introspective(ctx, data: dict):
+        return {
+            "run_id": ctx.run_id,  # Workflow/run identifier
+            "step_id": ctx.step_id,  # Current step identifier
+            "attempt": ctx.attempt,  # Retry attempt number
+            "component_type": ctx.component_type,  # "function", "entity", "workflow"
+            "object_id": ctx.object_id,  # Entity key (for entities)
+            "method_name": ctx.method_name,  # Entity method name (for entities)
+            "processed": data,
+        }
+
+    told = executed("introspective", {"a": 1})
+
+    assert told.pop("run_id")
+    assert told == {
+        "step_id": None,
+        "attempt": 1,
+        "component_type": "function",
+        "object_id": None,
+        "method_name": None,
+        "processed": {"a": 1},
+    }
+    _ = introspective
+
+
+def test_structured_logging(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger(__name__)
+
+    @function()
+    def logged_function(ctx, data: dict) -> dict:
+        # Structured logging with context
+        logger.info(
+            "Processing function",
+            extra={
+                "invocation_id": ctx.invocation_id,
+                "service_name": ctx.metadata.get("service_name"),
+                "data_size": len(str(data)),
+            },
+        )
+
+        result = {"processed": True}
+
+        logger.info(
+            "Function completed",
+            extra={
+                "invocation_id": ctx.invocation_id,
+                "success": True,
+            },
+        )
+
+        return result
+
+    caplog.set_level(logging.INFO)
+
+    assert executed("logged_function", {"a": 1}) == {"processed": True}
+    assert caplog.messages == ["Processing function", "Function completed"]
+    _ = logged_function

@@ -1,0 +1,561 @@
+"""The samples about workflows in the documentation of agnt5, as they are written there: only imports are others."""
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeArgument=false
+# ruff: noqa: T201
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from towpath import (
+    FlowDefinition,
+    SignalConfig,
+    StepType,
+    TimerConfig,
+    WorkflowStep,
+    function,
+    get_registered_workflows,
+    register_workflow,
+    task_step,
+    wait_signal_step,
+    wait_timer_step,
+    workflow,
+)
+from towpath.local import run
+from towpath_testkit.by_hand import RunByHand
+
+EVENING = datetime(2025, 3, 1, 20, tzinfo=UTC)
+
+
+# --- Basic workflow ---------------------------------------------------------------------------------
+
+
+async def test_simple_sequential_workflow() -> None:
+    @workflow()
+    def data_pipeline() -> FlowDefinition:
+        return FlowDefinition(
+            [
+                task_step(name="extract", service_name="etl-service", handler_name="extract_data"),
+                task_step(
+                    name="transform",
+                    service_name="etl-service",
+                    handler_name="transform_data",
+                    dependencies=["extract"],
+                ),
+                task_step(
+                    name="load",
+                    service_name="etl-service",
+                    handler_name="load_data",
+                    dependencies=["transform"],
+                ),
+            ]
+        )
+
+    @function
+    async def extract_data(ctx, request: dict) -> list:
+        return [request["input"]["source"], "row"]
+
+    @function
+    async def transform_data(ctx, deps: dict) -> list:
+        return [row.upper() for row in deps["extract"]]
+
+    @function
+    async def load_data(ctx) -> int:
+        return len(ctx.deps["transform"])
+
+    result = await run("data_pipeline", {"source": "test_data"})
+
+    assert result == {"extract": ["test_data", "row"], "transform": ["TEST_DATA", "ROW"], "load": 2}
+    _ = data_pipeline, extract_data, transform_data, load_data
+
+
+async def test_parallel_execution() -> None:
+    @workflow()
+    def parallel_processing() -> FlowDefinition:
+        return FlowDefinition(
+            [
+                # These three steps run in parallel
+                task_step(name="process_a", service_name="service", handler_name="process_type_a"),
+                task_step(name="process_b", service_name="service", handler_name="process_type_b"),
+                task_step(name="process_c", service_name="service", handler_name="process_type_c"),
+                # This step waits for all three to complete
+                task_step(
+                    name="merge_results",
+                    service_name="service",
+                    handler_name="merge_results",
+                    dependencies=["process_a", "process_b", "process_c"],
+                ),
+            ]
+        )
+
+    all_at_work = asyncio.Barrier(3)
+
+    async def process() -> int:
+        return await asyncio.wait_for(all_at_work.wait(), 5)
+
+    for kind in "abc":
+        function(f"process_type_{kind}")(process)
+
+    @function
+    async def merge_results(deps: dict) -> list:
+        return sorted(deps.values())
+
+    assert (await run(parallel_processing))["merge_results"] == [0, 1, 2]
+    _ = merge_results
+
+
+# --- Step types -------------------------------------------------------------------------------------
+
+
+def test_task_steps() -> None:
+    # Basic task step
+    step = task_step(name="unique_step_name", service_name="my-service", handler_name="my_handler")
+    assert step == WorkflowStep("unique_step_name", service_name="my-service", handler_name="my_handler")
+
+    # Task with dependencies and input data
+    step = task_step(
+        name="dependent_step",
+        service_name="my-service",
+        handler_name="process_data",
+        dependencies=["previous_step"],
+        input_data={"config": "production", "batch_size": 100},
+    )
+    assert step.input_data == {"config": "production", "batch_size": 100}
+
+    # Task with object keys (Phase 2)
+    step = task_step(
+        name="object_step",
+        service_name="object-service",
+        handler_name="update_state",
+        dependencies=["init_step"],
+        object_keys=["user:123", "cart:456"],
+    )
+    assert step.to_dict()["object_keys"] == ["user:123", "cart:456"]
+
+
+async def test_a_task_step_with_input_data_and_object_keys_runs() -> None:
+    step = task_step(
+        name="dependent_step",
+        service_name="my-service",
+        handler_name="process_data",
+        input_data={"config": "production", "batch_size": 100},
+        object_keys=["user:123", "cart:456"],
+    )
+
+    @function
+    def process_data(config: str, batch_size: int) -> str:
+        return f"{config} {batch_size}"
+
+    register_workflow("inputs", FlowDefinition([step]))
+
+    assert await run("inputs") == {"dependent_step": "production 100"}
+    _ = process_data
+
+
+def test_wait_signal_steps() -> None:
+    # Basic signal wait
+    step = wait_signal_step(
+        name="wait_for_approval", signal_name="approval_granted", dependencies=["review_step"]
+    )
+    assert step.signal == SignalConfig("approval_granted")
+
+    # Signal wait with timeout
+    step = wait_signal_step(
+        name="wait_with_timeout",
+        signal_name="user_action",
+        dependencies=["prompt_user"],
+        timeout_ms=300000,  # 5 minutes
+        on_timeout="timeout_handler_step",
+    )
+    assert step.signal == SignalConfig("user_action", 300000, "timeout_handler_step")
+
+
+def test_wait_timer_steps() -> None:
+    # Fixed delay
+    step = wait_timer_step(
+        name="delay_before_retry",
+        timer_key="retry_delay",
+        delay_ms=30000,  # 30 seconds
+        dependencies=["failed_step"],
+    )
+    assert step.timer == TimerConfig("retry_delay", delay_ms=30000)
+
+    # Cron schedule
+    step = wait_timer_step(
+        name="nightly_batch",
+        timer_key="nightly",
+        cron_expr="0 2 * * *",  # 2 AM daily
+        dependencies=["prep_step"],
+    )
+    assert step.timer == TimerConfig("nightly", cron_expr="0 2 * * *")
+
+    # Timer with retries
+    step = wait_timer_step(
+        name="retry_with_backoff",
+        timer_key="exponential_backoff",
+        delay_ms=5000,
+        max_retries=3,
+        dependencies=["error_step"],
+    )
+    assert step.timer == TimerConfig("exponential_backoff", delay_ms=5000, max_retries=3)
+
+
+# --- Workflow examples ------------------------------------------------------------------------------
+
+
+async def worked(started: RunByHand) -> list[str]:
+    """Do all the work there is, and return what is waited for then: signals and timers."""
+    while todo := [one for one in await started.waits_for() if "_" in one and one not in SIGNALS]:
+        for handler in todo:
+            await started.answer(handler, f"{handler} done")
+    return await started.waits_for()
+
+
+SIGNALS = ("document_approved", "escalated_approval")
+
+
+async def test_etl_pipeline() -> None:
+    @workflow()
+    def nightly_etl() -> FlowDefinition:
+        return FlowDefinition(
+            [
+                # Start with data validation
+                task_step(
+                    name="validate_sources", service_name="etl-service", handler_name="validate_data_sources"
+                ),
+                # Extract from multiple sources in parallel
+                task_step(
+                    name="extract_database",
+                    service_name="etl-service",
+                    handler_name="extract_from_database",
+                    dependencies=["validate_sources"],
+                ),
+                task_step(
+                    name="extract_api",
+                    service_name="etl-service",
+                    handler_name="extract_from_api",
+                    dependencies=["validate_sources"],
+                ),
+                task_step(
+                    name="extract_files",
+                    service_name="etl-service",
+                    handler_name="extract_from_files",
+                    dependencies=["validate_sources"],
+                ),
+                # Wait for all extractions to complete
+                task_step(
+                    name="merge_extracted_data",
+                    service_name="etl-service",
+                    handler_name="merge_data",
+                    dependencies=["extract_database", "extract_api", "extract_files"],
+                ),
+                # Transform data
+                task_step(
+                    name="clean_data",
+                    service_name="etl-service",
+                    handler_name="clean_and_normalize",
+                    dependencies=["merge_extracted_data"],
+                ),
+                task_step(
+                    name="enrich_data",
+                    service_name="etl-service",
+                    handler_name="enrich_with_metadata",
+                    dependencies=["clean_data"],
+                ),
+                # Wait for maintenance window
+                wait_timer_step(
+                    name="wait_for_maintenance_window",
+                    timer_key="maintenance",
+                    cron_expr="0 3 * * *",  # 3 AM
+                    dependencies=["enrich_data"],
+                ),
+                # Load data
+                task_step(
+                    name="load_to_warehouse",
+                    service_name="etl-service",
+                    handler_name="load_data_warehouse",
+                    dependencies=["wait_for_maintenance_window"],
+                ),
+                # Generate reports
+                task_step(
+                    name="generate_reports",
+                    service_name="reporting-service",
+                    handler_name="generate_daily_reports",
+                    dependencies=["load_to_warehouse"],
+                ),
+            ]
+        )
+
+    started = RunByHand("nightly_etl", now=EVENING)
+
+    assert await started.waits_for() == ["validate_data_sources"]
+    await started.answer("validate_data_sources")
+    assert await started.waits_for() == ["extract_from_database", "extract_from_api", "extract_from_files"]
+    assert await worked(started) == ["timer"]
+    assert "load_data_warehouse" not in [one.target for one in started.sent]
+
+    await started.wait_out("timer")
+
+    assert started.now == datetime(2025, 3, 2, 3, tzinfo=UTC)
+    assert await worked(started) == []
+    result = (await started.ended()).result
+    assert list(result) == [step.name for step in nightly_etl().steps]
+    assert result["generate_reports"] == "generate_daily_reports done"
+
+
+@workflow()
+def document_approval() -> FlowDefinition:
+    return FlowDefinition(
+        [
+            # Submit document for review
+            task_step(
+                name="submit_document",
+                service_name="doc-service",
+                handler_name="submit_for_review",
+                input_data={"priority": "normal"},
+            ),
+            # Notify reviewers
+            task_step(
+                name="notify_reviewers",
+                service_name="notification-service",
+                handler_name="send_review_notifications",
+                dependencies=["submit_document"],
+            ),
+            # Wait for approval (with timeout)
+            wait_signal_step(
+                name="wait_for_approval",
+                signal_name="document_approved",
+                dependencies=["notify_reviewers"],
+                timeout_ms=172800000,  # 48 hours
+                on_timeout="escalate_approval",
+            ),
+            # Escalation path
+            task_step(
+                name="escalate_approval",
+                service_name="doc-service",
+                handler_name="escalate_to_manager",
+                # No dependencies - triggered by timeout
+            ),
+            # Wait for escalated approval
+            wait_signal_step(
+                name="wait_escalated_approval",
+                signal_name="escalated_approval",
+                dependencies=["escalate_approval"],
+                timeout_ms=86400000,  # 24 hours
+            ),
+            # Publish approved document
+            task_step(
+                name="publish_document",
+                service_name="doc-service",
+                handler_name="publish_approved_document",
+                dependencies=["wait_for_approval", "wait_escalated_approval"],
+            ),
+        ]
+    )
+
+
+@pytest.fixture
+async def approval() -> AsyncIterator[RunByHand]:
+    register_workflow("document_approval", document_approval)
+    started = RunByHand("document_approval", now=EVENING)
+    yield started
+    started.stop()
+
+
+async def test_approval_workflow_that_is_approved_in_time(approval: RunByHand) -> None:
+    assert await worked(approval) == ["document_approved"]
+    await approval.signal("document_approved", {"by": "ada"})
+    assert await worked(approval) == []
+
+    assert (await approval.ended()).result == {
+        "submit_document": "submit_for_review done",
+        "notify_reviewers": "send_review_notifications done",
+        "wait_for_approval": {"by": "ada"},
+        "publish_document": "publish_approved_document done",
+    }
+    assert "escalate_to_manager" not in [one.target for one in approval.sent]
+    assert approval.asked("submit_for_review").input["priority"] == "normal"
+
+
+async def test_approval_workflow_that_is_escalated(approval: RunByHand) -> None:
+    assert await worked(approval) == ["document_approved"]
+    await approval.wait_out("document_approved")
+    assert approval.now - EVENING == timedelta(hours=48)
+    assert await worked(approval) == ["escalated_approval"]
+    assert approval.sent[-1].target != "publish_approved_document"
+    await approval.signal("escalated_approval", {"by": "the manager"})
+    assert await worked(approval) == []
+
+    result = (await approval.ended()).result
+    assert [*result][2:] == ["escalate_approval", "wait_escalated_approval", "publish_document"]
+    assert approval.asked("publish_approved_document").input["deps"] == {
+        "wait_escalated_approval": {"by": "the manager"}
+    }
+
+
+async def test_approval_workflow_that_nobody_answers(approval: RunByHand) -> None:
+    for wait in SIGNALS:
+        assert await worked(approval) == [wait]
+        await approval.wait_out(wait)
+
+    failure = (await approval.ended()).failure
+    assert failure is not None
+    assert "step 'wait_escalated_approval' failed" in failure.message
+    assert approval.now - EVENING == timedelta(hours=72)
+
+
+# --- Workflow registration --------------------------------------------------------------------------
+
+
+def test_using_the_decorator(capsys: pytest.CaptureFixture[str]) -> None:
+    @workflow()
+    def my_workflow() -> FlowDefinition:
+        return FlowDefinition([task_step("step", service_name="svc", handler_name="h")])
+
+    @workflow("custom_name")
+    def workflow_with_custom_name() -> FlowDefinition:
+        return FlowDefinition([task_step("step", service_name="svc", handler_name="h")])
+
+    # Inspect registered workflows
+    workflows = get_registered_workflows()
+    print(f"Registered workflows: {list(workflows.keys())}")
+
+    assert capsys.readouterr().out == "Registered workflows: ['my_workflow', 'custom_name']\n"
+    assert workflows["custom_name"] == workflow_with_custom_name() == my_workflow()
+
+
+def test_manual_registration() -> None:
+    def create_workflow_definition() -> FlowDefinition:
+        return FlowDefinition(
+            [
+                task_step("step1", service_name="service", handler_name="handler1"),
+                task_step("step2", service_name="service", handler_name="handler2", dependencies=["step1"]),
+            ]
+        )
+
+    # Manual registration
+    register_workflow("manual_workflow", create_workflow_definition())
+
+    assert get_registered_workflows() == {"manual_workflow": create_workflow_definition()}
+
+
+# --- Workflow data classes --------------------------------------------------------------------------
+
+
+def test_flow_definition() -> None:
+    # Create definition
+    flow = FlowDefinition(
+        [
+            task_step("step1", service_name="svc", handler_name="h1"),
+            task_step("step2", service_name="svc", handler_name="h2", dependencies=["step1"]),
+        ]
+    )
+
+    # Serialize to dictionary
+    flow_dict = flow.to_dict()
+
+    # Serialize to JSON string
+    flow_json = flow.to_json()
+
+    assert FlowDefinition.from_dict(flow_dict) == FlowDefinition.from_json(flow_json) == flow
+
+
+def test_workflow_step() -> None:
+    # Manual step creation (usually use helper functions instead)
+    step = WorkflowStep(
+        name="custom_step",
+        step_type=StepType.TASK,
+        service_name="my-service",
+        handler_name="my_handler",
+        dependencies=["previous_step"],
+        input_data={"key": "value"},
+    )
+
+    assert step.to_dict()["type"] == "task"
+
+
+def test_configuration_classes() -> None:
+    # Signal configuration
+    signal_config = SignalConfig(
+        name="approval_signal",
+        timeout_ms=3600000,  # 1 hour
+        on_timeout="timeout_step",
+    )
+
+    # Timer configuration
+    timer_config = TimerConfig(
+        key="batch_timer",
+        delay_ms=60000,  # 1 minute
+        max_retries=5,
+    )
+
+    # Cron timer configuration
+    cron_timer = TimerConfig(
+        key="daily_job",
+        cron_expr="0 0 * * *",  # Daily at midnight
+        max_retries=3,
+    )
+
+    flow = FlowDefinition(
+        [
+            WorkflowStep("a", StepType.WAIT_SIGNAL, signal=signal_config),
+            WorkflowStep("b", StepType.WAIT_TIMER, timer=timer_config),
+            WorkflowStep("c", StepType.WAIT_TIMER, timer=cron_timer),
+            task_step("timeout_step", service_name="svc", handler_name="h"),
+        ]
+    )
+    register_workflow("configured", flow)
+    assert FlowDefinition.from_json(flow.to_json()) == flow
+
+
+# --- Validation and error handling ------------------------------------------------------------------
+
+
+def test_workflow_validation(capsys: pytest.CaptureFixture[str]) -> None:
+    # This will raise ValueError: Missing dependencies
+    try:
+        invalid_flow = FlowDefinition(
+            [
+                task_step(
+                    "step2", service_name="svc", handler_name="h2", dependencies=["step1"]
+                ),  # step1 doesn't exist
+                task_step("step3", service_name="svc", handler_name="h3", dependencies=["step2"]),
+            ]
+        )
+        register_workflow("invalid", invalid_flow)
+    except ValueError as e:
+        print(f"Validation error: {e}")
+
+    assert "Validation error: workflow 'invalid' cannot run: step 'step2'" in capsys.readouterr().out
+    assert "invalid" not in get_registered_workflows()
+
+
+# --- Testing workflows ------------------------------------------------------------------------------
+
+
+def test_workflow_definition() -> None:
+    # Test workflow structure
+    flow = FlowDefinition(
+        [
+            task_step("extract", service_name="etl", handler_name="extract"),
+            task_step("transform", service_name="etl", handler_name="transform", dependencies=["extract"]),
+        ]
+    )
+
+    # Verify serialization
+    flow_dict = flow.to_dict()
+    assert len(flow_dict["steps"]) == 2
+    assert flow_dict["steps"][1]["dependencies"] == ["extract"]
+
+
+def test_workflow_registration() -> None:
+    @workflow()
+    def test_workflow() -> FlowDefinition:
+        return FlowDefinition([task_step("test_step", service_name="test", handler_name="test")])
+
+    # Verify registration
+    workflows = get_registered_workflows()
+    assert "test_workflow" in workflows
+    _ = test_workflow

@@ -1,0 +1,113 @@
+"""A held run: answers come by several ways and at any moment, and the code is told each exactly once."""
+
+import asyncio
+
+import pytest
+
+from towpath.engine import live_run
+from towpath.engine.history import Asked, call_asked
+from towpath.errors import NonDeterminismError
+from towpath_schemas.journal import CallIntended, CallSettled, StepSettled
+from towpath_testkit.builders import answered
+from towpath_testkit.held import Notebook, held
+from towpath_testkit.journals import AT
+
+CALL = CallIntended(at=AT, key="task:add#0", act="task", target="add", service="hello")
+STEP = StepSettled(at=AT, key="a#0", result=1)
+ADD = call_asked(CALL.key, "task", "add")
+
+
+async def test_of_two_answers_at_the_same_time_one_is_written_and_both_are_taken() -> None:
+    entries = Notebook()
+    run = held(CALL, entries=entries)
+    waiting = asyncio.create_task(run.answer(CALL.key))
+    await asyncio.sleep(0)
+
+    entries.open.clear()
+    taking = [asyncio.create_task(run.take(answered(CALL.key, said))) for said in ("first", "second")]
+    await asyncio.sleep(0)
+    entries.open.set()
+
+    assert await asyncio.gather(*taking) == [True, True]
+    assert (await waiting).result == "first"
+    assert [record.result for record in entries.records if isinstance(record, CallSettled)] == ["first"]
+
+
+async def test_an_answer_that_comes_before_anyone_waits_is_not_waited_for() -> None:
+    run = held(CALL)
+
+    await run.take(answered(CALL.key, 3))
+
+    assert (await asyncio.wait_for(run.answer(CALL.key), 1)).result == 3
+
+
+async def test_an_act_that_was_begun_is_waited_for_while_others_are_replayed() -> None:
+    run = held(CALL, STEP)
+
+    assert await run.ask(ADD) is None
+    assert run.replaying
+
+
+async def test_a_value_drawn_last_ends_the_replay_for_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_run, "_DIVERGED_AFTER_S", 30)
+    run = held(STEP)
+    asking = asyncio.create_task(run.ask(Asked("b#0", "step")))
+    await asyncio.sleep(0)
+
+    run.known(Asked("a#0", "step"))
+
+    assert await asyncio.wait_for(asking, 1) is None
+
+
+async def test_code_that_does_something_else_is_stopped_before_it_does_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live_run, "_DIVERGED_AFTER_S", 0.01)
+    run = held(STEP)
+
+    with pytest.raises(NonDeterminismError, match="step 'a#0', the code asked for step 'b#0'"):
+        await run.ask(Asked("b#0", "step"))
+
+
+async def test_code_that_is_slow_to_repeat_itself_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_run, "_DIVERGED_AFTER_S", 0.05)
+    steps = [StepSettled(at=AT, key=f"a#{number}", result=1) for number in range(5)]
+    run = held(*steps)
+
+    async def slow() -> None:
+        for number in range(5):
+            await asyncio.wait({asyncio.ensure_future(asyncio.Event().wait())}, timeout=0.03)
+            await run.ask(Asked(f"a#{number}", "step"))
+
+    _, asked = await asyncio.gather(slow(), run.ask(Asked("b#0", "step")))
+
+    assert asked is None
+
+
+async def test_a_run_that_was_let_go_takes_and_writes_nothing() -> None:
+    entries = Notebook()
+    run = held(CALL, entries=entries)
+    run.let_go.set()
+
+    assert await run.take(answered(CALL.key, 3)) is False
+    for act in (run.append(STEP), run.ask(ADD), run.answer(CALL.key)):
+        with pytest.raises(asyncio.CancelledError):
+            await act
+    assert entries.records == []
+
+
+async def test_only_waiting_counts_as_idle() -> None:
+    run = held(CALL)
+    later = run.progressed_at + 100
+
+    assert run.idle_for(later) == 0
+    waiting = asyncio.create_task(run.answer(CALL.key))
+    await asyncio.sleep(0)
+    assert run.idle_for(later) == 100
+    with run.busy():
+        assert run.idle_for(later) == 0
+    moves = run.moves
+    await run.take(answered(CALL.key, 3))
+    await waiting
+    assert run.moves > moves
+    assert run.idle_for(later) == 0

@@ -1,0 +1,153 @@
+"""The replay core: what a history answers, and how it notices that the code is not what it was."""
+
+import pytest
+
+from towpath.engine.history import Asked, History, call_asked
+from towpath.errors import NonDeterminismError
+from towpath_schemas.journal import (
+    CallIntended,
+    CallSettled,
+    HandedOff,
+    JournalRecord,
+    RunFinished,
+    RunSuspended,
+    StepSettled,
+    ValueDrawn,
+)
+from towpath_testkit.builders import answered
+from towpath_testkit.journals import AT, run_started
+
+CALL = CallIntended(at=AT, key="task:add#0", act="task", target="add", service="hello", input=[1, 2])
+
+
+def step(key: str, result: object = None) -> StepSettled:
+    return StepSettled(at=AT, key=key, result=result)
+
+
+def history(*records: JournalRecord) -> History:
+    return History(enumerate([run_started(), *records]))
+
+
+def test_a_settled_step_is_answered_and_nothing_is_replayed_after_it() -> None:
+    past = history(step("a#0", "done"))
+
+    assert past.replaying
+    assert past.settled(Asked("a#0", "step")) == step("a#0", "done")
+    assert not past.replaying
+
+
+def test_an_act_the_journal_does_not_know_has_no_answer() -> None:
+    assert history().settled(Asked("a#0", "step")) is None
+
+
+def test_a_call_that_was_begun_is_known_as_begun_and_not_as_ended() -> None:
+    past = history(CALL)
+
+    assert past.settled(call_asked("task:add#0", "task", "add")) is None
+    assert past.intended("task:add#0") == CALL
+    assert past.outcome("task:add#0") is None
+    assert not past.replaying
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked", "names"),
+    [
+        (step("x#0"), Asked("x#0", "now"), ["step 'x#0'", "now 'x#0'"]),
+        (CALL, call_asked("task:add#0", "task", "subtract"), ["of 'add'", "of 'subtract'"]),
+        (CALL, call_asked("task:add#0", "tool", "add"), ["task 'task:add#0'", "tool 'task:add#0'"]),
+        (
+            HandedOff(at=AT, key="handoff#0", agent="desk", to="billing"),
+            Asked("handoff#0", "handoff", "desk to sales"),
+            ["desk to billing", "desk to sales"],
+        ),
+    ],
+    ids=["kind", "target", "act", "handoff"],
+)
+def test_another_act_in_its_place_is_refused_with_both_named(
+    recorded: JournalRecord, asked: Asked, names: list[str]
+) -> None:
+    with pytest.raises(NonDeterminismError) as refused:
+        history(recorded).settled(asked)
+
+    assert all(name in str(refused.value) for name in names)
+    assert refused.value.failure.code == "non_determinism"
+
+
+def test_acts_inside_a_settled_step_are_not_expected_again() -> None:
+    past = history(
+        step("a#0/b#0"), ValueDrawn(at=AT, key="a#0/scope#0/now#0", source="now", value=1.0), step("a#0")
+    )
+
+    past.settled(Asked("a#0", "step"))
+
+    assert not past.replaying
+
+
+def test_acts_inside_a_step_that_is_run_again_are_not_expected_after_its_end() -> None:
+    past = history(step("a#0/b#0"), step("a#0/b#1"))
+    past.settled(Asked("a#0", "step"))
+    past.settled(Asked("a#0/b#0", "step"))
+
+    past.add(1, step("a#0"))
+
+    assert not past.replaying
+
+
+def test_a_step_with_acts_inside_that_has_not_ended_is_known_to_have_begun() -> None:
+    past = history(step("a#0/b#0"))
+
+    assert past.settled(Asked("a#0", "step")) is None
+    assert past.was_inside("a#0")
+    assert not past.was_inside("c#0")
+
+
+def test_acts_inside_a_scope_are_expected() -> None:
+    past = history(step("scope#0/a#0"), step("b#0"))
+
+    past.settled(Asked("b#0", "step"))
+
+    assert past.replaying
+
+
+def test_an_end_with_acts_never_asked_for_names_the_first_of_them() -> None:
+    past = history(step("a#0"), step("b#0"))
+    past.settled(Asked("a#0", "step"))
+
+    assert "step 'b#0'" in str(past.diverged("its end"))
+
+
+def test_of_two_outcomes_of_one_act_the_first_counts() -> None:
+    first, second = (
+        CallSettled(at=AT, key=CALL.key, act="task", target="add", result=result) for result in (3, 4)
+    )
+
+    past = history(CALL, first, second)
+
+    assert past.settled(call_asked(CALL.key, "task", "add")) == first
+
+
+def test_an_answer_settles_a_call_that_was_begun_once() -> None:
+    past = history(CALL)
+
+    settled = past.settlement(answered(CALL.key, 3), AT)
+    assert settled is not None
+    past.add(9, settled)
+
+    assert (settled.target, settled.result) == ("add", 3)
+    assert past.settlement(answered(CALL.key, 4), AT) is None
+    assert past.settlement(answered("task:other#0", 4), AT) is None
+
+
+def test_the_next_number_follows_the_highest_even_behind_a_gap() -> None:
+    past = History([(0, run_started()), (3, step("b#0")), (1, step("a#0"))])
+
+    assert [past.take_number(), past.take_number()] == [4, 5]
+
+
+def test_a_run_is_suspended_only_if_nothing_came_after() -> None:
+    suspended = RunSuspended(at=AT, waiting_for=("a#0",))
+    end = RunFinished(at=AT, end="completed")
+
+    assert history(suspended).suspended
+    assert not history(suspended, step("a#0")).suspended
+    assert history(end).finished == end
