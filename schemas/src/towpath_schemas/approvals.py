@@ -1,9 +1,8 @@
 """What a person is asked to decide, and how the decision is bound to what was shown."""
 
 import hashlib
+import json
 from typing import Any
-
-from pydantic_core import to_json
 
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.paging import PageAsked, PageTold
@@ -58,17 +57,8 @@ class ApprovalsListed(PageTold):
 
 def content_sha256(payload: Any) -> str:
     """Digest a payload (JSON values), whatever the order of its fields."""
-    return hashlib.sha256(to_json(_sorted(payload))).hexdigest()
-
-
-def _sorted(value: Any) -> Any:
-    match value:
-        case dict():
-            return {name: _sorted(value[name]) for name in sorted(value)}  # type: ignore[reportUnknownVariableType,reportUnknownArgumentType]
-        case list():
-            return [_sorted(one) for one in value]  # type: ignore[reportUnknownVariableType]
-        case _:
-            return value
+    text = json.dumps(payload, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def approval_id(run_id: str, number: int) -> str:

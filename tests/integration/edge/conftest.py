@@ -1,10 +1,12 @@
 """A whole platform in the event loop of a module's tests."""
 
-from collections.abc import AsyncGenerator
+import sys
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from towpath import Client
 from towpath_cli.embedded import free_port
@@ -13,6 +15,19 @@ from towpath_cli.plan import Plan
 from towpath_testkit.servers import servers
 
 APP = Path(__file__).parent / "edge_app.py"
+
+
+@pytest.fixture(autouse=True)
+def logs_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """A command would send the log lines of its process, which is the platform's too, to a stderr that is closed soon."""
+    monkeypatch.setattr("towpath_cli.speech.configure_logs", _as_it_is)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
+    yield
+    structlog.reset_defaults()
+
+
+def _as_it_is(_settings: object, **_of: object) -> None:
+    pass
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -61,6 +61,12 @@ async def countdown(ctx: WorkflowContext, left: int) -> str:
     return "zero"
 
 
+@workflow
+async def family(ctx: WorkflowContext, names: list[str]) -> list[Any]:
+    children = [ctx.spawn(welcome, name) for name in names]
+    return [await child.result() for child in children]
+
+
 @function
 async def told(ctx: Context) -> dict[str, str]:
     return dict(ctx.headers())

@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-import structlog
 from typer.testing import CliRunner, Result
 
 from towpath import Client
@@ -17,13 +15,6 @@ from towpath_schemas.ledger import verify
 from towpath_testkit.settled import until
 
 pytestmark = [pytest.mark.live, pytest.mark.asyncio(loop_scope="module")]
-
-
-@pytest.fixture(autouse=True)
-def logs_are_as_they_were() -> Generator[None]:
-    """The command writes its log lines to a stderr that the runner closes."""
-    yield
-    structlog.reset_defaults()
 
 
 async def towpath(*arguments: str) -> Result:

@@ -2,30 +2,23 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
-import structlog
 from typer.testing import CliRunner, Result
 
 from towpath import Client
 from towpath_cli.app import app
 from towpath_cli.plan import Plan
+from towpath_schemas.approvals import approval_id
 from towpath_schemas.runs import RunStatus
 from towpath_testkit.settled import until
 
 pytestmark = [pytest.mark.live, pytest.mark.asyncio(loop_scope="module")]
 
 Towpath = Callable[..., Awaitable[Result]]
-
-
-@pytest.fixture(autouse=True)
-def logs_are_as_they_were() -> Generator[None]:
-    """The command writes its log lines to a stderr that the runner closes."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -91,12 +84,9 @@ async def test_a_run_is_signalled_and_its_result_printed(
     assert json.loads(result.stdout)["paid"] == {"amount": 3}
 
 
-@pytest.mark.parametrize(
-    ("verb", "status", "said"),
-    [("cancel", "cancelled", "was cancelled: enough"), ("terminate", "terminated", "was terminated: enough")],
-)
+@pytest.mark.parametrize(("verb", "status"), [("cancel", "cancelled"), ("terminate", "terminated")])
 async def test_a_run_is_ended(
-    towpath: Towpath, client: Client, tenant: str, verb: str, status: RunStatus, said: str
+    towpath: Towpath, client: Client, tenant: str, verb: str, status: RunStatus
 ) -> None:
     run_id = await waiting(client, "trip", {"where": "Oslo"}, tenant)
 
@@ -104,8 +94,9 @@ async def test_a_run_is_ended(
     result = await towpath("runs", "result", run_id, "--timeout", "10")
 
     assert (done.exit_code, result.exit_code) == (0, 1)
-    assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1
+    assert f"was {status}" in result.stderr
+    assert "enough" in result.stderr
     await until_status(client, run_id, status)
 
 
@@ -163,10 +154,10 @@ async def test_an_approval_is_found_shown_and_decided(towpath: Towpath, client: 
         (["runs", "result", "nobody"], "no run 'nobody'"),
         (["runs", "cancel", "nobody"], "no run 'nobody'"),
         (["runs", "fork", "nobody", "--until", "a#0"], "no run 'nobody'"),
-        (["approvals", "approve", "nobody.1"], "no run 'nobody'"),
+        (["approvals", "approve", approval_id("nobody", 1)], "no run 'nobody'"),
         (["approvals", "reject", "nonsense"], "look like"),
     ],
-    ids=" ".join,
+    ids=["show", "result", "cancel", "fork", "approve", "reject"],
 )
 async def test_trouble_is_told_in_one_sentence(towpath: Towpath, arguments: list[str], said: str) -> None:
     ended = await towpath(*arguments)

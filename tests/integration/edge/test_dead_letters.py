@@ -3,13 +3,11 @@
 import asyncio
 import json
 import re
-from collections.abc import Generator
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-import structlog
 from typer.testing import CliRunner, Result
 
 from towpath import Client, InvalidInputError, RequestRefusedError, UnknownLetterError
@@ -29,13 +27,6 @@ pytestmark = [pytest.mark.live, pytest.mark.asyncio(loop_scope="module")]
 
 NOWHERE = subjects.call("nowhere", "add")
 """A call that no runner of this platform takes: redriven, it stays where a test finds it."""
-
-
-@pytest.fixture(autouse=True)
-def logs_are_as_they_were() -> Generator[None]:
-    """The command writes its log lines to a stderr that the runner closes."""
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

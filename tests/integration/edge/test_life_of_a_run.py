@@ -132,11 +132,39 @@ async def test_a_workflow_is_started_and_shown_by_its_own_words(client: Client) 
 
 
 async def test_a_start_says_more_than_its_input(client: Client, tenant: str) -> None:
-    run_id = await client.start("told", {}, headers={"Trip": "7"}, delay_s=0.8, priority=5, tenant=tenant)
+    run_id = await client.start("told", {}, headers={"Trip": "7"}, delay_s=0.2, priority=5, tenant=tenant)
 
-    assert (await until_status(client, run_id, "accepted")).run_id == run_id
-    await until_listed(client, [run_id], tenant=tenant, status="accepted")
     assert (await client.result(run_id, WITHIN_S))["trip"] == "7"
+
+
+async def test_a_delayed_run_is_accepted_until_its_time_has_come(client: Client, tenant: str) -> None:
+    run_id = await client.start("told", {}, delay_s=3_600, tenant=tenant)
+
+    await until_listed(client, [run_id], tenant=tenant, status="accepted")
+    assert (await until_status(client, run_id, "accepted")).finished_at is None
+    await client.cancel(run_id)
+
+    with pytest.raises(RunStoppedError):
+        await client.result(run_id, WITHIN_S)
+    await until_listed(client, [run_id], tenant=tenant, status="cancelled")
+
+
+async def test_child_runs_are_found_by_their_parent(client: Client, tenant: str) -> None:
+    parent = await client.start("family", {"names": ["Ada", "Bob"]}, tenant=tenant)
+    await client.result(parent, WITHIN_S)
+
+    async def look() -> list[RunView]:
+        return [run async for run in client.list(parent=parent, status="completed")]
+
+    children = await until(look, lambda seen: len(seen) == 2)
+
+    assert {run.component for run in children} == {"welcome"}
+    child = await client.status(children[0].run_id)
+    assert child is not None
+    assert child.parent == parent
+    told = await done(client, parent)
+    assert told.count(("child", "welcome", "completed")) == 2
+    assert told[-1] == ("run", "family", "completed")
 
 
 @pytest.mark.parametrize(("option", "value"), [("delay_s", -1.0), ("priority", 1_000), ("headers", {"a": 1})])

@@ -7,6 +7,7 @@ import pytest
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import Message, respond
 from towpath_schemas import identity, subjects
+from towpath_schemas.approvals import approval_id
 from towpath_schemas.attribution import Attribution, AttributionClaim
 from towpath_schemas.calls import ControlSent, RunDispatched, RunEvent, SignalSent, Taken, read_event
 from towpath_schemas.journal import (
@@ -150,7 +151,7 @@ async def test_a_run_that_is_not_the_tenants_is_unknown_whoevers_it_is(
     await begun(towpath.js, run_id="ours")
     before = await messages_in(towpath.js, JOURNAL)
 
-    word = await ask(towpath.js, verb, f"{target}.0" if verb == "decide" else target, body_of(verb))
+    word = await ask(towpath.js, verb, approval_id(target, 0) if verb == "decide" else target, body_of(verb))
 
     assert code_of(word) == "unknown_run"
     assert await messages_in(towpath.js, INBOX) == 0

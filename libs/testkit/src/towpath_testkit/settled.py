@@ -43,14 +43,23 @@ async def until(
 async def settled(
     js: JetStream, stream: Stream, consumer: str, *, deadline_s: float = DEADLINE_S
 ) -> dict[str, Any]:
-    """Wait until nothing waits for a consumer or is in its hands; return the broker's word on it."""
+    """Wait until nothing waits for a consumer or is in its hands; return the broker's word on it.
+
+    The broker tells a consumer of a new message only after its publisher, so the newest message is asked for too.
+    """
 
     async def look() -> dict[str, Any]:
-        return await js.api(f"CONSUMER.INFO.{stream.name}.{consumer}")
+        said = await js.api(f"CONSUMER.INFO.{stream.name}.{consumer}")
+        patterns = said["config"].get("filter_subjects") or [said["config"].get("filter_subject", ">")]
+        newest = [await js.last(stream, pattern) for pattern in patterns]
+        return {**said, "newest": max((message.sequence for message in newest if message), default=0)}
 
-    return await until(
-        look, lambda said: said["num_pending"] == said["num_ack_pending"] == 0, deadline_s=deadline_s
-    )
+    return await until(look, _is_settled, deadline_s=deadline_s)
+
+
+def _is_settled(said: dict[str, Any]) -> bool:
+    there_is_none = said["num_pending"] == said["num_ack_pending"] == 0
+    return there_is_none and bool(said["delivered"]["stream_seq"] >= said["newest"])
 
 
 async def messages_in(js: JetStream, stream: Stream) -> int:

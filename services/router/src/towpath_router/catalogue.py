@@ -1,5 +1,6 @@
 """Knows which service offers a component, as the catalogue stream has it."""
 
+import asyncio
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from towpath_schemas.components import ComponentKind, ServiceRegistered
 from towpath_schemas.shape import problems
 from towpath_schemas.streams import CATALOGUE, ROUTER_CATALOGUE
 
+_PAGE = 64
 RUNNABLE: tuple[ComponentKind, ...] = ("workflow", "agent", "function")
 """What a request may start; of one name, the first kind is meant."""
 
@@ -30,28 +32,36 @@ class Catalogue:
     def __init__(self, js: JetStream) -> None:
         self._js = js
         self._services: dict[str, ServiceRegistered] = {}
-        self._given_up: set[int] = set()
+        self._read_through = 0
+        self._reading = asyncio.Lock()
 
     async def load(self) -> None:
-        """Read all registrations."""
-        stored = await self._js.newest_of_each(CATALOGUE, subjects.EVERY_REGISTRATION)
-        services: dict[str, ServiceRegistered] = {}
-        for message in stored:
-            try:
-                registered = ServiceRegistered.from_body(message.body)
-            except ValidationError as error:
-                await self._give_up(message, f"this is no registration: {problems(error)}")
-            else:
-                services[registered.service] = registered
-        self._services = services
+        """Read the registrations that were not read before; those who ask at the same time wait for one another."""
+        async with self._reading:
+            while page := await self._following():
+                for message in page:
+                    await self._take(message)
+                self._read_through = page[-1].sequence
+
+    async def _following(self) -> list[StoredMessage]:
+        start = self._read_through + 1
+        return await self._js.following(CATALOGUE, subjects.EVERY_REGISTRATION, start=start, limit=_PAGE)
+
+    async def _take(self, message: StoredMessage) -> None:
+        try:
+            registered = ServiceRegistered.from_body(message.body)
+        except ValidationError as error:
+            await self._give_up(message, f"this is no registration: {problems(error)}")
+            return
+        if message.subject == subjects.catalogue(registered.service):
+            self._services[registered.service] = registered
+        else:
+            await self._give_up(message, f"service {registered.service!r} registers elsewhere")
 
     async def _give_up(self, message: StoredMessage, reason: str) -> None:
-        """Keep a dead letter about a registration; it stays where it is, so it comes again with each reading."""
-        if message.sequence not in self._given_up:
-            await bury(
-                self._js, Unhandled.stored(CATALOGUE, ROUTER_CATALOGUE, message), reason=reason, attempts=1
-            )
-            self._given_up.add(message.sequence)
+        """Keep a dead letter about a registration, which stays where it is: what was registered before holds."""
+        unhandled = Unhandled.stored(CATALOGUE, ROUTER_CATALOGUE, message)
+        await bury(self._js, unhandled, reason=reason, attempts=1)
 
     async def find(self, name: str, *, service: str | None = None) -> Offer | None:
         """Find the component that a request for `name` starts; None means any `service`."""

@@ -4,6 +4,7 @@ from typing import Any
 
 from towpath_chassis.service import Chassis
 from towpath_router.admission import Admission
+from towpath_router.broadcasting import Broadcaster
 from towpath_router.catalogue import Catalogue
 from towpath_router.deciding import Decider
 from towpath_router.door import Verb
@@ -15,6 +16,7 @@ from towpath_router.sending import Sender
 from towpath_router.starting import Starter
 from towpath_router.stopping import Stopper
 from towpath_schemas.requests import (
+    BroadcastRequested,
     ControlRequested,
     DecisionRequested,
     ForkRequested,
@@ -33,6 +35,7 @@ def verbs(
     return {
         "start": Verb(StartRequested, Admission(catalogue, starter).start),
         "signal": Verb(SignalRequested, sender.signal),
+        "broadcast": Verb(BroadcastRequested, Broadcaster(js).broadcast),
         "pause": Verb(ControlRequested, sender.pause),
         "unpause": Verb(ControlRequested, sender.unpause),
         "cancel": Verb(ControlRequested, stopper.cancel),

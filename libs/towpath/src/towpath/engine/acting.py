@@ -114,6 +114,8 @@ class Actor:
         except asyncio.CancelledError:
             self._abandon(intent)
             raise
+        finally:
+            answer.close()
         if intent.until is not None and intent.act != "timer":
             await self._run.outbox.disarm(intent)
         return settled

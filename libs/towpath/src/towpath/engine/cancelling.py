@@ -39,6 +39,7 @@ class Cancelling:
         """Tell the code, if there is something to tell."""
         if self._history.cancelling is not None and self._code is not None and self._telling is None:
             number, _ = self._history.cancelling
+            self._turns.hold_behind(number)
             self._telling = outside(self._tell(self._code, number), "cancelling")
 
     async def _tell(self, code: "asyncio.Task[object]", number: int) -> None:
@@ -50,6 +51,7 @@ class Cancelling:
         self.told = True
         self._on_told()
         code.cancel()
+        self._turns.hold_behind(None)
 
     def stop(self) -> None:
         """Tell it nothing more."""

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Any, NoReturn, cast
 
@@ -77,7 +78,8 @@ class DurableContext(Context):
         """Run `work` once; see `Context.step`."""
         check_work(name, work, arguments)
         place, agent = self.place(name, key), self.scope_agent
-        step = run_step(
+        step = partial(
+            run_step,
             self._run,
             place,
             work,
@@ -89,8 +91,8 @@ class DurableContext(Context):
         return self._result_of(step, result_type_of(work))
 
     @staticmethod
-    async def _result_of(act: Coroutine[Any, Any, StepSettled | CallSettled], result_type: Any) -> Any:
-        return _result(await act, result_type)
+    async def _result_of(act: Callable[[], Awaitable[StepSettled | CallSettled]], result_type: Any) -> Any:
+        return _result(await act(), result_type)
 
     # --- Calls ------------------------------------------------------------------------------------
 
@@ -115,7 +117,7 @@ class DurableContext(Context):
             None if timeout_ms is None else timeout_ms / 1_000,
             self.scope_agent,
         )
-        made = self._actor.call_repeatedly(call, policy_for(retries))
+        made = partial(self._actor.call_repeatedly, call, policy_for(retries))
         return self._result_of(made, result_type)
 
     def _task_target(
@@ -178,7 +180,7 @@ class DurableContext(Context):
             arguments = {"key": key, "arguments": to_json_value(payload)}
             made = self._call_here(f"entity:{target}", "entity", target, arguments)
             ask = self._actor.read if self._is_shared(entity_type, method) else self._actor.call
-            return self._result_of(ask(made), Any)
+            return self._result_of(partial(ask, made), Any)
 
         return EntityHandle(invoke)
 

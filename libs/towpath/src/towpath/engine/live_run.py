@@ -1,8 +1,9 @@
 """A run that is held in memory: its history, its journal, what it waits for, and what comes for it."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import NoReturn, TypeVar
+from collections.abc import Coroutine
+from contextlib import AbstractContextManager
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 
@@ -13,6 +14,7 @@ from towpath.engine.ports import Chance, ClaimLostError, Clock, Entries, Outbox,
 from towpath.engine.reception import Reception
 from towpath.engine.tasks import RunTasks, outside
 from towpath.engine.turns import Turns
+from towpath.engine.work import Work
 from towpath.errors import NonDeterminismError
 from towpath_schemas.calls import RunEvent
 from towpath_schemas.journal import (
@@ -78,9 +80,10 @@ class LiveRun:
         self._soon: set[asyncio.Task[None]] = set()
         self._writing = 0
         self._last_write: asyncio.Future[None] | None = None
-        self._busy = 0
+        self._work = Work(self._worked)
         self._changed = asyncio.Event()
         self._standing = 0
+        self._held_back = 0
         self.tasks = RunTasks(self._moved)
         self._turns = Turns(lambda: self.moves)
         self.reception = Reception(history, self.append, clock, self._received)
@@ -232,15 +235,22 @@ class LiveRun:
         Raises:
             NonDeterminismError: If it does not go on to do so.
         """
-        while self.replaying:
-            unmatched = self.history.unmatched
-            self._changed.clear()
-            try:
-                async with asyncio.timeout(_DIVERGED_AFTER_S):
-                    await self._changed.wait()
-            except TimeoutError:
-                if self.history.replaying and self.history.unmatched == unmatched and not self._busy:
-                    self.diverge(self.history.diverged(str(asked)))
+        self._held_back += 1
+        try:
+            while self.replaying:
+                await self._until_changed(asked)
+        finally:
+            self._held_back -= 1
+
+    async def _until_changed(self, asked: Asked) -> None:
+        unmatched = self.history.unmatched
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(_DIVERGED_AFTER_S):
+                await self._changed.wait()
+        except TimeoutError:
+            if self.history.replaying and self.history.unmatched == unmatched and not self._work:
+                self.diverge(self.history.diverged(str(asked)))
 
     def diverge(self, divergence: NonDeterminismError) -> NoReturn:
         """Have the run fail because its code does not repeat what the journal says it did.
@@ -274,25 +284,23 @@ class LiveRun:
 
     # --- Waiting ----------------------------------------------------------------------------------
 
-    def busy(self) -> "_Busy":
-        """Mark that code of the run is at work: it is not merely waiting."""
-        return _Busy(self)
+    def busy(self, place: str = "") -> AbstractContextManager[None]:
+        """Mark that code of the run is at work, in the step at `place` if in one: it is not merely waiting."""
+        return self._work.at(place)
 
-    def begin_work(self) -> None:
-        """Count one more piece of code at work."""
-        self._busy += 1
-        self.moves += 1
-
-    def end_work(self) -> None:
-        """Count one less."""
-        self._busy -= 1
+    def _worked(self) -> None:
         self.moves += 1
         self.progressed_at = self._now()
 
     @property
     def working(self) -> int:
-        """How many pieces of its code are at work."""
-        return self._busy
+        """How many pieces of its code are at work, without steps that wait for an act inside of them."""
+        return self._work.beside(self._waiters)
+
+    @property
+    def catching_up(self) -> bool:
+        """Whether it will go on by itself, though it seems to wait: replay is not over, or the code is to end."""
+        return self._held_back > 0 or self.cancelling.pending
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
@@ -303,7 +311,7 @@ class LiveRun:
     def only_waits(self) -> bool:
         """Whether nothing of the run goes on but waiting for what comes from outside."""
         waits = bool(self._waiters) or self._standing > 0
-        return waits and not (self._busy or self._soon or self._writing)
+        return waits and not (self._work or self._soon or self._writing or self.catching_up)
 
     def idle_for(self, now: float) -> float:
         """Tell for how many seconds (of the loop's clock) the run has only waited; 0 if it does something."""
@@ -321,7 +329,7 @@ class LiveRun:
             return False
         return intended.until is None or intended.until - self.clock() > patience_s
 
-    def expect(self, key: str) -> Awaitable[CallSettled]:
+    def expect(self, key: str) -> Coroutine[Any, Any, CallSettled]:
         """Begin to wait for the call at `key`; await what is returned for how it ended, when it is told."""
         self.check_held()
         future: asyncio.Future[CallSettled] = asyncio.get_running_loop().create_future()
@@ -373,6 +381,7 @@ class LiveRun:
         self.ending = True
         self._turns.stop()
         self.cancelling.stop()
+        self.tasks.cancel()
 
 
 def was_abandoned(settled: Settled) -> bool:
@@ -380,18 +389,3 @@ def was_abandoned(settled: Settled) -> bool:
     if not isinstance(settled, CallSettled) or settled.failure is None:
         return False
     return settled.act in ABANDONABLE and settled.failure.code == "cancelled"
-
-
-class _Busy:
-    """The block in which code of a run is at work; every step enters one."""
-
-    __slots__ = ("_run",)
-
-    def __init__(self, run: LiveRun) -> None:
-        self._run = run
-
-    def __enter__(self) -> None:
-        self._run.begin_work()
-
-    def __exit__(self, *_error: object) -> None:
-        self._run.end_work()

@@ -42,7 +42,7 @@ async def run_step(
         with inside():
             return to_json_value(await contained(run_work(work, arguments)))
 
-    with run.busy():
+    with run.busy(place):
         ended = await attempted(once, ONCE if is_awaitable(work) else retry, sleep=run.sleep)
     return await run.tell(
         StepSettled(

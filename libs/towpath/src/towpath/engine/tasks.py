@@ -29,19 +29,29 @@ class RunTasks:
     """
 
     def __init__(self, moved: Callable[[], None]) -> None:
-        self.alive = 0
+        self._alive: set[asyncio.Task[Any]] = set()
         self.around: Callable[[Code[Any]], Code[Any]] = _as_it_is
         self._moved = moved
 
     def began(self, task: asyncio.Task[Any]) -> None:
         """Count a task until it is done."""
-        self.alive += 1
+        self._alive.add(task)
         self._moved()
         task.add_done_callback(self._ended)
 
-    def _ended(self, _task: asyncio.Task[Any]) -> None:
-        self.alive -= 1
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._alive.discard(task)
         self._moved()
+
+    @property
+    def alive(self) -> int:
+        """How many there are that are not done."""
+        return len(self._alive)
+
+    def cancel(self) -> None:
+        """Cancel those that the code has left behind."""
+        for task in self._alive:
+            task.cancel()
 
 
 _tasks: ContextVar[RunTasks | None] = ContextVar("towpath_run_tasks", default=None)

@@ -26,23 +26,38 @@ class Turns:
         self._moves = moves
         self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._held_behind: int | None = None
         self._telling: asyncio.Task[None] | None = None
 
     async def turn(self, number: int) -> None:
         """Return when it is the turn of the outcome at place `number` of the journal."""
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
-        if self._telling is None or self._telling.done():
-            self._telling = outside(self._tell(), "turns")
+        self._go_on()
         try:
             await future
         finally:
             self._waiting.pop(number, None)
 
+    def hold_behind(self, number: int | None) -> None:
+        """Tell nothing behind this place of the journal before what is there has had its turn; None ends that."""
+        self._held_behind = number
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._next() is not None and (self._telling is None or self._telling.done()):
+            self._telling = outside(self._tell(), "turns")
+
+    def _next(self) -> int | None:
+        """Return the place of what is to be told next; None if nothing is."""
+        first = min(self._waiting, default=None)
+        held = first is not None and self._held_behind is not None and first > self._held_behind
+        return None if held else first
+
     async def _tell(self) -> None:
-        while self._waiting:
+        while self._next() is not None:
             await self.rest()
-            if self._waiting:
-                future = self._waiting.pop(min(self._waiting))
+            if (number := self._next()) is not None:
+                future = self._waiting.pop(number)
                 if not future.done():
                     future.set_result(None)
 

@@ -12,9 +12,10 @@ from towpath.engine.tasks import Code
 from towpath.errors import ComponentError, CrashNotSurvivedError, StuckError
 from towpath.testing.disturbance import Disturbance, ReplayAlways, Victim, killed
 from towpath.testing.platform import VirtualPlatform
+from towpath.testing.replaying import check_replay
 from towpath.testing.run import VirtualRun
 from towpath_schemas.attribution import AttributionClaim
-from towpath_schemas.journal import CallSettled, JournalRecord, RunFinished, StepSettled
+from towpath_schemas.journal import CallSettled, JournalRecord, RunFinished, RunStarted, StepSettled
 
 Script = Callable[[VirtualPlatform, VirtualRun], Awaitable[None]]
 """What the world outside does about a run: signals, decisions, the passing of time."""
@@ -97,7 +98,7 @@ async def crash_everywhere(
             if script is not None:
                 await script(platform, run)
             finished = await run.ended()
-            _check_nothing_twice(run)
+            _check_journal(run, registry)
             if after_each is not None:
                 after_each(run)
             return finished
@@ -150,16 +151,25 @@ def _end(finished: RunFinished) -> str:
     return finished.end + (f" ({finished.failure.message})" if finished.failure else "")
 
 
-def _check_nothing_twice(run: VirtualRun) -> None:
-    """See that nothing that was settled was done again.
+def _check_journal(run: VirtualRun, registry: Registry) -> None:
+    """See that nothing that was settled was done again, and that the whole journal is replayed to the same end.
 
     Raises:
-        AssertionError: If something was; it is in the journal twice.
+        AssertionError: If not so.
+        NonDeterminismError: If it cannot be replayed at all.
     """
     settled = Counter(record.key for record in run.journal if isinstance(record, StepSettled | CallSettled))
     twice = [key for key, count in settled.items() if count > 1]
     if twice:
         raise AssertionError(f"done again though it was settled: {', '.join(twice)}")
+    started, recorded = run.journal[0], run.journal[-1]
+    if not (isinstance(started, RunStarted) and isinstance(recorded, RunFinished)):
+        return
+    replayed = check_replay(started.component, run.journal, registry=registry)
+    if replayed.ended is not None and replayed.ended.result != recorded.result:
+        raise AssertionError(
+            f"its journal is replayed to {replayed.ended.result!r}, not to {recorded.result!r}"
+        )
 
 
 class Kill(Disturbance):

@@ -20,6 +20,11 @@ class Victim(Protocol):
         """The run."""
         ...
 
+    @property
+    def working(self) -> bool:
+        """Whether steps of it are at work."""
+        ...
+
     def die(self) -> None:
         """Let nothing of it be done any more."""
         ...
@@ -47,8 +52,8 @@ class ReplayAlways(Disturbance):
     """Drops a run from memory after every record, so that it goes on from its journal each time."""
 
     async def after_write(self, victim: Victim, record: JournalRecord) -> None:
-        """Have the run dropped, unless the record is about that, or the last."""
-        if not isinstance(record, RunResumed | RunSuspended | RunFinished):
+        """Have the run dropped, unless the record is about that, or the last, or steps at work would begin anew."""
+        if not isinstance(record, RunResumed | RunSuspended | RunFinished) and not victim.working:
             await victim.wait_to_be_replayed()
 
 

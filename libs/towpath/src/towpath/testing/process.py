@@ -112,6 +112,11 @@ class Process:
 
     # --- Its end ------------------------------------------------------------------------------------
 
+    @property
+    def working(self) -> bool:
+        """Whether steps of it are at work."""
+        return self.run.working > 0
+
     def die(self) -> None:
         """Let nothing of it be done any more, as if the process were killed."""
         self.run.let_go.set()
@@ -125,15 +130,14 @@ class Process:
     def at_work(self) -> bool:
         """Whether something of it goes on that waits for neither time nor anything from outside."""
         ending = self.suspending or self.run.let_go.is_set()
-        if ending or self.run.working > self._sleeping or self.run.cancelling.pending:
+        if ending or self.run.catching_up or self.run.working > self._sleeping:
             return True
         return not (self._sleeping or self._parked or self.run.only_waits)
 
     @property
     def unsettled(self) -> bool:
         """Whether the engine has put something off for a moment: it looks again soon."""
-        stuck = self.run.replaying and not (self.run.only_waits or self.run.working or self._parked)
-        return self.run.cancelling.pending or stuck
+        return self.run.catching_up
 
     def is_idle(self, jump_s: float | None) -> bool:
         """Tell whether it had better be dropped before `jump_s` seconds pass in which nothing happens."""

@@ -34,10 +34,12 @@ class Replayed:
     Attributes:
         acts: How many acts of the journal it repeats: all of them.
         stopped_at: What it would do next where the journal ends, or waits for; empty if it ends.
+        ended: How it ends, if it does.
     """
 
     acts: int
     stopped_at: tuple[str, ...] = ()
+    ended: RunFinished | None = None
 
 
 def check_replay(
@@ -70,7 +72,9 @@ def check_replay(
     if not acts:
         return Replayed(0)
     known = _with(_found(component, history.started, registry), history.started, registry)
-    return Replayed(acts, _in_own_loop(lambda: _replay(history, known)))
+    run, ended = _in_own_loop(lambda: _replay(history, known))
+    waits = (*run.stopped_at, *run.waiting_for) if ended is None else ()
+    return Replayed(acts, waits, ended)
 
 
 def _found(component: Any, started: RunStarted, registry: Registry) -> Component:
@@ -105,7 +109,7 @@ def _in_own_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return thread.submit(contextvars.copy_context().run, run_virtual, main).result()
 
 
-async def _replay(history: History, registry: Registry) -> tuple[str, ...]:
+async def _replay(history: History, registry: Registry) -> tuple["_ReplayedRun", RunFinished | None]:
     run = _ReplayedRun(history)
     ended = await _until_it_stops(run, registry)
     if run.divergence is not None:
@@ -116,7 +120,7 @@ async def _replay(history: History, registry: Registry) -> tuple[str, ...]:
     finished = history.finished
     if finished is not None and finished.end in _CHOSEN and (ended is None or ended.end != finished.end):
         raise NonDeterminismError(expected=_end(finished), found=found)
-    return tuple(run.stopped_at)
+    return run, ended
 
 
 def _end(finished: RunFinished) -> str:
@@ -165,9 +169,10 @@ class _ReplayedRun(LiveRun):
         self.stopped_at: list[str] = []
 
     async def ask(self, asked: Asked) -> Settled | None:
-        """Tell how an act ended; one that has not is not done."""
+        """Tell how an act ended; one that has not is not done, but a child that was started need not be again."""
         settled = await super().ask(asked)
-        if settled is None:
+        is_started = asked.kind == "run" and self.history.intended(asked.key) is not None
+        if settled is None and not is_started:
             self.stopped_at.append(str(asked))
             self.history.forgive_inside(asked.key)
             await asyncio.Event().wait()
@@ -184,7 +189,7 @@ class _Nobody:
         raise AssertionError(_NOTHING_IS_DONE)
 
     async def send(self, intent: CallIntended) -> Answered | None:
-        raise AssertionError(_NOTHING_IS_DONE)
+        """Start no child that was started before."""
 
     async def disarm(self, intent: CallIntended) -> None:
         raise AssertionError(_NOTHING_IS_DONE)

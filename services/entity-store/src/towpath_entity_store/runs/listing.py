@@ -14,7 +14,7 @@ from towpath_schemas.components import ComponentKind
 from towpath_schemas.failure import Failure
 from towpath_schemas.runs import RunsAsked, RunsListed, RunStatus, RunView
 
-_AT_ONCE = 200
+_AT_LEAST, _AT_MOST = 20, 200
 _NOT_AT_WORK = frozenset[RunStatus]({"suspended", "paused"})
 
 
@@ -40,7 +40,7 @@ class Listing:
             self._index.redis,
             lists,
             asked,
-            at_once=_AT_ONCE,
+            at_once=min(max(asked.limit, _AT_LEAST), _AT_MOST),
             since=asked.created_after,
             before=asked.created_before,
         )
