@@ -150,7 +150,7 @@ async def test_a_run_is_paused_until_it_goes_on_or_ends(stage: EntityStage) -> N
 
 async def test_what_a_run_is_and_what_goes_on_from_it_are_known(stage: EntityStage) -> None:
     whose = Attribution(
-        tenant="acme", user_id="ada", agent="desk", session_id="s-1", workflow_id="w-1", user_role="clerk"
+        tenant='ac"me/ä', user_id="ada", agent="desk", session_id="s-1", workflow_id="w-1", user_role="clerk"
     )
     origin: dict[str, Any] = {
         "attribution": whose,
@@ -178,6 +178,7 @@ async def test_what_a_run_is_and_what_goes_on_from_it_are_known(stage: EntitySta
             assert await names(stage, **{by: getattr(whose, by)}) == ["a"]
             assert await names(stage, **{by: "another"}) == []
         assert await names(stage, parent="elder") == ["a"]
+        assert await names(stage, tenant=whose.tenant, status="continued") == ["a"]
         assert await names(stage, run_id="a", tenant="globex") == []
 
 

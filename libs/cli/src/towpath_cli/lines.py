@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from towpath_schemas.approvals import ApprovalView
@@ -35,11 +35,24 @@ def progress_line(event: AuditEvent) -> Text:
 
 def runs_table(runs: Sequence[RunView]) -> Table:
     """Write runs as a table, in their order."""
-    table = Table("run", "component", "status", "started", "for", box=None, pad_edge=False)
+    table = Table(
+        _ids("run", [run.run_id for run in runs]),
+        "component",
+        "status",
+        "started",
+        "for",
+        box=None,
+        pad_edge=False,
+    )
     for run in runs:
         started = day_and_clock(run.created_at)
         table.add_row(run.run_id, run.component, run.status, started, run.attribution.tenant)
     return table
+
+
+def _ids(title: str, ids: Sequence[str]) -> Column:
+    """Make the column of what people copy: it is never cut, however narrow the terminal."""
+    return Column(title, no_wrap=True, min_width=max(map(len, ids), default=0))
 
 
 def run_text(run: RunView) -> Text:
@@ -64,7 +77,8 @@ def run_text(run: RunView) -> Text:
 
 def approvals_table(approvals: Sequence[ApprovalView]) -> Table:
     """Write approvals as a table, in their order."""
-    table = Table("approval", "name", "component", "asked", "until", "for", box=None, pad_edge=False)
+    ids = _ids("approval", [one.approval_id for one in approvals])
+    table = Table(ids, "name", "component", "asked", "until", "for", box=None, pad_edge=False)
     for one in approvals:
         until = day_and_clock(one.expires_at) if one.expires_at else "-"
         roles = ", ".join(one.asked.roles) or "anybody"

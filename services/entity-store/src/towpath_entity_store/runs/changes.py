@@ -79,6 +79,7 @@ def _origin(event: AuditEvent) -> Change:
     fields = {
         "created_at": repr(event.at),
         "component": event.target,
+        "tenant": _json(event.attribution.tenant),
         "attribution": event.attribution.to_body(),
         "component_kind": event.component_kind,
         "service": event.service,

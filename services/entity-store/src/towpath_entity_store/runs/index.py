@@ -63,8 +63,11 @@ local before = redis.call('HGET', run, 'shown')
 local shown = redis.call('HGET', run, 'status') or 'accepted'
 if redis.call('HGET', run, 'paused') == '1' and not is_over() then shown = 'paused' end
 if shown ~= before then
-  if before then redis.call('ZREM', prefix .. 'status:["' .. before .. '"]', id) end
-  redis.call('ZADD', prefix .. 'status:["' .. shown .. '"]', created, id)
+  local everywhere, there = prefix .. 'status:["', '",' .. redis.call('HGET', run, 'tenant') .. ']'
+  if before then redis.call('ZREM', everywhere .. before .. '"]', id) end
+  if before then redis.call('ZREM', everywhere .. before .. there, id) end
+  redis.call('ZADD', everywhere .. shown .. '"]', created, id)
+  redis.call('ZADD', everywhere .. shown .. there, created, id)
   redis.call('HSET', run, 'shown', shown)
 end
 return 'folded'

@@ -63,12 +63,12 @@ class Listing:
 
     async def _fewest(self, asked: RunsAsked) -> list[str]:
         """Choose the lists to go through: together they have all that match, and little else."""
-        if asked.waiting_for_signal is not None:  # only these lists know who does
-            tenants = (asked.tenant,) if asked.tenant is not None else ()
-            return [self._index.key(in_("signal", asked.waiting_for_signal, *tenants))]
+        of = (asked.tenant,) if asked.tenant is not None else ()
+        if asked.waiting_for_signal is not None:  # only this list knows who does
+            return [self._index.key(in_("signal", asked.waiting_for_signal, *of))]
         choices = [[self._index.key(in_(by, value))] for by, value in _wanted(asked).items()]
         if statuses := _statuses(asked):
-            choices.append([self._index.key(in_("status", status)) for status in statuses])
+            choices.append([self._index.key(in_("status", status, *of)) for status in statuses])
         sizes = [(await self._size(lists), lists) for lists in choices]
         return min(sizes)[1] if sizes else [self._index.key("all")]
 
