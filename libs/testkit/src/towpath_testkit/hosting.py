@@ -10,10 +10,10 @@ from typing import Any
 from uuid import uuid4
 
 from towpath.components import REGISTRY
-from towpath.runtime.journal import read_journal
 from towpath_agent_runner.app import app as agent_runner_app
 from towpath_agent_runner.settings import Settings as AgentRunnerSettings
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.journal import read_journal
 from towpath_chassis.presence import present
 from towpath_chassis.service import Chassis, Service, chassis, connection
 from towpath_chassis.settings import ServiceSettings

@@ -14,13 +14,13 @@ from towpath.components import Registry
 from towpath.engine.execution import component_of, execute
 from towpath.engine.history import History
 from towpath.engine.live_run import LiveRun
-from towpath.engine.ports import ClaimLostError
 from towpath.runtime.closing import close
-from towpath.runtime.journal import Journal, claim, newest_epoch, read_journal
+from towpath.runtime.journal import Journal
 from towpath.runtime.outbox import NatsOutbox
 from towpath.runtime.telling import tell_end
 from towpath_chassis.delivery import Disowned, GiveUp, RetryLater
-from towpath_chassis.errors import NoResponderError, UnconfirmedError
+from towpath_chassis.errors import FencedError, NoResponderError, UnconfirmedError
+from towpath_chassis.journal import claim, newest_claim, read_journal
 from towpath_chassis.messages import Message, Subscription, respond
 from towpath_chassis.service import Chassis
 from towpath_chassis.telemetry import COMPONENT, RUN, RUN_ID, TENANT
@@ -32,6 +32,7 @@ from towpath_schemas.streams import INBOX
 log = structlog.get_logger(__name__)
 
 _LOOK_EVERY_S = 0.5
+_INBOX_PAGE = 256
 _REACHABLE_AFTER_S = 5.0
 _ALIVE_WITHIN_S = 1.0
 _TAKEN = Taken(taken=True).to_body()
@@ -111,14 +112,15 @@ class RunHost:
         """
         runner = self._chassis.settings.instance
         if first and dispatched.reason == "start":
-            with suppress(ClaimLostError):
-                return await claim(self._js, dispatched.run_id, runner, epoch=1)
+            with suppress(FencedError):
+                return Journal(self._js, await claim(self._js, dispatched.run_id, runner, epoch=1))
             if await self._answers(dispatched.run_id):
                 return None
         try:
-            epoch = await newest_epoch(self._js, dispatched.run_id) + 1
-            return await claim(self._js, dispatched.run_id, runner, epoch=epoch)
-        except ClaimLostError as lost:
+            newest = await newest_claim(self._js, dispatched.run_id)
+            epoch = newest.epoch + 1 if newest else 1
+            return Journal(self._js, await claim(self._js, dispatched.run_id, runner, epoch=epoch))
+        except FencedError as lost:
             raise Disowned("another runner was faster") from lost
 
     async def _read(self, dispatched: RunDispatched, journal: Journal) -> "_TakenRun | None":
@@ -138,7 +140,8 @@ class RunHost:
                 f"no {history.started.component!r} of version {history.started.version} is deployed here, with which the "
                 "run began; deploy it beside the newer one"
             )
-        return _TakenRun(dispatched.run_id, history.started, history, journal)
+        is_new = dispatched.first_entry is not None and journal.epoch == 1
+        return _TakenRun(dispatched.run_id, history.started, history, journal, is_new=is_new)
 
     # --- Holding it -------------------------------------------------------------------------------
 
@@ -197,15 +200,19 @@ class RunHost:
             raise Disowned("another runner owns the run now")
 
     async def _run_code(self, held: _Held, taken: "_TakenRun") -> None:
-        run, resumed = held.run, taken.epoch > 1
-        if resumed:
+        run = held.run
+        if not taken.is_new:
             await self._make_reachable(held)
-            runner = self._chassis.settings.instance
-            await run.append(RunResumed(at=run.clock(), runner=runner, epoch=taken.epoch))
+            await self._say_resumed(run, taken.journal.epoch)
             await self._take_inbox(run)
         finished = await run.finish(await execute(run, self._registry))
         await tell_end(self._chassis, run.run_id, run.started, finished)
-        await close(self._js, run.run_id, run.history, was_suspended=resumed)
+        await close(self._js, run.run_id, run.history, was_suspended=not taken.is_new)
+
+    async def _say_resumed(self, run: LiveRun, epoch: int) -> None:
+        if epoch > 1:  # the first to take it has nothing to resume
+            runner = self._chassis.settings.instance
+            await run.append(RunResumed(at=run.clock(), runner=runner, epoch=epoch))
 
     # --- Being reached ----------------------------------------------------------------------------
 
@@ -232,13 +239,14 @@ class RunHost:
 
     async def _take_inbox(self, run: LiveRun) -> None:
         """Take what waits for the run, in the order in which it came; what is not for its code is the router's."""
-        inbox = subjects.inbox_of(run.run_id)
-        waiting = await self._js.newest_of_each(INBOX, inbox)
-        taken = [await self._take_event(run, event.body) for event in waiting]
-        if taken and all(
-            taken
-        ):  # they are in the journal: what is left in the inbox would only be read again
-            await self._js.purge(INBOX, inbox, before=waiting[-1].sequence + 1)
+        inbox, start = subjects.inbox_of(run.run_id), 1
+        while waiting := await self._js.following(INBOX, inbox, start=start, limit=_INBOX_PAGE):
+            taken = [await self._take_event(run, event.body) for event in waiting]
+            start = waiting[-1].sequence + 1
+            if all(taken):  # they are in the journal: in the inbox they would only be read again
+                await self._js.purge(INBOX, inbox, before=start)
+            if len(waiting) < _INBOX_PAGE:
+                return
 
     # --- Letting go -------------------------------------------------------------------------------
 
@@ -298,10 +306,7 @@ class _TakenRun:
     started: RunStarted
     history: History
     journal: Journal
-
-    @property
-    def epoch(self) -> int:
-        return self.journal.epoch
+    is_new: bool
 
 
 def _read_dispatch(message: Message) -> RunDispatched:

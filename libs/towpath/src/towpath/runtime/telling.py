@@ -11,22 +11,6 @@ from towpath_schemas.journal import RunFinished, RunStarted
 from towpath_schemas.runs import RunEnded, RunView
 
 
-def ended_view(run_id: str, started: RunStarted, finished: RunFinished) -> RunView:
-    """Show a run that has ended."""
-    return RunView(
-        run_id=run_id,
-        component=started.component,
-        component_kind=started.component_kind,
-        service=started.service,
-        status=finished.end,
-        created_at=started.at,
-        finished_at=finished.at,
-        result=finished.result,
-        failure=finished.failure,
-        attribution=started.attribution,
-    )
-
-
 async def tell_end(chassis: Chassis[Any], run_id: str, started: RunStarted, finished: RunFinished) -> None:
     """Publish the end of a run on OUTPUT, where it is kept for minutes; the journal keeps it for good."""
     envelope = chassis.envelope(
@@ -36,6 +20,6 @@ async def tell_end(chassis: Chassis[Any], run_id: str, started: RunStarted, fini
         run_id=run_id,
         attribution=started.attribution,
     )
-    body = RunEnded(run=ended_view(run_id, started, finished)).to_body()
+    body = RunEnded(run=RunView.ended(run_id, started, finished)).to_body()
     with suppress(BrokerError):  # who missed it reads the journal
         await chassis.js.publish(subjects.output(run_id), body, headers=envelope.headers())
