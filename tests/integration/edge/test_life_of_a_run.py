@@ -1,7 +1,6 @@
-"""What people see of runs and do with them, on a whole platform: find, signal, cancel, pause, decide, fork."""
+"""What people do with runs, on a whole platform: signal, cancel, terminate, pause, decide, fork."""
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import pytest
@@ -15,8 +14,8 @@ from towpath import (
 )
 from towpath_schemas.approvals import ApprovalView
 from towpath_schemas.attribution import AttributionClaim
-from towpath_schemas.audit import AuditEvent
-from towpath_schemas.runs import RunStatus, RunView
+from towpath_schemas.runs import RunView
+from towpath_testkit.looking import audited, done, names, until_asked, until_listed, until_status
 from towpath_testkit.settled import until
 
 pytestmark = [pytest.mark.live, pytest.mark.asyncio(loop_scope="module")]
@@ -28,149 +27,6 @@ WITHIN_S = 15
 def tenant() -> str:
     """A tenant of the test's own: lists show nothing else of it."""
     return f"tenant-{uuid4().hex[:8]}"
-
-
-async def names(client: Client, **asked: Any) -> list[str]:
-    return [run.run_id async for run in client.list(**asked)]
-
-
-async def until_listed(client: Client, run_ids: list[str], **asked: Any) -> None:
-    async def look() -> list[str]:
-        return await names(client, **asked)
-
-    await until(look, lambda seen: seen == run_ids)
-
-
-async def until_status(client: Client, run_id: str, status: RunStatus) -> RunView:
-    async def look() -> RunView | None:
-        return await client.status(run_id)
-
-    seen = await until(look, lambda run: run is not None and run.status == status)
-    assert seen is not None
-    return seen
-
-
-async def until_asked(client: Client, **asked: Any) -> ApprovalView:
-    async def look() -> list[ApprovalView]:
-        return [one async for one in client.approvals(**asked)]
-
-    return (await until(look, lambda seen: len(seen) == 1))[0]
-
-
-async def audited(client: Client, run_id: str) -> list[AuditEvent]:
-    """Return all audit events of a run that has ended."""
-    return [event async for event in client.watch(run_id)]
-
-
-async def done(client: Client, run_id: str) -> list[tuple[str, str, str]]:
-    return [(event.kind, event.target, event.action) for event in await audited(client, run_id)]
-
-
-# --- Finding ------------------------------------------------------------------------------------------
-
-
-async def test_a_run_that_waits_is_found_by_what_is_known_of_it_and_goes_on_when_signalled(
-    client: Client, tenant: str
-) -> None:
-    begun = datetime.now(UTC) - timedelta(seconds=5)  # noqa: TID251 - as a user would
-    whose = AttributionClaim(user_id="ada", agent="desk", session_id="s-1", workflow_id="w-1")
-    run_id = await client.start("trip", {"where": "Oslo"}, tenant=tenant, attribution=whose)
-    await until_listed(client, [run_id], tenant=tenant, status="suspended", waiting_for_signal="paid")
-
-    for asked in (
-        {"component": "trip", "user_id": "ada"},
-        {"agent": "desk", "session_id": "s-1", "workflow_id": "w-1"},
-        {"status": ["suspended", "running"], "created_after": begun},
-    ):
-        assert await names(client, tenant=tenant, **asked) == [run_id]
-    for asked in ({"user_id": "bob"}, {"created_before": begun}, {"status": "completed"}):
-        assert await names(client, tenant=tenant, **asked) == []
-    seen = await client.status(run_id)
-    assert seen is not None
-    assert (seen.status, seen.waiting_for) == ("suspended", ("signal:paid#0",))
-
-    await client.signal(run_id, "paid", {"amount": 3})
-
-    assert (await client.result(run_id, WITHIN_S))["paid"] == {"amount": 3}
-    await until_listed(client, [run_id], tenant=tenant, status="completed")
-    assert await names(client, tenant=tenant, waiting_for_signal="paid") == []
-
-
-async def test_many_runs_are_listed_page_by_page(client: Client, tenant: str) -> None:
-    runs = [await client.start("welcome", {"name": str(n)}, tenant=tenant) for n in range(210)]
-    for run_id in runs:
-        await client.result(run_id, WITHIN_S)
-
-    await until_listed(client, runs[::-1], tenant=tenant, status="completed")
-    assert await names(client, tenant=tenant, limit=7) == runs[:-8:-1]
-
-
-async def test_a_refused_start_is_listed_with_its_reason(client: Client, tenant: str) -> None:
-    with pytest.raises(RequestRefusedError):
-        await client.start("nobody", {}, tenant=tenant)
-
-    async def look() -> list[RunView]:
-        return [run async for run in client.list(tenant=tenant, status="refused")]
-
-    (refused,) = await until(look, bool)
-
-    assert refused.component == "nobody"
-    assert refused.failure is not None
-    assert refused.failure.code == "unknown_component"
-
-
-async def test_a_workflow_is_started_and_shown_by_its_own_words(client: Client) -> None:
-    started = await client.start_workflow("welcome", {"name": "Ada"})
-    await client.result(started["workflow_id"], WITHIN_S)
-
-    shown = await client.get_workflow_status(started["workflow_id"])
-
-    assert started["workflow_id"] == started["run_id"] == shown["workflow_id"]
-    assert (shown["state"], shown["result"]) == ("completed", {"text": "hello Ada"})
-    with pytest.raises(UnknownRunError):
-        await client.get_workflow_status("nobody")
-
-
-async def test_a_start_says_more_than_its_input(client: Client, tenant: str) -> None:
-    run_id = await client.start("told", {}, headers={"Trip": "7"}, delay_s=0.2, priority=5, tenant=tenant)
-
-    assert (await client.result(run_id, WITHIN_S))["trip"] == "7"
-
-
-async def test_a_delayed_run_is_accepted_until_its_time_has_come(client: Client, tenant: str) -> None:
-    run_id = await client.start("told", {}, delay_s=3_600, tenant=tenant)
-
-    await until_listed(client, [run_id], tenant=tenant, status="accepted")
-    assert (await until_status(client, run_id, "accepted")).finished_at is None
-    await client.cancel(run_id)
-
-    with pytest.raises(RunStoppedError):
-        await client.result(run_id, WITHIN_S)
-    await until_listed(client, [run_id], tenant=tenant, status="cancelled")
-
-
-async def test_child_runs_are_found_by_their_parent(client: Client, tenant: str) -> None:
-    parent = await client.start("family", {"names": ["Ada", "Bob"]}, tenant=tenant)
-    await client.result(parent, WITHIN_S)
-
-    async def look() -> list[RunView]:
-        return [run async for run in client.list(parent=parent, status="completed")]
-
-    children = await until(look, lambda seen: len(seen) == 2)
-
-    assert {run.component for run in children} == {"welcome"}
-    child = await client.status(children[0].run_id)
-    assert child is not None
-    assert child.parent == parent
-    told = await done(client, parent)
-    assert told.count(("child", "welcome", "completed")) == 2
-    assert told[-1] == ("run", "family", "completed")
-
-
-@pytest.mark.parametrize(("option", "value"), [("delay_s", -1.0), ("priority", 1_000), ("headers", {"a": 1})])
-async def test_a_wrong_option_is_named(client: Client, option: str, value: Any) -> None:
-    with pytest.raises(InvalidInputError, match=option):
-        await client.submit("told", {}, **{option: value})
 
 
 # --- Signals ------------------------------------------------------------------------------------------

@@ -7,85 +7,25 @@ from typing import Any
 import pytest
 
 from towpath_chassis.journal import claim
-from towpath_schemas import subjects
-from towpath_schemas.approvals import (
-    ApprovalAsked,
-    ApprovalsAsked,
-    ApprovalsListed,
-    ApprovalView,
-    approval_id,
-    content_sha256,
-)
 from towpath_schemas.attribution import Attribution
-from towpath_schemas.audit import AuditEvent
 from towpath_schemas.failure import Failure
-from towpath_schemas.journal import CallIntended
-from towpath_schemas.runs import RunsAsked, RunsListed, RunStatus, RunView
 from towpath_testkit.entity_stage import EntityStage, eventually
+from towpath_testkit.told_runs import (
+    approvals,
+    ask_for_approval,
+    listed,
+    names,
+    tell,
+    tell_signal_wait,
+    until_approvals,
+    until_listed,
+    until_status,
+)
 
 pytestmark = pytest.mark.live
 
-ACME = Attribution(tenant="acme")
 GLOBEX = Attribution(tenant="globex")
 NO = Failure(code="user_error", message="no")
-LONG_FROM_NOW = 4_000_000_000.0
-
-
-async def tell(
-    stage: EntityStage, run_id: str, action: str, sequence: int, *, kind: str = "run", **changes: Any
-) -> None:
-    known: dict[str, Any] = {
-        "at": float(sequence),
-        "run_id": run_id,
-        "kind": kind,
-        "action": action,
-        "target": "greet",
-        "attribution": ACME,
-        "correlation_id": "c",
-        "source_stream": "JOURNAL",
-        "source_sequence": sequence,
-    }
-    event = AuditEvent(**{**known, **changes})
-    await stage.js.publish(subjects.audit(event.attribution.tenant, None, kind, action), event.to_body())
-
-
-async def tell_wait(stage: EntityStage, run_id: str, action: str, sequence: int, **changes: Any) -> None:
-    await tell(
-        stage, run_id, action, sequence, **{"kind": "signal", "target": "go", "key": "signal:go#0", **changes}
-    )
-
-
-async def asked(stage: EntityStage, **question: Any) -> RunsListed:
-    body = RunsAsked(**question).to_body()
-    answer = await stage.js.request(subjects.runs_index("list"), body, within_s=10)
-    return RunsListed.from_body(answer.data)
-
-
-async def listed(stage: EntityStage, **question: Any) -> list[RunView]:
-    return list((await asked(stage, **question)).runs)
-
-
-async def names(stage: EntityStage, **question: Any) -> list[str]:
-    return [run.run_id for run in await listed(stage, **question)]
-
-
-async def until_listed(stage: EntityStage, wanted: list[str], **question: Any) -> None:
-    async def are_listed() -> bool:
-        return await names(stage, **question) == wanted
-
-    await eventually(are_listed)
-
-
-async def status_of(stage: EntityStage, run_id: str) -> RunStatus | None:
-    found = await listed(stage, run_id=run_id)
-    return found[0].status if found else None
-
-
-async def until_status(stage: EntityStage, run_id: str, wanted: RunStatus) -> None:
-    async def is_so() -> bool:
-        return await status_of(stage, run_id) == wanted
-
-    await eventually(is_so)
 
 
 # --- What became of runs ------------------------------------------------------------------------------
@@ -222,18 +162,18 @@ async def test_runs_that_wait_for_a_signal_are_found_while_they_do(stage: Entity
     of_globex: dict[str, Any] = {"attribution": GLOBEX}
     async with stage.store():
         await tell(stage, "a", "started", 1)
-        await tell_wait(stage, "a", "intended", 2)
-        await tell_wait(stage, "a", "intended", 3, key="signal:go#1")
+        await tell_signal_wait(stage, "a", "intended", 2)
+        await tell_signal_wait(stage, "a", "intended", 3, key="signal:go#1")
         await tell(stage, "b", "started", 4, **of_globex)
-        await tell_wait(stage, "b", "intended", 5, **of_globex)
+        await tell_signal_wait(stage, "b", "intended", 5, **of_globex)
         await tell(stage, "c", "started", 6)
-        await tell_wait(stage, "c", "intended", 7, target="stop", key="signal:stop#0")
+        await tell_signal_wait(stage, "c", "intended", 7, target="stop", key="signal:stop#0")
         await until_listed(stage, ["b", "a"], waiting_for_signal="go")
         assert await names(stage, waiting_for_signal="go", tenant="acme") == ["a"]
         assert set((await listed(stage, run_id="a"))[0].waiting_for) == {"signal:go#0", "signal:go#1"}
 
-        await tell_wait(stage, "a", "completed", 8, outcome="ok")
-        await tell_wait(stage, "b", "failed", 9, outcome="error", failure=NO, **of_globex)
+        await tell_signal_wait(stage, "a", "completed", 8, outcome="ok")
+        await tell_signal_wait(stage, "b", "failed", 9, outcome="error", failure=NO, **of_globex)
         await until_listed(stage, ["a"], waiting_for_signal="go")
         await tell(stage, "a", "cancelled", 10, outcome="error")
 
@@ -244,139 +184,20 @@ async def test_runs_that_wait_for_a_signal_are_found_while_they_do(stage: Entity
 
 async def test_a_wait_that_is_over_does_not_come_back(stage: EntityStage) -> None:
     async with stage.store():
-        await tell_wait(stage, "a", "completed", 3, outcome="ok")
-        await tell_wait(stage, "a", "intended", 4, key="signal:go#1")
-        await tell_wait(stage, "a", "intended", 2)
+        await tell_signal_wait(stage, "a", "completed", 3, outcome="ok")
+        await tell_signal_wait(stage, "a", "intended", 4, key="signal:go#1")
+        await tell_signal_wait(stage, "a", "intended", 2)
         await tell(stage, "a", "started", 1)
         await until_listed(stage, ["a"], waiting_for_signal="go")
 
-        await tell_wait(stage, "a", "completed", 5, key="signal:go#1", outcome="ok")
+        await tell_signal_wait(stage, "a", "completed", 5, key="signal:go#1", outcome="ok")
 
         await until_listed(stage, [], waiting_for_signal="go")
         await tell(stage, "a", "completed", 6)
-        await tell_wait(stage, "a", "intended", 4, key="signal:go#1")
+        await tell_signal_wait(stage, "a", "intended", 4, key="signal:go#1")
         await tell(stage, "b", "started", 7)
         await until_listed(stage, ["b", "a"])
         assert await names(stage, waiting_for_signal="go") == []
-
-
-# --- Pages --------------------------------------------------------------------------------------------
-
-
-async def test_pages_together_are_the_list(stage: EntityStage) -> None:
-    wanted = [f"r{n:03}" for n in range(500, 0, -1)]
-    async with stage.store():
-        for n in range(1, 501):  # many began at the same moment
-            await tell(stage, f"r{n:03}", "started", n, at=float(n // 300))
-
-        async def all_there() -> bool:
-            return len(await listed(stage, limit=1_000)) == 500
-
-        await eventually(all_there)
-
-        assert await names(stage, limit=1_000) == wanted
-        for limit, pages in ((1, 20), (7, 80), (250, 3)):
-            assert await _paged(stage, limit, pages) == wanted[: limit * pages]
-
-
-async def _paged(stage: EntityStage, limit: int, pages: int) -> list[str]:
-    found, cursor = list[str](), None
-    for _ in range(pages):
-        said = await asked(stage, limit=limit, cursor=cursor, tenant="acme")
-        found += [run.run_id for run in said.runs]
-        cursor = said.cursor
-        if cursor is None:
-            break
-    return found
-
-
-async def test_an_answer_is_never_too_large_for_a_message(stage: EntityStage) -> None:
-    long = Failure(code="user_error", message="x" * 300_000)
-    async with stage.store():
-        for n in range(10):
-            await tell(stage, f"r{n}", "started", 10 * n)
-            await tell(stage, f"r{n}", "failed", 10 * n + 1, failure=long, outcome="error")
-
-        async def all_there() -> bool:
-            return (await asked(stage, status="failed", created_before=5.0)).runs != ()
-
-        await eventually(all_there)
-        first = await asked(stage, status="failed")
-        second = await asked(stage, status="failed", cursor=first.cursor)
-
-        assert 0 < len(first.runs) < 10
-        assert second.runs[0].created_at < first.runs[-1].created_at
-
-
-# --- Approvals ----------------------------------------------------------------------------------------
-
-
-async def ask_for_approval(
-    stage: EntityStage, run_id: str, number: int, *, roles: tuple[str, ...] = (), **changes: Any
-) -> str:
-    """Write the intent of an approval, and tell of it; return the approval's id."""
-    shown = ApprovalAsked(payload={"to": run_id}, roles=roles, content_sha256=content_sha256({"to": run_id}))
-    key = f"approval:deploy#{number}"
-    intent = CallIntended(
-        at=float(number), key=key, act="approval", target="deploy", input=shown.model_dump(mode="json")
-    )
-    intent = intent.model_copy(update=changes)
-    stored = await stage.js.publish(subjects.journal_entry(run_id, number), intent.to_body())
-    await tell_approval(stage, run_id, "intended", stored.sequence, number, at=intent.at)
-    return approval_id(run_id, number)
-
-
-async def tell_approval(
-    stage: EntityStage, run_id: str, action: str, sequence: int, number: int, **changes: Any
-) -> None:
-    of_it = {"kind": "approval", "target": "deploy", "key": f"approval:deploy#{number}"}
-    await tell(stage, run_id, action, sequence, **of_it, **changes)
-
-
-async def approvals(stage: EntityStage, **question: Any) -> list[ApprovalView]:
-    body = ApprovalsAsked(**question).to_body()
-    answer = await stage.js.request(subjects.runs_index("approvals"), body, within_s=10)
-    return list(ApprovalsListed.from_body(answer.data).approvals)
-
-
-async def until_wait(stage: EntityStage, wanted: list[str], **question: Any) -> None:
-    async def are_listed() -> bool:
-        return [one.approval_id for one in await approvals(stage, **question)] == wanted
-
-    await eventually(are_listed)
-
-
-async def test_approvals_are_listed_while_somebody_can_decide_them(stage: EntityStage) -> None:
-    async with stage.store():
-        await tell(stage, "a", "started", 1)
-        await tell(stage, "b", "started", 2)
-        by_anybody = await ask_for_approval(stage, "a", 1)
-        by_boss = await ask_for_approval(stage, "b", 2, roles=("boss", "owner"), until=LONG_FROM_NOW)
-        await ask_for_approval(stage, "b", 3, until=3.0)  # expired long ago
-        await until_wait(stage, [by_boss, by_anybody])
-
-        boss, anybody = await approvals(stage)
-
-        assert (boss.run_id, boss.component, boss.name, boss.expires_at) == (
-            "b",
-            "greet",
-            "deploy",
-            LONG_FROM_NOW,
-        )
-        assert (anybody.asked.payload, anybody.attribution) == ({"to": "a"}, ACME)
-        for question, wanted in (
-            ({"role": "boss"}, [by_boss, by_anybody]),
-            ({"role": "clerk"}, [by_anybody]),
-            ({"run_id": "b"}, [by_boss]),
-            ({"tenant": "globex"}, []),
-            ({"tenant": "acme", "limit": 1}, [by_boss]),
-        ):
-            assert [one.approval_id for one in await approvals(stage, **question)] == wanted
-
-        await tell_approval(stage, "b", "approved", 1_000, 2, outcome="ok")
-        await until_wait(stage, [by_anybody])
-        await tell(stage, "a", "cancelled", 1_001, outcome="error")
-        await until_wait(stage, [])
 
 
 # --- Redis may lose everything ------------------------------------------------------------------------
@@ -387,14 +208,14 @@ async def test_an_emptied_redis_is_noticed_and_the_index_built_again(stage: Enti
         for n in range(300):
             await tell(stage, f"r{n}", "started", n)
         await claim(stage.js, "r7", "runner-1", epoch=1)
-        await tell_wait(stage, "r7", "intended", 301)
+        await tell_signal_wait(stage, "r7", "intended", 301)
         waiting = await ask_for_approval(stage, "r8", 1)
 
         async def all_there() -> bool:
             return len(await listed(stage, limit=1_000)) == 300
 
         await eventually(all_there)
-        await until_wait(stage, [waiting])
+        await until_approvals(stage, [waiting])
         await stage.redis.flushall()
         assert len(await listed(stage, limit=1_000)) == 300
         assert await names(stage, status="running") == ["r7"]

@@ -10,7 +10,7 @@ from towpath_cli.embedded.server import ask
 from towpath_cli.plan import ROLES, Plan
 
 _READY = b"GET /readyz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-_START_WITHIN_S = 30.0
+_START_WITHIN_S = 60.0
 
 
 class Platform:

@@ -5,11 +5,11 @@ import operator
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from towpath.components import REGISTRY, Registry
 from towpath.engine.tasks import Code
-from towpath.errors import ComponentError, CrashNotSurvivedError, StuckError
+from towpath.errors import ComponentError, CrashNotSurvivedError, NonDeterminismError, StuckError
 from towpath.testing.disturbance import Disturbance, ReplayAlways, Victim, killed
 from towpath.testing.platform import VirtualPlatform
 from towpath.testing.replaying import check_replay
@@ -85,12 +85,12 @@ async def crash_everywhere(
         attribution: As of `VirtualPlatform.start`.
 
     Raises:
-        CrashNotSurvivedError: If a killed run ended otherwise, or did something again that was settled; it names the
-            moment.
+        CrashNotSurvivedError: If a killed run ended otherwise, did something again that was settled, or left a journal
+            that is replayed to something else; it names the moment.
         StuckError: If the undisturbed run does not end.
     """
 
-    async def attempt(disturbance: Disturbance) -> RunFinished:
+    async def live(disturbance: Disturbance) -> _Lived:
         if before_each is not None:
             before_each()
         async with VirtualPlatform(registry=registry, seed=seed, disturbance=disturbance) as platform:
@@ -98,78 +98,103 @@ async def crash_everywhere(
             if script is not None:
                 await script(platform, run)
             finished = await run.ended()
-            _check_journal(run, registry)
             if after_each is not None:
                 after_each(run)
-            return finished
+            return _Lived(finished, run.journal)
 
-    undisturbed = await attempt(Disturbance())
-    crashes: list[Crash] = []
-    async for crash, finished in _attempts(attempt):
-        _compare(str(crash), finished, undisturbed, same)
-        crashes.append(crash)
-    _compare(
-        "after every write", await _survive("after every write", attempt, ReplayAlways()), undisturbed, same
-    )
-    return Survived(undisturbed, tuple(crashes))
+    trial = _Trial(await live(Disturbance()), live, same, registry)
+    crashes = [crash async for crash in trial.crashes()]
+    await trial.survive(ReplayAlways(), "after every write")
+    return Survived(trial.undisturbed.finished, tuple(crashes))
 
 
-Attempt = Callable[[Disturbance], Coroutine[Any, Any, RunFinished]]
+class _Lived(NamedTuple):
+    """What a run has done."""
+
+    finished: RunFinished
+    journal: list[JournalRecord]
 
 
-async def _attempts(attempt: Attempt) -> AsyncGenerator[tuple[Crash, RunFinished]]:
-    """Run with each crash, until it has come past the last moment alive."""
-    for moment in ("before write", "after write", "at await"):
-        for number in itertools.count(1):
-            killing = Kill(moment, number)
-            finished = await _survive(f"{moment} {number}", attempt, killing)
-            if killing.crash is None:
-                break
-            yield killing.crash, finished
+class _Trial:
+    """Compares what a run does when it is disturbed with what it does when it is not."""
+
+    def __init__(
+        self,
+        undisturbed: _Lived,
+        live: Callable[[Disturbance], Awaitable[_Lived]],
+        same: Callable[[Any, Any], bool],
+        registry: Registry,
+    ) -> None:
+        self.undisturbed = undisturbed
+        self._live = live
+        self._same = same
+        self._registry = registry
+        self._judge("after its end", undisturbed)
+
+    async def crashes(self) -> AsyncGenerator[Crash]:
+        """Kill the run at each moment, until it has come past the last one alive."""
+        for moment in ("before write", "after write", "at await"):
+            for number in itertools.count(1):
+                killing = Kill(moment, number)
+                await self.survive(killing, f"{moment} {number}")
+                if killing.crash is None:
+                    break
+                yield killing.crash
+
+    async def survive(self, disturbance: Disturbance, crash: str) -> None:
+        """Run it once more, disturbed.
+
+        Raises:
+            CrashNotSurvivedError: If anybody could tell.
+        """
+        try:
+            lived = await self._live(disturbance)
+        except (AssertionError, ComponentError, StuckError, TimeoutError) as error:
+            raise CrashNotSurvivedError(
+                _when(disturbance, crash), f"{type(error).__name__}: {error}"
+            ) from error
+        self._judge(_when(disturbance, crash), lived)
+
+    def _judge(self, crash: str, lived: _Lived) -> None:
+        if found := self._difference(lived.finished) or _done_again(lived.journal) or self._replayed(lived):
+            raise CrashNotSurvivedError(crash, found)
+
+    def _difference(self, finished: RunFinished) -> str | None:
+        """Say how an end differs from the undisturbed one; None if it does not."""
+        undisturbed = self.undisturbed.finished
+        if (finished.end, finished.failure) != (undisturbed.end, undisturbed.failure):
+            return f"the run ended as {_end(finished)}, not as {_end(undisturbed)}"
+        if not self._same(finished.result, undisturbed.result):
+            return f"the result is {finished.result!r}, and undisturbed {undisturbed.result!r}"
+        return None
+
+    def _replayed(self, lived: _Lived) -> str | None:
+        """Say how the journal is replayed to another result than was journaled; None if it is not."""
+        started, recorded = lived.journal[0], lived.journal[-1]
+        if not (isinstance(started, RunStarted) and isinstance(recorded, RunFinished)):
+            return None
+        try:
+            ended = check_replay(started.component, lived.journal, registry=self._registry).ended
+        except NonDeterminismError as error:
+            return str(error)
+        if ended is None or ended.result == recorded.result:
+            return None
+        return f"its journal is replayed to {ended.result!r}, not to {recorded.result!r}"
 
 
-async def _survive(crash: str, attempt: Attempt, disturbance: Disturbance) -> RunFinished:
-    try:
-        return await attempt(disturbance)
-    except (AssertionError, ComponentError, StuckError, TimeoutError) as error:
-        what = str(disturbance.crash) if isinstance(disturbance, Kill) and disturbance.crash else crash
-        raise CrashNotSurvivedError(what, f"{type(error).__name__}: {error}") from error
-
-
-def _compare(
-    crash: str, finished: RunFinished, undisturbed: RunFinished, same: Callable[[Any, Any], bool]
-) -> None:
-    if finished.end != undisturbed.end or finished.failure != undisturbed.failure:
-        raise CrashNotSurvivedError(crash, f"the run ended as {_end(finished)}, not as {_end(undisturbed)}")
-    if not same(finished.result, undisturbed.result):
-        raise CrashNotSurvivedError(
-            crash, f"the result is {finished.result!r}, and undisturbed {undisturbed.result!r}"
-        )
+def _when(disturbance: Disturbance, crash: str) -> str:
+    return str(disturbance.crash) if isinstance(disturbance, Kill) and disturbance.crash else crash
 
 
 def _end(finished: RunFinished) -> str:
     return finished.end + (f" ({finished.failure.message})" if finished.failure else "")
 
 
-def _check_journal(run: VirtualRun, registry: Registry) -> None:
-    """See that nothing that was settled was done again, and that the whole journal is replayed to the same end.
-
-    Raises:
-        AssertionError: If not so.
-        NonDeterminismError: If it cannot be replayed at all.
-    """
-    settled = Counter(record.key for record in run.journal if isinstance(record, StepSettled | CallSettled))
+def _done_again(journal: list[JournalRecord]) -> str | None:
+    """Name the acts that were done again though they were settled; None if there are none."""
+    settled = Counter(record.key for record in journal if isinstance(record, StepSettled | CallSettled))
     twice = [key for key, count in settled.items() if count > 1]
-    if twice:
-        raise AssertionError(f"done again though it was settled: {', '.join(twice)}")
-    started, recorded = run.journal[0], run.journal[-1]
-    if not (isinstance(started, RunStarted) and isinstance(recorded, RunFinished)):
-        return
-    replayed = check_replay(started.component, run.journal, registry=registry)
-    if replayed.ended is not None and replayed.ended.result != recorded.result:
-        raise AssertionError(
-            f"its journal is replayed to {replayed.ended.result!r}, not to {recorded.result!r}"
-        )
+    return f"done again though it was settled: {', '.join(twice)}" if twice else None
 
 
 class Kill(Disturbance):

@@ -132,7 +132,7 @@ class Process:
         ending = self.suspending or self.run.let_go.is_set()
         if ending or self.run.catching_up or self.run.working > self._sleeping:
             return True
-        return not (self._sleeping or self._parked or self.run.only_waits)
+        return not (self._sleeping or self._parked or self.run.waiting_for or self.run.only_waits)
 
     @property
     def unsettled(self) -> bool:

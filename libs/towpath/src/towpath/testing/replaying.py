@@ -73,8 +73,7 @@ def check_replay(
         return Replayed(0)
     known = _with(_found(component, history.started, registry), history.started, registry)
     run, ended = _in_own_loop(lambda: _replay(history, known))
-    waits = (*run.stopped_at, *run.waiting_for) if ended is None else ()
-    return Replayed(acts, waits, ended)
+    return Replayed(acts, tuple(run.stopped_at), ended)
 
 
 def _found(component: Any, started: RunStarted, registry: Registry) -> Component:
@@ -145,9 +144,10 @@ async def _until_it_stops(run: "_ReplayedRun", registry: Registry) -> RunFinishe
     code = asyncio.create_task(execute(run, registry))
     with loop.when_idle(stop):
         await asyncio.wait({code, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    run.let_go.set()
     if code.done():
         return code.result()
+    run.stopped_at += run.waiting_for
+    run.let_go.set()
     code.cancel()
     await asyncio.gather(code, return_exceptions=True)
     return None

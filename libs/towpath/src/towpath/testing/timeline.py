@@ -6,6 +6,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -209,7 +210,8 @@ class LoopTimeline(Timeline):
 
     def call_at(self, moment: float, callback: Callable[[], None]) -> Cancel:
         """Have something called once the moment has come."""
-        return self._loop.call_at(moment - self._zero, callback).cancel
+        # in a context of its own: the caller's has the run, which is not to be kept for a timer
+        return self._loop.call_at(moment - self._zero, callback, context=Context()).cancel
 
     async def sleep(self, seconds: float) -> None:
         """Wait for time to pass."""

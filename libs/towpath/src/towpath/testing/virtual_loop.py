@@ -56,6 +56,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._executed)
         return future
 
+    async def shutdown_default_executor(self) -> None:
+        """Wait for the threads to end."""
+        self._executing += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._executing -= 1
+
     def _executed(self, _future: "asyncio.Future[Any]") -> None:
         self._executing -= 1
 

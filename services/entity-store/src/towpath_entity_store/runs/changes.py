@@ -14,6 +14,9 @@ from towpath_schemas.audit import AuditEvent
 Part = Literal["origin", "state", "pause", "open", "closed"]
 """What a run is; what became of it; whether it stands still; that it waits for something, and that it does no more."""
 
+BY_ATTRIBUTION = ("tenant", "user_id", "agent", "session_id", "workflow_id")
+"""What of an attribution there are lists by."""
+
 _WORKS = {"suspended": "suspended", "resumed": "running"}
 _PAUSES = {"paused": "1", "unpaused": ""}
 _ENDS = frozenset({"completed", "failed", "cancelled", "terminated", "continued"})
@@ -116,10 +119,6 @@ def sets_of(attribution: Attribution) -> list[str]:
     """Name the lists in which a run stands because of whom it works for."""
     said = attribution.model_dump(include=set(BY_ATTRIBUTION), exclude_none=True)
     return ["all", *(in_(by, value) for by, value in said.items())]
-
-
-BY_ATTRIBUTION = ("tenant", "user_id", "agent", "session_id", "workflow_id")
-"""What of an attribution there are lists by."""
 
 
 def in_(by: str, *values: str) -> str:
