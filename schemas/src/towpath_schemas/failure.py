@@ -23,6 +23,7 @@ FailureCode = Literal[
     "not_serialisable",  # the component returned something that JSON cannot carry
     "timeout",  # the component did not end in time
     "unknown_outcome",  # an act was begun, its end was never seen, and it must not be repeated
+    "deadly",  # its process ended each time it was begun
     "model_error",  # the model provider refused or failed
     "non_determinism",  # the code did not repeat what the journal says it did
     "forbidden_write",  # a shared entity method tried to change state

@@ -83,6 +83,7 @@ OUTPUT = Stream(
     subjects=("output.v1.*",),
     storage="memory",
     max_age_s=600.0,
+    dedupe_s=600.0,
     purpose="Results and streamed chunks, for whoever watches.",
 )
 DEAD = Stream(

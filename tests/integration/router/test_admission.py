@@ -1,6 +1,7 @@
 """Every request becomes a run or a refusal: told at once, written down, and never in the way of another."""
 
 import asyncio
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -239,6 +240,21 @@ async def test_a_requester_is_told_why_it_is_refused(requester: Requester) -> No
 
     assert refused.failure.code == "unknown_component"
     assert refused.subject == subjects.request(TENANT, "start", "nobody")
+
+
+@pytest.mark.parametrize(
+    ("verb", "said", "code"),
+    [("explode", {}, "unknown_verb"), ("start", {"inptu": 1}, "malformed")],
+    ids=["verb", "misspelt"],
+)
+async def test_a_requester_whose_request_is_none_is_told_so(
+    towpath: Platform, requester: Requester, verb: str, said: dict[str, int], code: str
+) -> None:
+    body = json.dumps({"reply_to": requester.reply_to, **said}).encode()
+
+    await towpath.js.publish(subjects.request(TENANT, verb, "greet"), body)
+
+    assert RequestRefused.from_body(await requester.heard()).failure.code == code
 
 
 async def test_a_reply_subject_that_nobody_can_publish_to_does_not_refuse_the_request(

@@ -32,6 +32,7 @@ from towpath_chassis.settings import ServiceSettings
 from towpath_chassis.streams import ensure_streams
 from towpath_chassis.tasks import background
 from towpath_chassis.telemetry import Tracing
+from towpath_chassis.watchdog import watched_loop
 from towpath_chassis.wire import quicken
 from towpath_schemas.envelope import Envelope
 from towpath_schemas.presence import Heartbeat
@@ -198,7 +199,8 @@ async def _until_stopped(
             log.info("service ready", nats_url=settings.nats_url, health_port=health_port)
             life.ready = True
             _spare_the_collector()
-            await life.ended.wait()
+            with watched_loop(blocked_after_s=settings.blocked_after_s):
+                await life.ended.wait()
             log.info("service draining")
     log.info("service stopped")
 

@@ -22,6 +22,7 @@ class ServiceSettings(BaseSettings):
         ack_wait_s: Seconds after which the broker gives an unfinished message to another process; whoever
             works on it says so three times in that span.
         drain_s: Seconds a stopping process may use to finish what it holds.
+        blocked_after_s: Seconds for which code may keep the event loop to itself before it is complained of.
         health_port: Port of /healthz and /readyz; 0 for any free one, None for none.
         otlp_endpoint: Where traces are sent (OTLP over HTTP); None for nowhere.
     """
@@ -35,6 +36,7 @@ class ServiceSettings(BaseSettings):
     ack_wait_s: Annotated[float, Field(ge=0.5, le=3600)] = 30.0
     max_attempts: Annotated[int, Field(ge=1, le=1000)] = 5
     drain_s: Annotated[float, Field(ge=0, le=3600)] = 10.0
+    blocked_after_s: Annotated[float, Field(ge=0.1, le=3600)] = 2.0
     health_host: str = "127.0.0.1"
     health_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

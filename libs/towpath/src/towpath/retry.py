@@ -70,7 +70,7 @@ def retry_after_s(error: Exception | None) -> float | None:
     """Tell how many seconds `error` asks to wait before the next attempt; None where it does not say.
 
     It may say so in the failure that it carries, in an attribute `retry_after_s` or `retry_after` (seconds), or in
-    the `Retry-After` header of the `response` that it holds, as the errors of HTTP clients do.
+    the header `Retry-After` (or `Retry-After-Ms`) of the `response` that it holds, as the errors of HTTP clients do.
     """
     if isinstance(error, ComponentError):
         return error.failure.retry_after_s
@@ -83,7 +83,10 @@ def retry_after_s(error: Exception | None) -> float | None:
 
 def _header(error: Exception | None) -> Any:
     find = getattr(getattr(getattr(error, "response", None), "headers", None), "get", None)
-    return find("Retry-After") if callable(find) else None
+    if not callable(find):
+        return None
+    milliseconds = _seconds(find("Retry-After-Ms"))
+    return find("Retry-After") if milliseconds is None else milliseconds / 1_000
 
 
 def _seconds(said: Any) -> float | None:

@@ -25,7 +25,9 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     load_app(settings.app)
     chassis.tracing.include_user_code()
     redact_logs(redacted)
-    runs = RunHost(chassis, REGISTRY, suspend_after_s=settings.suspend_after_s)
+    runs = RunHost(
+        chassis, REGISTRY, suspend_after_s=settings.suspend_after_s, max_losses=settings.max_losses
+    )
     async with (
         EntityHost(chassis, REGISTRY).serving(settings.service),
         background(runs.look_after, name="look-after"),

@@ -6,7 +6,7 @@ from typing import Any
 from towpath_chassis.errors import AlreadyWrittenError, FencedError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import Expect
-from towpath_router.requests import Asked, RefusedError, Request, cut, read_address
+from towpath_router.requests import Asked, RefusedError, Request, cut, read_address, read_reply_to
 from towpath_schemas import identity, subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.envelope import claimed_headers
@@ -32,9 +32,10 @@ class Refusals:
             stripped_headers={name: cut(value) for name, value in claimed_headers(request.headers).items()},
         )
         await self._write(identity.derived_id("refusal", request.subject, request.own_id), record)
-        if asked is not None and asked.said.reply_to is not None:
+        reply_to = asked.said.reply_to if asked else read_reply_to(request.body)
+        if reply_to is not None:
             refused = RequestRefused(subject=request.subject, failure=failure)
-            await self._js.tell(asked.said.reply_to, refused.to_body())
+            await self._js.tell(reply_to, refused.to_body())
 
     async def _write(self, refusal_id: str, record: StartRefused) -> None:
         try:

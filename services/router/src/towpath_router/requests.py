@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from towpath_schemas import identity, subjects
 from towpath_schemas.attribution import Attribution
@@ -138,6 +139,15 @@ def read_body(
             "malformed", f"reply_to is {said.reply_to!r}, the platform's own; name an inbox of yours"
         )
     return Asked(request, address, said, Attribution.vouched(address.tenant, said.attribution), traceparent)
+
+
+def read_reply_to(body: bytes) -> str | None:
+    """Read where the sender of a request that is none wants to be told so; None where that cannot be read either."""
+    try:
+        wished = Requested.model_validate({"reply_to": from_json(body)["reply_to"]}).reply_to
+    except (ValueError, TypeError, LookupError):
+        return None
+    return None if wished is None or subjects.is_ours(wished) else wished
 
 
 def check_tenant(request: Request, address: RequestAddress) -> None:

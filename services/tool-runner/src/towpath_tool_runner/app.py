@@ -23,7 +23,7 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     load_app(settings.app)
     chassis.tracing.include_user_code()
     redact_logs(redacted)
-    host = ToolHost(chassis, REGISTRY, timeout_s=settings.timeout_s)
+    host = ToolHost(chassis, REGISTRY, timeout_s=settings.timeout_s, max_losses=settings.max_losses)
     async with pulled(
         chassis,
         TOOLS,

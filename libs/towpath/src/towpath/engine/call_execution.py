@@ -52,11 +52,11 @@ class CallExecution:
         """
         component = self._find(call)
         if component is None:
-            return _answered(call, failure=_not_here(call))
+            return answer_of(call, failure=_not_here(call))
         if repeated and not component.idempotent:
-            return _answered(call, failure=UnknownOutcomeError(f"{call.act} {call.name!r}").failure)
+            return answer_of(call, failure=UnknownOutcomeError(f"{call.act} {call.name!r}").failure)
         ended = await self._execute(component, call, tell)
-        answered = _answered(call, result=ended.value, failure=_failure(ended), attempts=ended.attempts)
+        answered = answer_of(call, result=ended.value, failure=_failure(ended), attempts=ended.attempts)
         return _fitting(answered, call)
 
     def _find(self, call: CallRequested) -> Component | None:
@@ -90,13 +90,14 @@ async def _within(limit_s: float, component: Component, executed: Awaitable[Any]
         raise
 
 
-def _answered(
+def answer_of(
     call: CallRequested,
     *,
     result: Any = None,
     failure: Failure | None = None,
     attempts: int = 1,
 ) -> Answered:
+    """Write the answer to a call; written again it has the same id."""
     return Answered(
         answer_id=identity.answer_id(call.call_id),
         run_id=call.run_id,
@@ -119,7 +120,7 @@ def _fitting(answered: Answered, call: CallRequested) -> Answered:
     if size <= MAX_PAYLOAD_BYTES:
         return answered
     message = f"the result of {call.name} has {size:,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}"
-    return _answered(call, failure=Failure(code="payload_too_large", message=message))
+    return answer_of(call, failure=Failure(code="payload_too_large", message=message))
 
 
 def _not_here(call: CallRequested) -> Failure:

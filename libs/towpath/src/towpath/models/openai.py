@@ -5,8 +5,6 @@ import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
@@ -15,6 +13,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionMessageToolCall
 
 from towpath.errors import ConfigurationError, ModelError
 from towpath.models.port import Message, ModelReply, ModelRequest, StopReason, ToolSpec
+from towpath.retry import retry_after_s
 from towpath.tools.tool import ToolCall
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import Usage
@@ -208,7 +207,7 @@ def _status_failure(model: str, error: openai.APIStatusError) -> Failure:
     hopeless = error.code in _HOPELESS_CODES
     retryable = not hopeless and (error.status_code in _RETRYABLE or error.status_code >= 500)  # noqa: PLR2004
     failure = _failure(model, f"HTTP {error.status_code}: {error.message}", error, retryable=retryable)
-    wait_s = _retry_after_s(error) if retryable else None
+    wait_s = retry_after_s(error) if retryable else None
     return failure if wait_s is None else failure.model_copy(update={"retry_after_s": wait_s})
 
 
@@ -219,24 +218,3 @@ def _failure(model: str, message: str, error: Exception, *, retryable: bool) -> 
         retryable=retryable,
         error_type=type(error).__name__,
     )
-
-
-def _retry_after_s(error: openai.APIStatusError) -> float | None:
-    """Read how long the server wants us to wait: in milliseconds, in seconds, or until a date."""
-    headers = cast("dict[str, str]", error.response.headers)
-    try:
-        if (milliseconds := headers.get("retry-after-ms")) is not None:
-            return max(0.0, float(milliseconds) / 1_000)
-        return _seconds(headers.get("retry-after"))
-    except ValueError:
-        return None
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    if retry_after is None:
-        return None
-    if retry_after.replace(".", "", 1).isdigit():
-        return float(retry_after)
-    until = parsedate_to_datetime(retry_after)
-    now = datetime.now(UTC)  # noqa: TID251 - the date is compared with the wall clock, as the server's was
-    return max(0.0, (until - now).total_seconds())

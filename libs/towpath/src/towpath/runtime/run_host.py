@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from towpath.engine.execution import component_of, execute
 from towpath.engine.history import History
 from towpath.engine.live_run import LiveRun
 from towpath.runtime.closing import close
+from towpath.runtime.deadly import Quarantine, deadly, is_suspect, times_resumed
 from towpath.runtime.journal import Journal
 from towpath.runtime.outbox import NatsOutbox
 from towpath.runtime.telling import tell_end
@@ -26,7 +27,8 @@ from towpath_chassis.service import Chassis
 from towpath_chassis.telemetry import COMPONENT, RUN, RUN_ID, TENANT
 from towpath_schemas import subjects
 from towpath_schemas.calls import RunDispatched, Taken, read_event
-from towpath_schemas.journal import RunResumed, RunStarted, RunSuspended, read_record
+from towpath_schemas.journal import RunFinished, RunResumed, RunStarted, RunSuspended, read_record
+from towpath_schemas.shape import problems
 from towpath_schemas.streams import INBOX
 
 log = structlog.get_logger(__name__)
@@ -54,8 +56,12 @@ class _Held:
 class RunHost:
     """Hosts the runs of one service in this process."""
 
-    def __init__(self, chassis: Chassis[Any], registry: Registry, *, suspend_after_s: float) -> None:
+    def __init__(
+        self, chassis: Chassis[Any], registry: Registry, *, suspend_after_s: float, max_losses: int
+    ) -> None:
         self._chassis = chassis
+        self._max_losses = max_losses
+        self._quarantine = Quarantine()
         self._js = chassis.js
         self._registry = registry
         self._suspend_after_s = suspend_after_s
@@ -73,7 +79,9 @@ class RunHost:
             return
         taken = await self._read(dispatched, journal)
         if taken is not None:
-            await self._hold(self._holding(taken, message.metadata.sequence.stream), taken)
+            held = self._holding(taken, message.metadata.sequence.stream)
+            async with self._quarantine.alone() if is_suspect(taken.losses) else nullcontext():
+                await self._hold(held, taken)
 
     async def _is_live_elsewhere(self, dispatched: RunDispatched, message: Message) -> bool:
         """Tell whether the dispatch changes nothing because somebody holds the run and is well.
@@ -126,9 +134,10 @@ class RunHost:
     async def _read(self, dispatched: RunDispatched, journal: Journal) -> "_TakenRun | None":
         """Read the history of a claimed run; None if it has ended."""
         if journal.epoch == 1 and dispatched.first_entry is not None:
-            history = History([(0, read_record(dispatched.first_entry.encode()))])
+            entries = [(0, read_record(dispatched.first_entry.encode()))]
         else:
-            history = History(await read_journal(self._js, dispatched.run_id))
+            entries = await read_journal(self._js, dispatched.run_id)
+        history = History(entries)
         if history.started is None:
             raise GiveUp(f"run {dispatched.run_id} has no first entry")
         if history.finished is not None:
@@ -141,7 +150,8 @@ class RunHost:
                 "run began; deploy it beside the newer one"
             )
         is_new = dispatched.first_entry is not None and journal.epoch == 1
-        return _TakenRun(dispatched.run_id, history.started, history, journal, is_new=is_new)
+        lost = times_resumed(record for _, record in reversed(entries))
+        return _TakenRun(dispatched.run_id, history.started, history, journal, is_new=is_new, losses=lost)
 
     # --- Holding it -------------------------------------------------------------------------------
 
@@ -205,9 +215,16 @@ class RunHost:
             await self._make_reachable(held)
             await self._say_resumed(run, taken.journal.epoch)
             await self._take_inbox(run)
-        finished = await run.finish(await execute(run, self._registry))
+        finished = await run.finish(await self._end_of(run, taken))
         await tell_end(self._chassis, run.run_id, run.started, finished)
         await close(self._js, run.run_id, run.history, was_suspended=not taken.is_new)
+
+    async def _end_of(self, run: LiveRun, taken: "_TakenRun") -> RunFinished:
+        if taken.losses < self._max_losses:
+            return await execute(run, self._registry)
+        run.stop()
+        failure = deadly(f"{run.started.component_kind} {run.started.component!r}", taken.losses)
+        return RunFinished(at=run.clock(), end="failed", failure=failure)
 
     async def _say_resumed(self, run: LiveRun, epoch: int) -> None:
         if epoch > 1:  # the first to take it has nothing to resume
@@ -307,13 +324,14 @@ class _TakenRun:
     history: History
     journal: Journal
     is_new: bool
+    losses: int
 
 
 def _read_dispatch(message: Message) -> RunDispatched:
     try:
         return RunDispatched.from_body(message.data)
     except ValidationError as error:
-        raise GiveUp(f"not a dispatch: {error}") from error
+        raise GiveUp(f"this is no dispatch: {problems(error)}") from error
 
 
 def _loop_time() -> float:

@@ -12,8 +12,9 @@ import structlog
 from pydantic import ValidationError
 
 from towpath.components import Registry
-from towpath.engine.call_execution import CallExecution
+from towpath.engine.call_execution import CallExecution, answer_of
 from towpath.retry import Retry
+from towpath.runtime.deadly import Quarantine, begin_suspect, deadly, forget_suspect, is_suspect
 from towpath.runtime.output import Output
 from towpath_chassis.delivery import GiveUp
 from towpath_chassis.errors import UnconfirmedError
@@ -22,6 +23,7 @@ from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
 from towpath_chassis.telemetry import CALL, COMPONENT, KEY, RUN_ID
 from towpath_schemas.calls import Answered, CallRequested
+from towpath_schemas.shape import problems
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +33,12 @@ _AGAIN_AFTER_S = 0.2
 class ToolHost:
     """Executes the calls of one service in this process."""
 
-    def __init__(self, chassis: Chassis[Any], registry: Registry, *, timeout_s: float) -> None:
+    def __init__(
+        self, chassis: Chassis[Any], registry: Registry, *, timeout_s: float, max_losses: int
+    ) -> None:
         self._chassis = chassis
+        self._max_losses = max_losses
+        self._quarantine = Quarantine()
         self._execution = CallExecution(registry, timeout_s=timeout_s, on_retry=_log_retry)
 
     async def on_call(self, message: Message) -> None:
@@ -46,7 +52,7 @@ class ToolHost:
         parent = (message.headers or {}).get("traceparent")
         with self._chassis.tracing.span(CALL, parent=parent, attributes=attributes) as inside:
             output = self._output(call, inside)
-            answered = await self._answer(call, output, redelivered=message.metadata.num_delivered > 1)
+            answered = await self._answer(call, output, delivered=message.metadata.num_delivered)
         await self._bring(answered)
         if answered.failure is not None and call.act == "task":
             raise GiveUp(answered.failure)
@@ -71,9 +77,12 @@ class ToolHost:
             else:
                 return
 
-    async def _answer(self, call: CallRequested, output: Output, *, redelivered: bool) -> Answered:
+    async def _answer(self, call: CallRequested, output: Output, *, delivered: int) -> Answered:
         started_at = time.monotonic()
-        answered = await self._execution.answer(call, output.put, repeated=redelivered)
+        if is_suspect(delivered - 1):
+            answered = await self._answer_suspect(call, output, delivered)
+        else:
+            answered = await self._execution.answer(call, output.put, repeated=delivered > 1)
         log.info(
             "call ended",
             attempts=answered.attempts,
@@ -81,6 +90,18 @@ class ToolHost:
             error=answered.failure.message if answered.failure else None,
             **_fields(call),
         )
+        return answered
+
+    async def _answer_suspect(self, call: CallRequested, output: Output, delivered: int) -> Answered:
+        """Answer a call that others began and never answered: it may be what ends the process."""
+        js, runner = self._chassis.js, self._chassis.settings.instance
+        async with self._quarantine.alone():
+            begun = await begin_suspect(js, call.call_id, runner, delivered=delivered)
+            if begun >= self._max_losses:
+                answered = answer_of(call, failure=deadly(f"{call.act} {call.name!r}", begun))
+            else:
+                answered = await self._execution.answer(call, output.put, repeated=True)
+        await forget_suspect(js, call.call_id)
         return answered
 
 
@@ -103,4 +124,4 @@ def _read_call(message: Message) -> CallRequested:
     try:
         return CallRequested.from_body(message.data)
     except ValidationError as error:
-        raise GiveUp(f"not a call: {error}") from error
+        raise GiveUp(f"this is no call: {problems(error)}") from error
