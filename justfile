@@ -96,6 +96,11 @@ quick *args:
 soak *args:
     pytest -m soak --timeout 0 "$@"
 
+[doc("Repeat a simulation that failed, and tell what happened: just simulate --seed 17")]
+[group("test")]
+simulate *args:
+    python -m towpath_testkit.simulation "$@"
+
 [doc("Measure, and print a table: just bench --size 100000 for very many suspended runs and timers")]
 [group("test")]
 bench *args:
@@ -106,6 +111,11 @@ bench *args:
 [group("make")]
 schemas:
     python -m towpath_schemas.export schemas
+
+[doc("Record a golden history of each feature that has none in this release; what is recorded stays as it is")]
+[group("make")]
+golden:
+    python -m towpath_testkit.golden.recording tests/golden/histories
 
 [doc("Make requirements.lock again from every pyproject.toml: just lock --upgrade, just lock --upgrade-package ruff")]
 [group("make")]

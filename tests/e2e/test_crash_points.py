@@ -12,6 +12,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import nats
 import pytest
 from nats.aio.client import Client
 
+from towpath_cli.embedded.processes import ServerStartError
 from towpath_schemas import identity
 from towpath_schemas.approvals import approval_id
 from towpath_testkit.settled import until_so
@@ -35,6 +37,7 @@ CHOSEN = {"agent-runner": 4, "tool-runner": 2, "router": 2, "entity-store": 2, "
 """How many writes of each service are chosen in the suite."""
 WRITES = {"agent-runner": 110, "tool-runner": 12, "router": 10, "entity-store": 7, "audit-sink": 60}
 """About how many writes each service makes for one voyage; those beyond are never reached, and end the search."""
+FEWEST_WRITES = {"agent-runner": 90, "tool-runner": 8, "router": 4, "entity-store": 4, "audit-sink": 20}
 KILLED = [role for role in SERVICES if role in WRITES]
 
 
@@ -86,8 +89,8 @@ class Voyage:
         subject = f"requests.v1.{self.trail.tenant}.{verb}.{target}"
         await self.client.jetstream().publish(subject, json.dumps(body).encode())
 
-    async def through(self, role: str) -> bool:
-        """See the voyage through, starting again what dies; tell whether it died."""
+    async def through(self, role: str) -> None:
+        """See the voyage through, starting again what dies."""
         watching = asyncio.create_task(self._watch(role))
         await self.trail.until(lambda: bool(self.trail.events[self.run]))  # a signal is for a run that exists
         await self.ask("signal", self.run, {"name": "cargo", "payload": "tea", "signal_id": "only-one"})
@@ -96,7 +99,7 @@ class Voyage:
         await self.ask("decide", approval, decision)
         await self.trail.until(lambda: self.run in self.trail.ended)
         watching.cancel()
-        return (await asyncio.gather(watching, return_exceptions=True))[0] is True
+        await asyncio.gather(watching, return_exceptions=True)
 
     async def _approval(self) -> str:
         """Wait until an approval is asked for, and return its id: the run, and the place in its journal."""
@@ -108,10 +111,9 @@ class Voyage:
     def _of_approval(self) -> list[dict[str, Any]]:
         return [event for event in self.trail.events[self.run] if event["kind"] == "approval"]
 
-    async def _watch(self, role: str) -> bool:
+    async def _watch(self, role: str) -> None:
         await until_so(lambda: not self.stage.platform.services[role].running, deadline_s=120)
         await self.stage.platform.restart(role)
-        return True
 
     async def it_is_as_if_nothing_had_happened(self) -> None:
         last = await self.client.jetstream().get_last_msg("JOURNAL", f"journal.v1.{self.run}.>")
@@ -145,8 +147,11 @@ async def killed_at(stage: Stage, plain: Client, role: str, when: str, write: in
     order = stage.directory / "doom" / role
     order.write_text(f"{when} {write}")
     voyage = await Voyage.begin(stage, plain)
-    died = await voyage.through(role)
+    await voyage.through(role)
+    died = not order.exists()  # it may have come to that only behind the voyage's end
     order.unlink(missing_ok=True)
+    with suppress(ServerStartError):  # it dies in this very moment
+        await stage.start(role)
     await stage.start(role)
     await voyage.it_is_as_if_nothing_had_happened()
     return died
@@ -171,6 +176,7 @@ async def test_killing_a_service_at_a_write_changes_nothing_but_the_time(
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(0)
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("role", KILLED)
 async def test_killing_a_service_at_every_write_changes_nothing_but_the_time(
@@ -179,4 +185,4 @@ async def test_killing_a_service_at_every_write_changes_nothing_but_the_time(
     write = 1
     while await killed_at(stage, plain, role, when, write):
         write += 1
-    assert write > WRITES[role] // 2, "the search ended before it had begun"
+    assert write >= FEWEST_WRITES[role], "the search ended before it had begun"

@@ -1,10 +1,11 @@
 """Every sample begins with an empty registry."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from towpath.components import REGISTRY
+from towpath.testing import VirtualPlatform
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +13,10 @@ def empty_registry() -> Iterator[None]:
     REGISTRY.clear()
     yield
     REGISTRY.clear()
+
+
+@pytest.fixture(params=[False, True], ids=["held", "replayed"])
+async def platform(request: pytest.FixtureRequest) -> AsyncIterator[VirtualPlatform]:
+    """The platform in virtual time: runs are held in memory or, again, dropped and replayed after every record."""
+    async with VirtualPlatform(always_replay=request.param) as standing:
+        yield standing

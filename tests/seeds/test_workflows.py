@@ -6,11 +6,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from towpath import (
     FlowDefinition,
+    NonRetryableError,
     SignalConfig,
     StepType,
     TimerConfig,
@@ -23,7 +25,9 @@ from towpath import (
     wait_timer_step,
     workflow,
 )
+from towpath.errors import ComponentError
 from towpath.local import run
+from towpath.testing import VirtualPlatform, crash_everywhere
 from towpath_testkit.by_hand import RunByHand
 
 EVENING = datetime(2025, 3, 1, 20, tzinfo=UTC)
@@ -216,78 +220,80 @@ async def worked(started: RunByHand) -> list[str]:
 SIGNALS = ("document_approved", "escalated_approval")
 
 
-async def test_etl_pipeline() -> None:
-    @workflow()
-    def nightly_etl() -> FlowDefinition:
-        return FlowDefinition(
-            [
-                # Start with data validation
-                task_step(
-                    name="validate_sources", service_name="etl-service", handler_name="validate_data_sources"
-                ),
-                # Extract from multiple sources in parallel
-                task_step(
-                    name="extract_database",
-                    service_name="etl-service",
-                    handler_name="extract_from_database",
-                    dependencies=["validate_sources"],
-                ),
-                task_step(
-                    name="extract_api",
-                    service_name="etl-service",
-                    handler_name="extract_from_api",
-                    dependencies=["validate_sources"],
-                ),
-                task_step(
-                    name="extract_files",
-                    service_name="etl-service",
-                    handler_name="extract_from_files",
-                    dependencies=["validate_sources"],
-                ),
-                # Wait for all extractions to complete
-                task_step(
-                    name="merge_extracted_data",
-                    service_name="etl-service",
-                    handler_name="merge_data",
-                    dependencies=["extract_database", "extract_api", "extract_files"],
-                ),
-                # Transform data
-                task_step(
-                    name="clean_data",
-                    service_name="etl-service",
-                    handler_name="clean_and_normalize",
-                    dependencies=["merge_extracted_data"],
-                ),
-                task_step(
-                    name="enrich_data",
-                    service_name="etl-service",
-                    handler_name="enrich_with_metadata",
-                    dependencies=["clean_data"],
-                ),
-                # Wait for maintenance window
-                wait_timer_step(
-                    name="wait_for_maintenance_window",
-                    timer_key="maintenance",
-                    cron_expr="0 3 * * *",  # 3 AM
-                    dependencies=["enrich_data"],
-                ),
-                # Load data
-                task_step(
-                    name="load_to_warehouse",
-                    service_name="etl-service",
-                    handler_name="load_data_warehouse",
-                    dependencies=["wait_for_maintenance_window"],
-                ),
-                # Generate reports
-                task_step(
-                    name="generate_reports",
-                    service_name="reporting-service",
-                    handler_name="generate_daily_reports",
-                    dependencies=["load_to_warehouse"],
-                ),
-            ]
-        )
+@workflow()
+def nightly_etl() -> FlowDefinition:
+    return FlowDefinition(
+        [
+            # Start with data validation
+            task_step(
+                name="validate_sources", service_name="etl-service", handler_name="validate_data_sources"
+            ),
+            # Extract from multiple sources in parallel
+            task_step(
+                name="extract_database",
+                service_name="etl-service",
+                handler_name="extract_from_database",
+                dependencies=["validate_sources"],
+            ),
+            task_step(
+                name="extract_api",
+                service_name="etl-service",
+                handler_name="extract_from_api",
+                dependencies=["validate_sources"],
+            ),
+            task_step(
+                name="extract_files",
+                service_name="etl-service",
+                handler_name="extract_from_files",
+                dependencies=["validate_sources"],
+            ),
+            # Wait for all extractions to complete
+            task_step(
+                name="merge_extracted_data",
+                service_name="etl-service",
+                handler_name="merge_data",
+                dependencies=["extract_database", "extract_api", "extract_files"],
+            ),
+            # Transform data
+            task_step(
+                name="clean_data",
+                service_name="etl-service",
+                handler_name="clean_and_normalize",
+                dependencies=["merge_extracted_data"],
+            ),
+            task_step(
+                name="enrich_data",
+                service_name="etl-service",
+                handler_name="enrich_with_metadata",
+                dependencies=["clean_data"],
+            ),
+            # Wait for maintenance window
+            wait_timer_step(
+                name="wait_for_maintenance_window",
+                timer_key="maintenance",
+                cron_expr="0 3 * * *",  # 3 AM
+                dependencies=["enrich_data"],
+            ),
+            # Load data
+            task_step(
+                name="load_to_warehouse",
+                service_name="etl-service",
+                handler_name="load_data_warehouse",
+                dependencies=["wait_for_maintenance_window"],
+            ),
+            # Generate reports
+            task_step(
+                name="generate_reports",
+                service_name="reporting-service",
+                handler_name="generate_daily_reports",
+                dependencies=["load_to_warehouse"],
+            ),
+        ]
+    )
 
+
+async def test_etl_pipeline() -> None:
+    register_workflow("nightly_etl", nightly_etl)
     started = RunByHand("nightly_etl", now=EVENING)
 
     assert await started.waits_for() == ["validate_data_sources"]
@@ -303,6 +309,65 @@ async def test_etl_pipeline() -> None:
     result = (await started.ended()).result
     assert list(result) == [step.name for step in nightly_etl().steps]
     assert result["generate_reports"] == "generate_daily_reports done"
+
+
+def offer(flow: FlowDefinition, **instead: Any) -> list[str]:
+    """Offer the handlers of a flow's steps; return the list in which they note that they were called."""
+    called: list[str] = []
+
+    def handler(name: str) -> Any:
+        async def handle(input: Any = None, deps: Any = None, priority: str = "") -> str:  # noqa: A002
+            called.append(name)
+            return f"{name} done"
+
+        return handle
+
+    for step in flow.steps:
+        if step.handler_name:
+            function(step.handler_name)(instead.get(step.handler_name) or handler(step.handler_name))
+    return called
+
+
+async def test_etl_pipeline_in_virtual_time() -> None:
+    register_workflow("nightly_etl", nightly_etl)
+    called = offer(nightly_etl())
+
+    async with VirtualPlatform(now=EVENING) as platform:
+        etl = await platform.start("nightly_etl")
+        assert called[-1] == "enrich_with_metadata"
+        assert (etl.status, etl.in_memory) == ("suspended", False)
+        await platform.advance(hours=6, minutes=59)
+        assert called[-1] == "enrich_with_metadata"
+
+        await platform.advance(minutes=1)
+
+        assert platform.now == datetime(2025, 3, 2, 3, tzinfo=UTC)
+        assert called[-2:] == ["load_data_warehouse", "generate_daily_reports"]
+        assert list(await etl.result()) == [step.name for step in nightly_etl().steps]
+
+
+async def test_etl_pipeline_whose_source_fails() -> None:
+    register_workflow("nightly_etl", nightly_etl)
+
+    async def extract_from_api(input: Any, deps: Any) -> None:  # noqa: A002
+        raise NonRetryableError("the API is gone")
+
+    called = offer(nightly_etl(), extract_from_api=extract_from_api)
+
+    async with VirtualPlatform(now=EVENING) as platform:
+        with pytest.raises(ComponentError, match="step 'extract_api' failed: the API is gone"):
+            await platform.run("nightly_etl")
+
+    assert "merge_data" not in called
+
+
+async def test_etl_pipeline_wherever_its_process_dies() -> None:
+    register_workflow("nightly_etl", nightly_etl)
+    offer(nightly_etl())
+
+    survived = await crash_everywhere("nightly_etl")
+
+    assert survived.finished.result["generate_reports"] == "generate_daily_reports done"
 
 
 @workflow()
@@ -404,6 +469,46 @@ async def test_approval_workflow_that_nobody_answers(approval: RunByHand) -> Non
     assert failure is not None
     assert "step 'wait_escalated_approval' failed" in failure.message
     assert approval.now - EVENING == timedelta(hours=72)
+
+
+async def test_approval_workflow_that_is_approved_in_virtual_time(platform: VirtualPlatform) -> None:
+    register_workflow("document_approval", document_approval)
+    called = offer(document_approval())
+    document = await platform.start("document_approval", {"document": "d-1"})
+    await platform.advance(hours=47)
+
+    await document.signal("document_approved", {"by": "ada"})
+
+    result = await document.result()
+    assert result["wait_for_approval"] == {"by": "ada"}
+    assert called == ["submit_for_review", "send_review_notifications", "publish_approved_document"]
+
+
+async def test_approval_workflow_that_is_escalated_in_virtual_time(platform: VirtualPlatform) -> None:
+    register_workflow("document_approval", document_approval)
+    called = offer(document_approval())
+    document = await platform.start("document_approval", {"document": "d-1"})
+    await platform.advance(hours=48)
+    assert called[-1] == "escalate_to_manager"
+
+    await document.signal("escalated_approval", {"by": "the manager"})
+
+    result = await document.result()
+    assert (result["wait_escalated_approval"], called[-1]) == (
+        {"by": "the manager"},
+        "publish_approved_document",
+    )
+
+
+async def test_approval_workflow_that_nobody_answers_in_virtual_time(platform: VirtualPlatform) -> None:
+    """Decision 39: a wait whose time is over and that has no `on_timeout` fails, and the run with it."""
+    register_workflow("document_approval", document_approval)
+    called = offer(document_approval())
+
+    with pytest.raises(ComponentError, match="step 'wait_escalated_approval' failed"):
+        await platform.run("document_approval", {"document": "d-1"})
+
+    assert "publish_approved_document" not in called
 
 
 # --- Workflow registration --------------------------------------------------------------------------

@@ -12,6 +12,7 @@ AuditKind = Literal[
     "run",
     "request",
     "letter",
+    "schedule",
     "step",
     "model",
     "tool",

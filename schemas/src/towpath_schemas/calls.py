@@ -7,6 +7,8 @@ from pydantic import Field, TypeAdapter
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import Parent, RunEnd
+from towpath_schemas.limits import GatePassed
+from towpath_schemas.object_keys import PlaceInLine
 from towpath_schemas.shape import Shape
 
 
@@ -41,6 +43,7 @@ class ChildRequested(Shape):
         service: The service that offers the component; None where any may.
         parent: None where nobody waits for it: it goes on from another run.
         continues: The run that it goes on from, if it does.
+        priority: Where it waits at a gate, higher ones go first.
     """
 
     run_id: str
@@ -52,6 +55,7 @@ class ChildRequested(Shape):
     headers: dict[str, str] = {}
     attribution: Attribution
     correlation_id: str
+    priority: int = 0
 
 
 class Answered(Shape):
@@ -133,6 +137,10 @@ class RunClosed(Shape):
         parent: Whom to tell; its `key` is settled with `result` or `failure`.
         children: Runs that are cancelled with it.
         successor: The run that goes on in its place.
+        merged_into: The run that stands for it, where it ended before it began; its parent hears of that one's end.
+        gates: What it passed, or waits for.
+        alarmed: Whether it may have timers that have not gone off.
+        places: Where it stands in the lines of object keys: its code has not given them up.
     """
 
     run_id: str
@@ -142,7 +150,18 @@ class RunClosed(Shape):
     parent: Parent | None = None
     children: tuple[str, ...] = ()
     successor: ChildRequested | None = None
+    merged_into: str | None = None
+    gates: tuple[GatePassed, ...] = ()
+    alarmed: bool = True
+    places: tuple[PlaceInLine, ...] = ()
     attribution: Attribution
+
+
+class RunFollowed(Shape):
+    """A run stands for another, whose parent is told of its end. Not an event for the run."""
+
+    run_id: str
+    parent: Parent
 
 
 class Taken(Shape):

@@ -9,10 +9,13 @@ from towpath_schemas import (
     components,
     dead,
     entities,
+    gates,
     journal,
+    payloads,
     presence,
     requests,
     runs,
+    schedules,
 )
 from towpath_schemas.shape import Shape
 
@@ -57,7 +60,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(
         requests.ControlRequested,
-        "requests.v1.{tenant}.{cancel|terminate|pause|unpause}.{run}",
+        "requests.v1.{tenant}.{cancel|terminate|pause|unpause|purge}.{run}",
         "anyone",
         "router",
         public=True,
@@ -68,6 +71,20 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(requests.ForkRequested, "requests.v1.{tenant}.fork.{run}", "anyone", "router", public=True),
     EventType(
         requests.RedriveRequested, "requests.v1.{tenant}.redrive.{place}", "anyone", "router", public=True
+    ),
+    EventType(
+        requests.ScheduleRequested,
+        "requests.v1.{tenant}.schedule.{schedule}",
+        "anyone",
+        "router",
+        public=True,
+    ),
+    EventType(
+        requests.ScheduleControlRequested,
+        "requests.v1.{tenant}.{unschedule|pause-schedule|unpause-schedule|trigger-schedule}.{schedule}",
+        "anyone",
+        "router",
+        public=True,
     ),
     EventType(requests.RequestDone, "{reply_to}", "router", "requester", public=True),
     EventType(requests.RunAccepted, "{reply_to}", "router", "requester", public=True),
@@ -84,6 +101,10 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(calls.ControlSent, "inbox.v1.{run}.control.{id}", "router", "agent-runner, router"),
     EventType(calls.ChildRequested, "children.v1.{tenant}.{component}", "agent-runner", "router"),
     EventType(calls.RunClosed, "inbox.v1.{run}.closed.{run}", "agent-runner", "router"),
+    EventType(calls.RunFollowed, "inbox.v1.{run}.follower.{id}", "router", "router"),
+    EventType(gates.GateTicked, "inbox.v1.{gate}.gate.tick", "broker", "router"),
+    EventType(gates.GateMoved, "gates.v1.{gate}", "router", "router"),
+    EventType(gates.GateStatePart, "gate-states.v1.{gate}.{sequence}.{part}", "router", "router"),
     EventType(calls.Taken, "{reply}", "agent-runner", "tool-runner, entity-store, router"),
     EventType(
         entities.InvocationRequested, "entities.v1.{partition}.{type}.{key}", "agent-runner", "entity-store"
@@ -97,6 +118,8 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(journal.RunStarted, _JOURNAL, "router", "agent-runner, audit-sink"),
     EventType(journal.StartRefused, _JOURNAL, "router", "audit-sink"),
     EventType(journal.LetterRedriven, _JOURNAL, "router", "audit-sink"),
+    EventType(journal.RunPurged, _JOURNAL, "router", "audit-sink"),
+    EventType(journal.ScheduleChanged, _JOURNAL, "router", "audit-sink"),
     EventType(journal.StepSettled, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.CallIntended, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.CallSettled, _JOURNAL, "agent-runner", "audit-sink"),
@@ -113,10 +136,13 @@ EVENT_TYPES: tuple[EventType, ...] = (
     ),
     EventType(runs.RunEnded, "output.v1.{run}", "agent-runner, router", "anyone", public=True),
     EventType(runs.ChunkStreamed, "output.v1.{run}", "agent-runner, tool-runner", "anyone", public=True),
+    EventType(payloads.PayloadStored, "output.v1.{run}", "agent-runner, tool-runner", "anyone", public=True),
     EventType(runs.RunsAsked, "runs-index.v1.list", "clients, router", "entity-store"),
     EventType(runs.RunsListed, "{reply}", "entity-store", "clients, router"),
     EventType(approvals.ApprovalsAsked, "runs-index.v1.approvals", "clients", "entity-store"),
     EventType(approvals.ApprovalsListed, "{reply}", "entity-store", "clients"),
+    EventType(schedules.ScheduleRecord, "schedules.v1.{tenant}.{name}", "router", "router, clients"),
+    EventType(schedules.ScheduleDue, "schedules-due.v1.{tenant}.{name}", "broker", "router"),
     EventType(components.ServiceRegistered, "catalogue.v1.{service}", "agent-runner, tool-runner", "router"),
     EventType(presence.Heartbeat, "presence.v1.{role}.{instance}", "every service", "router"),
     EventType(

@@ -2,13 +2,20 @@
 
 from typing import Any, Literal
 
+from towpath_schemas.limits import Limit
+from towpath_schemas.schedules import ScheduleDeclared
 from towpath_schemas.shape import Shape
 
 ComponentKind = Literal["function", "workflow", "agent", "tool", "entity"]
 
 
 class ComponentDescribed(Shape):
-    """One component as others see it; the schemas are JSON Schema."""
+    """One component as others see it; the schemas are JSON Schema.
+
+    Attributes:
+        schedules: What is to start runs of it as long as its service says so.
+        limits: What its runs pass before they begin.
+    """
 
     name: str
     kind: ComponentKind
@@ -16,6 +23,8 @@ class ComponentDescribed(Shape):
     description: str = ""
     input_schema: dict[str, Any] = {}
     output_schema: dict[str, Any] = {}
+    schedules: tuple[ScheduleDeclared, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
 
 class ServiceRegistered(Shape):

@@ -16,11 +16,12 @@ class Original(Shape):
 
     Attributes:
         headers: Its headers, as they came.
-        body: Its body, in the `encoding` named.
+        body: Its body, in the `encoding` named; of a message that names its payload this is what names it. Left out,
+            as large headers are, where letters are listed.
     """
 
     headers: dict[str, str] = {}
-    body: str
+    body: str = ""
     encoding: Literal["utf-8", "base64"] = "utf-8"
 
     @classmethod
@@ -52,8 +53,6 @@ class DeadLetter(Original):
         subject: Where it was published.
         sequence: Its sequence in the stream it was in.
         attribution: On whose behalf it was, as far as that is known.
-        parts: Where it is too large for one message, in how many pieces `headers` and `body` follow: the letter
-            itself has none, and its pieces, below its subject, make an `Original` together.
     """
 
     letter_id: str
@@ -66,7 +65,6 @@ class DeadLetter(Original):
     subject: str
     sequence: int
     attribution: Attribution | None = None
-    parts: Annotated[int, Field(ge=0)] = 0
 
     @property
     def tenant(self) -> str:

@@ -7,6 +7,9 @@ from urllib.parse import quote, unquote
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.shape import Shape
 
+PAYLOAD_HEADER = "Towpath-Payload"
+"""Says, with any value, that the body is not the event's own but a `PayloadStored` that names it."""
+
 _UNQUOTED = "!#$&'()*+,/:;<=>?@[]^_`{|}~-."
 _ATTRIBUTION_HEADERS = {
     "tenant": "ce-tenant",

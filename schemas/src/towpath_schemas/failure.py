@@ -10,7 +10,11 @@ FailureCode = Literal[
     "malformed",  # the body is not JSON, or not of the event's shape
     "unknown_component",  # nobody registered a component of this name
     "unknown_run",  # there is no run of this id, or not for this tenant
+    "run_active",  # the run has not ended, so it cannot be forgotten
     "run_ended",  # the run has ended, so nothing can be asked of it
+    "unknown_schedule",  # there is no schedule of this name, or not of this tenant
+    "declared_schedule",  # the schedule is declared by code, so a request cannot replace or delete it
+    "run_purged",  # a run of this id was forgotten lately, so its id cannot be used again yet
     "unknown_letter",  # there is no dead letter at this place, or not of this tenant
     "not_redrivable",  # the dead letter is about a message that cannot be published again
     "forbidden",  # whoever asks lacks the role it takes
@@ -18,6 +22,7 @@ FailureCode = Literal[
     "unknown_verb",  # the subject asks for something the router does not do
     "forged_attribution",  # the event claims a tenant other than its subject's
     "payload_too_large",  # over the limit in bytes that the message names
+    "payload_missing",  # what a message or a journal entry names is not kept any more, or is damaged
     "invalid_input",  # the component's own types refuse the input
     "user_error",  # the component raised
     "not_serialisable",  # the component returned something that JSON cannot carry

@@ -44,6 +44,21 @@ def fork_run_id(run: str, until: str, idempotency_key: str) -> str:
     return derived_id("fork", run, until, idempotency_key)
 
 
+def schedule_id(tenant: str, name: str, made_by: str) -> str:
+    """Derive the id of the schedule that `made_by`, the id of a request or a registration, makes first."""
+    return derived_id("schedule", tenant, name, made_by)
+
+
+def schedule_change_id(tenant: str, name: str, changed_by: str) -> str:
+    """Derive the id of the journal that says what a request or a registration did to a schedule."""
+    return derived_id("schedule-change", tenant, name, changed_by)
+
+
+def scheduled_run_id(schedule: str, occasion: str) -> str:
+    """Derive the id of the run that a schedule starts on an occasion: a moment of it, or a request."""
+    return derived_id("scheduled", schedule, occasion)
+
+
 def letter_id(stream: str, consumer: str, sequence: int, published_at: float) -> str:
     """Derive the id of the dead letter of `consumer` about a message; the time tells it from one in a later stream."""
     return derived_id("letter", stream, consumer, str(sequence), repr(published_at))

@@ -11,6 +11,8 @@ from pydantic import Field, TypeAdapter
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.components import ComponentKind
 from towpath_schemas.failure import Failure
+from towpath_schemas.limits import GatePassed
+from towpath_schemas.schedules import ScheduleDefinition
 from towpath_schemas.shape import Shape
 
 Act = Literal["model", "tool", "task", "entity", "run", "signal", "timer", "approval"]
@@ -55,6 +57,8 @@ class RunStarted(Record):
         parent: The run that started it, if one did.
         continues: The run that it goes on from (`ctx.continue_as_new`), if it does.
         forked_from: The run whose first acts it has taken over, if it has.
+        gates: What it passes before it is handed to a runner, in this order.
+        priority: Where it waits at a gate, higher ones go first.
     """
 
     kind: Literal["run.started"] = "run.started"
@@ -70,6 +74,8 @@ class RunStarted(Record):
     parent: Parent | None = None
     continues: str | None = None
     forked_from: str | None = None
+    gates: tuple[GatePassed, ...] = ()
+    priority: int = 0
 
 
 class StartRefused(Record):
@@ -99,6 +105,49 @@ class LetterRedriven(Record):
     place: int
     stream: str
     subject: str
+    attribution: Attribution
+    correlation_id: str
+
+
+class RunPurged(Record):
+    """A run that had ended was forgotten. Written by the router; for some days it is all that is left of the journal.
+
+    Attributes:
+        component: What ran.
+        reason: A sentence for people.
+        attribution: Who asked for it.
+    """
+
+    kind: Literal["run.purged"] = "run.purged"
+    component: str
+    reason: str | None = None
+    attribution: Attribution
+    correlation_id: str
+
+
+ScheduleChange = Literal["set", "paused", "unpaused", "deleted"]
+
+
+class ScheduleChanged(Record):
+    """A schedule was made or changed. Entry 0 of a journal of its own.
+
+    Attributes:
+        change: What was done to it.
+        schedule_id: Which schedule; another of its name has another.
+        name: What it is called by.
+        definition: What it is to do, where that was set.
+        service: The service whose code declares it so, if that is why.
+        reason: A sentence for people.
+        attribution: Who asked for it.
+    """
+
+    kind: Literal["schedule.changed"] = "schedule.changed"
+    change: ScheduleChange
+    schedule_id: str
+    name: str
+    definition: ScheduleDefinition | None = None
+    service: str | None = None
+    reason: str | None = None
     attribution: Attribution
     correlation_id: str
 
@@ -225,10 +274,12 @@ class RunFinished(Record):
 
     Attributes:
         successor: The run that goes on in its place, where it `continued`.
+        attribution: Who ended it, where that was not the run itself.
     """
 
     kind: Literal["run.finished"] = "run.finished"
     end: RunEnd
+    attribution: Attribution | None = None
     successor: str | None = None
     result: Any = None
     failure: Failure | None = None
@@ -238,6 +289,8 @@ JournalRecord = Annotated[
     RunStarted
     | StartRefused
     | LetterRedriven
+    | RunPurged
+    | ScheduleChanged
     | StepSettled
     | CallIntended
     | CallSettled

@@ -7,10 +7,8 @@ from pydantic import Field
 from towpath_schemas.attribution import AttributionClaim
 from towpath_schemas.dead import LetterFilter
 from towpath_schemas.failure import Failure
+from towpath_schemas.schedules import ComponentName, ScheduleDefinition, Scheduling
 from towpath_schemas.shape import Shape
-
-MAX_PAYLOAD_BYTES = 512 * 1024
-
 
 ReplyTo = Annotated[str, Field(pattern=r"^[^\s*>]+$", max_length=256)]
 Key = Annotated[str, Field(min_length=1, max_length=512)]
@@ -67,7 +65,7 @@ class BroadcastRequested(Requested):
 
 
 class ControlRequested(Requested):
-    """Cancel, terminate, pause or unpause the run that the subject names; the verb says which.
+    """Cancel, terminate, pause, unpause or purge (forget) the run that the subject names; the verb says which.
 
     Attributes:
         reason: A sentence for people.
@@ -115,6 +113,30 @@ class RedriveRequested(Requested):
     after: Annotated[int, Field(ge=0)] = 0
     through: Annotated[int, Field(ge=0)] | None = None
     limit: Annotated[int, Field(ge=1, le=1_000)] = 1_000
+
+
+class ScheduleRequested(Requested, Scheduling):
+    """Start runs of a component again and again, by the schedule whose name is in the subject.
+
+    One that has this name is changed: it keeps what it has done so far, and whether it is paused.
+    """
+
+    component: ComponentName
+
+    @property
+    def definition(self) -> ScheduleDefinition:
+        """What the schedule is to do."""
+        return ScheduleDefinition(**{name: getattr(self, name) for name in ScheduleDefinition.model_fields})
+
+
+class ScheduleControlRequested(Requested):
+    """Delete, pause, unpause or trigger (start a run now) the schedule that the subject names; the verb says which.
+
+    Attributes:
+        reason: A sentence for people.
+    """
+
+    reason: Annotated[str, Field(max_length=1_000)] | None = None
 
 
 class RequestDone(Shape):

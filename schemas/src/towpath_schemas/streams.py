@@ -19,6 +19,7 @@ class Stream(Shape):
         dedupe_s: Seconds within which a repeated message id is dropped.
         append_only: Whether the broker refuses to delete or purge, and refuses new messages when full.
         schedules: Whether messages may be broker schedules (timers).
+        expiring: Whether a message may say itself how long it is kept.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Stream(Shape):
     dedupe_s: float = 120.0
     append_only: bool = False
     schedules: bool = False
+    expiring: bool = False
 
 
 REQUESTS = Stream(
@@ -62,7 +64,15 @@ JOURNAL = Stream(
     name="JOURNAL",
     subjects=("journal.v1.>", "claim.v1.>", "entity-log.v1.>"),
     write_once=True,
+    expiring=True,
     purpose="The truth: one record for each step of a run and each commit of an entity.",
+)
+SNAPSHOTS = Stream(
+    name="SNAPSHOTS",
+    subjects=("snapshots.v1.*",),
+    last_only=True,
+    max_age_s=30 * DAY_S,
+    purpose="Copies of the first entries of long journals, each in one message: a convenience, not the truth.",
 )
 INBOX = Stream(
     name="INBOX",
@@ -92,16 +102,51 @@ DEAD = Stream(
     max_age_s=90 * DAY_S,
     purpose="What could not be handled, with the reason.",
 )
+PAYLOADS = Stream(
+    name="PAYLOADS",
+    subjects=("payloads.v1.*.*.*",),
+    last_only=True,
+    max_age_s=90 * DAY_S,
+    expiring=True,
+    purpose="What is too large for a message, in pieces: the message names it.",
+)
+GATES = Stream(
+    name="GATES",
+    subjects=("gates.v1.*", "gate-states.v1.*.*.*"),
+    purpose="Who came to and left each gate (a limit at work), from which it follows who waits and who passes.",
+)
 CATALOGUE = Stream(
     name="CATALOGUE",
     subjects=("catalogue.v1.*",),
     last_only=True,
     purpose="The components that each service offers.",
 )
+SCHEDULES = Stream(
+    name="SCHEDULES",
+    subjects=("schedules.v1.*.*", "schedule-alarms.v1.*.*", "schedules-due.v1.*.*"),
+    last_only=True,
+    schedules=True,
+    purpose="What starts runs again and again, how far it has come, and the broker schedules that tell when it is due.",
+)
 
-STREAMS = (REQUESTS, RUNS, TOOLS, ENTITIES, JOURNAL, INBOX, AUDIT, OUTPUT, DEAD, CATALOGUE)
+STREAMS = (
+    REQUESTS,
+    RUNS,
+    TOOLS,
+    ENTITIES,
+    JOURNAL,
+    SNAPSHOTS,
+    INBOX,
+    GATES,
+    AUDIT,
+    OUTPUT,
+    DEAD,
+    PAYLOADS,
+    CATALOGUE,
+    SCHEDULES,
+)
 
-REDRIVEN = (REQUESTS, RUNS, TOOLS, ENTITIES, INBOX)
+REDRIVEN = (REQUESTS, RUNS, TOOLS, ENTITIES, INBOX, SCHEDULES)
 """Streams of what is asked for: a message of theirs that was given up may be published again.
 
 The others tell what is so: what cannot be read there stays where it is, and its reader is mended and reads again.
@@ -111,6 +156,7 @@ ROUTER_REQUESTS = "router-requests"
 ROUTER_CHILDREN = "router-children"
 ROUTER_INBOX = "router-inbox"
 ROUTER_CATALOGUE = "router-catalogue"
+ROUTER_SCHEDULES = "router-schedules"
 RUNS_INDEX = "runs-index"
 RUNS_BEGUN = "runs-begun"
 AUDIT_SINK = "audit-sink"

@@ -7,6 +7,8 @@ UTF-8 byte, so that ordinary names stay readable and every name comes back as it
 import re
 from typing import NamedTuple
 
+from towpath_schemas.identity import derived_id
+
 ENTITY_PARTITIONS = 64
 ENTRIES_PER_CHUNK = 1_000
 EVERY_PRESENCE = "presence.v1.*.*"
@@ -17,7 +19,11 @@ EVERY_INBOX_EVENT = "inbox.v1.*.*.*"
 EVERY_FIRST_CLAIM = "claim.v1.*.1"
 EVERY_ENTITY_READ = "entity-read.v1.*.*"
 EVERY_JOURNAL_ENTRY = "journal.v1.>"
+EVERY_AUDIT_EVENT = "audit.v1.>"
 EVERY_LETTER = "dead.v1.*.*.*"
+EVERY_SCHEDULE = "schedules.v1.*.*"
+EVERY_SCHEDULE_ALARM = "schedule-alarms.v1.*.*"
+EVERY_SCHEDULE_DUE = "schedules-due.v1.*.*"
 AUDIT_OF_RUNS = (
     "audit.v1.*.*.run.*",
     "audit.v1.*.*.request.refused",
@@ -78,14 +84,21 @@ _OURS = frozenset(
         "entity-log",
         "entity-read",
         "entity-turn",
+        "gate-states",
+        "gates",
         "inbox",
         "journal",
         "live",
         "output",
+        "payloads",
         "presence",
         "requests",
         "runs",
         "runs-index",
+        "schedule-alarms",
+        "schedules",
+        "schedules-due",
+        "snapshots",
         "timers",
         "tools",
     ]
@@ -126,7 +139,7 @@ def tenant_of(subject: str) -> str | None:
     >>> tenant_of("requests.v1.acme.start.greet"), tenant_of("tools.v1.hello.add")
     ('acme', None)
     """
-    return _third_token(subject, of=("requests", "children", "audit"))
+    return _third_token(subject, of=("requests", "children", "audit", "schedules", "schedules-due"))
 
 
 def run_of(subject: str) -> str | None:
@@ -193,9 +206,14 @@ def call(service: str, name: str) -> str:
     return f"tools.v1.{token(service)}.{token(name)}"
 
 
+def chunk_of(number: int) -> int:
+    """Tell in which chunk of a run's journal the entry of a number is."""
+    return number // ENTRIES_PER_CHUNK
+
+
 def journal_entry(run_id: str, number: int) -> str:
     """Name the write-once place of a run's entry, `number` counted from 0."""
-    return f"journal.v1.{run_id}.{number // ENTRIES_PER_CHUNK}.{number}"
+    return f"journal.v1.{run_id}.{chunk_of(number)}.{number}"
 
 
 def journal_chunk(run_id: str, chunk: int) -> str:
@@ -212,6 +230,11 @@ def read_journal_entry(subject: str) -> tuple[str, int]:
     """Read the run and the entry's number from the subject of a journal entry."""
     _, _, run_id, _, number = subject.split(".")
     return run_id, int(number)
+
+
+def snapshot(run_id: str) -> str:
+    """Name where a copy of the first entries of a long journal is kept; the last one holds."""
+    return f"snapshots.v1.{run_id}"
 
 
 def claim(run_id: str, epoch: int) -> str:
@@ -311,6 +334,31 @@ def timers_of(run_id: str) -> str:
     return f"timers.v1.{run_id}.*"
 
 
+def inbox_kind_of(run_id: str, kind: str) -> str:
+    """Match the events of one kind that wait for a run."""
+    return f"inbox.v1.{run_id}.{kind}.*"
+
+
+def gate(gate_id: str) -> str:
+    """Name the log of a gate; the broker takes a record only from who has read the one before."""
+    return f"gates.v1.{gate_id}"
+
+
+def gate_state(gate_id: str, sequence: int, part: int) -> str:
+    """Name a part of the state of a gate after its record at `sequence` of the stream."""
+    return f"gate-states.v1.{gate_id}.{sequence}.{part}"
+
+
+def gate_state_at(gate_id: str, sequence: int) -> str:
+    """Match the parts of the state of a gate after its record at `sequence` of the stream."""
+    return f"gate-states.v1.{gate_id}.{sequence}.*"
+
+
+def gate_states_of(gate_id: str) -> str:
+    """Match all that is kept of the states of a gate."""
+    return f"gate-states.v1.{gate_id}.>"
+
+
 def child(tenant: str, component: str) -> str:
     """Name where a run asks for a child run: a door for runners only, since it names its own attribution."""
     return f"children.v1.{token(tenant)}.{token(component)}"
@@ -348,11 +396,6 @@ def dead_letter(stream: str, consumer: str, letter_id: str) -> str:
     return f"dead.v1.{token(stream)}.{token(consumer)}.{letter_id}"
 
 
-def dead_part(letter: str, number: int) -> str:
-    """Name where a piece, counted from 0, of a letter is kept that is too large for one message."""
-    return f"{letter}.{number}"
-
-
 def dead(stream: str, consumer: str) -> str:
     """Match the dead letters of `consumer` of `stream`."""
     return f"dead.v1.{token(stream)}.{token(consumer)}.*"
@@ -361,6 +404,60 @@ def dead(stream: str, consumer: str) -> str:
 def dead_in(stream: str) -> str:
     """Match the dead letters about messages of `stream`."""
     return f"dead.v1.{token(stream)}.*.*"
+
+
+def payload_owner(subject: str) -> str:
+    """Tell with whom a payload is purged that a message on `subject` names: a run, an entity, or nobody.
+
+    >>> payload_owner("journal.v1.run-1.0.7"), payload_owner("tools.v1.hello.add")
+    ('run-1', '_')
+    """
+    first, *others = subject.split(".")
+    if first == "entity-log" and len(others) == 4:  # noqa: PLR2004 - entity-log.v1.<type>.<key>.<number>
+        return payload_owner_of(name_of(others[1]), name_of(others[2]))
+    of_run = first in {"journal", "snapshots", "inbox", "timers", "output", "live"} and len(others) > 1
+    return others[1] if of_run else NOBODY
+
+
+def payload_owner_of(entity_type: str, key: str) -> str:
+    """Name the owner of the payloads that the log of an entity names."""
+    return derived_id("entity", entity_type, key)
+
+
+def payload_piece(owner: str, sha256: str, number: int) -> str:
+    """Name where a piece, counted from 0, of a payload is kept."""
+    return f"payloads.v1.{owner}.{sha256}.{number}"
+
+
+def payloads_of(owner: str) -> str:
+    """Match all pieces of all payloads of a run or an entity."""
+    return f"payloads.v1.{owner}.>"
+
+
+def schedule(tenant: str, name: str) -> str:
+    """Name where a schedule is kept."""
+    return f"schedules.v1.{token(tenant)}.{token(name)}"
+
+
+def schedules_of(tenant: str) -> str:
+    """Match every schedule of a tenant."""
+    return f"schedules.v1.{token(tenant)}.*"
+
+
+def schedule_alarm(tenant: str, name: str) -> str:
+    """Name the broker schedule that tells when the next moment of a schedule has come."""
+    return f"schedule-alarms.v1.{token(tenant)}.{token(name)}"
+
+
+def schedule_due(tenant: str, name: str) -> str:
+    """Name where it is told that a moment of a schedule has come."""
+    return f"schedules-due.v1.{token(tenant)}.{token(name)}"
+
+
+def read_schedule(subject: str) -> tuple[str, str]:
+    """Read the tenant and the name from any subject of a schedule."""
+    _, _, tenant, name = subject.split(".")
+    return name_of(tenant), name_of(name)
 
 
 def catalogue(service: str) -> str:

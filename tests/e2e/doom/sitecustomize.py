@@ -27,23 +27,21 @@ def _install() -> None:
     from towpath_chassis.jetstream import JetStream  # noqa: PLC0415 - only in a service
 
     publish, order = JetStream.publish, DOOM / _role()
-    written = 0
+    given, written = "", 0
 
-    def is_now(when: str) -> bool:
-        nonlocal written
-        if not order.exists():
-            written = 0
-            return False
-        chosen, number = order.read_text().split()
-        return chosen == when and int(number) == written
+    def count() -> int:
+        """Count a write: from 1, since the order was given."""
+        nonlocal given, written
+        now = order.read_text() if order.exists() else ""
+        given, written = now, written + 1 if now == given else 1
+        return written
 
     async def doomed(self: JetStream, *arguments: Any, **named: Any) -> Any:
-        nonlocal written
-        written += 1
-        if is_now("before"):
+        number = count()
+        if given == f"before {number}":
             _die()
         stored = await publish(self, *arguments, **named)
-        if is_now("after"):
+        if given == f"after {number}":
             _die()
         return stored
 

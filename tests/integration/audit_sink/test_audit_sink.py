@@ -12,6 +12,7 @@ import pytest
 from towpath_audit_sink.app import app
 from towpath_audit_sink.ledger import FILE_NAME
 from towpath_audit_sink.settings import Settings
+from towpath_chassis.digests import digest
 from towpath_chassis.errors import BrokerError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.service import running
@@ -19,9 +20,10 @@ from towpath_chassis.streams import ensure_streams
 from towpath_cli.embedded import ChildProcess
 from towpath_schemas import subjects
 from towpath_schemas.audit import AuditEvent
+from towpath_schemas.journal import StepSettled
 from towpath_schemas.ledger import verify
-from towpath_schemas.streams import AUDIT, JOURNAL
-from towpath_testkit.journals import journal, write_entry, write_journal
+from towpath_schemas.streams import AUDIT, JOURNAL, PAYLOADS
+from towpath_testkit.journals import AT, journal, run_started, write_entry, write_journal
 from towpath_testkit.servers import Servers
 from towpath_testkit.settled import until
 
@@ -68,7 +70,7 @@ async def sources(js: JetStream) -> list[int]:
 
 async def all_told(js: JetStream) -> bool:
     newest = await js.last(AUDIT, "audit.v1.>")
-    last = await js.last(JOURNAL, subjects.EVERY_JOURNAL_ENTRY)
+    last = await js.last(JOURNAL, subjects.EVERY_JOURNAL_ENTRY, whole=False)
     return newest is not None and last is not None and newest.headers["ce-sequence"] == str(last.sequence)
 
 
@@ -77,7 +79,7 @@ async def all_recorded(js: JetStream, ledger_dir: Path) -> bool:
     if not path.exists():
         return False
     verdict = await asyncio.to_thread(verify, path)
-    return verdict.finding is None and verdict.head.sequence == await js.last_sequence(AUDIT)
+    return verdict.finding is None and 0 < verdict.head.sequence == await js.last_sequence(AUDIT)
 
 
 async def assert_told_exactly_once(js: JetStream) -> None:
@@ -166,6 +168,21 @@ async def test_a_second_sink_on_the_same_ledger_waits_for_the_first(
             await eventually(lambda: all_recorded(js, ledger_dir))
         await write_journal(js, "run2", journal(2))
         await eventually(lambda: all_recorded(js, ledger_dir))
+
+
+async def test_large_values_are_told_by_their_digests_and_not_read(js: JetStream, broker: Servers) -> None:
+    """They may even be lost."""
+    large = {"b": "x" * 600_000, "a": [1, None]}
+    settled = StepSettled(at=AT, key="much#0", result=large)
+    await write_journal(js, "run1", [run_started(input=large), settled])
+    await js.purge(PAYLOADS, subjects.payloads_of("run1"))
+
+    async with sink(broker, None):
+        await eventually(lambda: all_told(js))
+
+    started, step = await told(js)
+    assert (started.kind, started.action, started.input_sha256) == ("run", "started", digest(large))
+    assert (step.key, step.action, step.output_sha256) == ("much#0", "completed", digest(large))
 
 
 async def test_a_half_written_line_is_cut_off(js: JetStream, broker: Servers, ledger_dir: Path) -> None:

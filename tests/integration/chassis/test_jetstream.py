@@ -16,11 +16,11 @@ from towpath_chassis.errors import (
     UnconfirmedError,
 )
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.messages import Expect, Message, respond
+from towpath_chassis.messages import Expect, Message
 from towpath_chassis.service import connection
 from towpath_chassis.streams import ensure_streams
 from towpath_schemas import subjects
-from towpath_schemas.streams import INBOX, JOURNAL, REQUESTS, RUNS
+from towpath_schemas.streams import INBOX, JOURNAL, REQUESTS, RUNS, STREAMS
 from towpath_testkit.servers import Servers
 from towpath_testkit.settled import until_so
 
@@ -90,7 +90,7 @@ async def test_a_write_under_an_old_claim_is_refused_wherever_it_goes(js: JetStr
 
 async def test_a_message_over_the_brokers_limit_is_certainly_not_stored(js: JetStream) -> None:
     with pytest.raises(NotStoredError):
-        await js.publish(INBOX_EVENT, bytes(1024 * 1024 + 1))
+        await js.publish(INBOX_EVENT, b"", headers={"long": "x" * 1024 * 1024})
 
     assert (await js.publish(INBOX_EVENT, b"small")).sequence == 1
 
@@ -205,7 +205,7 @@ async def test_whatever_is_tried_while_the_broker_is_away_fails_at_once_and_work
 
     async def take(message: Message) -> None:
         heard.set()
-        await respond(message, b"yes")
+        await js.respond(message, b"yes")
 
     await js.subscribe("live.v1.run-1", take)
     await broker.nats.kill()
@@ -287,7 +287,7 @@ async def test_the_streams_are_there_however_many_services_start_at_once(broker:
         before = await js.api("STREAM.INFO.REQUESTS")
         await ensure_streams(js)
         assert (await js.api("STREAM.INFO.REQUESTS"))["created"] == before["created"]
-        assert (await js.api("STREAM.NAMES"))["total"] == 10
+        assert (await js.api("STREAM.NAMES"))["total"] == len(STREAMS)
 
 
 async def test_a_stream_that_an_older_version_made_is_brought_up_to_date_and_keeps_its_messages(

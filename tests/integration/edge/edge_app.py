@@ -1,10 +1,11 @@
 """User code for these tests."""
 
 import asyncio
+import time
 from typing import Any
 from uuid import uuid4
 
-from towpath import Context, WorkflowContext, function, workflow
+from towpath import Concurrency, Context, Debounce, RateLimit, Singleton, WorkflowContext, function, workflow
 
 
 @function
@@ -70,3 +71,32 @@ async def family(ctx: WorkflowContext, names: list[str]) -> list[Any]:
 @function
 async def told(ctx: Context) -> dict[str, str]:
     return dict(ctx.headers())
+
+
+@workflow(limits=[Concurrency(2, key="who")])
+async def careful(ctx: WorkflowContext, who: str) -> tuple[float, float]:
+    began = await ctx.step("began", time.time)
+    await asyncio.sleep(0.05)
+    return began, await ctx.step("ended", time.time)
+
+
+@function(limits=[RateLimit(2, per=0.5)])
+async def seldom() -> float:
+    return time.time()
+
+
+@workflow(limits=[Debounce(0.4, key="doc")])
+async def index(ctx: WorkflowContext, doc: str, text: str) -> str:
+    return f"{doc}: {text}"
+
+
+@workflow
+async def edit(ctx: WorkflowContext, texts: list[str]) -> list[str]:
+    children = [ctx.spawn(index, doc="child", text=text) for text in texts]
+    return [await child.result() for child in children]
+
+
+@workflow(limits=[Singleton("replace", key="site")])
+async def rebuild(ctx: WorkflowContext, site: str, version: int) -> str:
+    await ctx.signal("built")
+    return f"{site} {version}"

@@ -17,7 +17,7 @@ from towpath import (
 from towpath_cli.embedded import free_port
 from towpath_schemas.attribution import AttributionClaim
 from towpath_schemas.audit import AuditEvent
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES
 from towpath_testkit.settled import until
 
 pytestmark = [pytest.mark.live, pytest.mark.asyncio(loop_scope="module")]
@@ -98,6 +98,28 @@ async def test_a_request_over_the_limit_is_refused_before_it_is_sent(client: Cli
         await client.start("welcome", {"name": "x" * MAX_PAYLOAD_BYTES})
 
     assert raised.value.failure.code == "payload_too_large"
+
+
+async def test_what_is_large_goes_in_and_comes_back(client: Client) -> None:
+    name = "Ada" * 1_700_000
+
+    assert await client.run("welcome", {"name": name}) == {"text": f"hello {name}"}
+
+
+async def test_a_large_signal_reaches_its_run(client: Client) -> None:
+    run_id = await client.start("trip", {"where": "Gouda"})
+    await client.signal(run_id, "paid", "x" * 2_000_000)
+
+    assert len((await client.result(run_id, 20))["paid"]) == 2_000_000
+
+
+async def test_a_signal_over_the_limit_is_refused_before_it_is_sent(client: Client) -> None:
+    run_id = await client.start("trip", {"where": "Gouda"})
+
+    with pytest.raises(RequestRefusedError, match="the signal with its payload has 67,"):
+        await client.signal(run_id, "paid", "x" * MAX_PAYLOAD_BYTES)
+
+    await client.terminate(run_id)
 
 
 async def test_what_json_cannot_carry_is_not_sent(client: Client) -> None:

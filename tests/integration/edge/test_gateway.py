@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from towpath import Client
 from towpath_cli.plan import Plan
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES
 
 pytestmark = [pytest.mark.live, pytest.mark.asyncio(loop_scope="module")]
 
@@ -105,6 +105,16 @@ async def test_a_body_that_goes_on_and_on_is_refused(http: httpx.AsyncClient) ->
             yield b"x" * 65_536
 
     assert error_of(await http.post("/v1/runs", content=without_end())) == (413, "payload_too_large")
+
+
+async def test_a_large_input_comes_back_in_the_result(http: httpx.AsyncClient, client: Client) -> None:
+    name = "x" * 2_000_000
+
+    started = await http.post("/v1/runs", json={"component": "welcome", "input": {"name": name}})
+    await client.ended(started.json()["run_id"], 20)
+    shown = await http.get(f"/v1/runs/{started.json()['run_id']}")
+
+    assert shown.json()["result"] == {"text": f"hello {name}"}
 
 
 async def test_an_input_that_is_over_the_limit_as_an_event_is_refused(http: httpx.AsyncClient) -> None:

@@ -215,3 +215,32 @@ async def test_a_fork_from_an_act_that_was_not_done_is_refused(client: Client) -
 
     with pytest.raises(RequestRefusedError, match="second#0"):
         await client.fork(run_id, "third#0")
+
+
+# --- Forgetting ---------------------------------------------------------------------------------------
+
+
+async def test_a_run_that_ended_is_forgotten_and_its_key_is_not_taken_for_another(
+    client: Client, tenant: str
+) -> None:
+    run_id = await client.start("welcome", {"name": "Ada"}, tenant=tenant, idempotency_key="once")
+    await client.result(run_id, WITHIN_S)
+
+    await client.purge(run_id, "she asked us to", attribution=AttributionClaim(user_id="dpo"))
+
+    await until_listed(client, [], tenant=tenant)
+    with pytest.raises(UnknownRunError):
+        await client.result(run_id, WITHIN_S)
+    with pytest.raises(RequestRefusedError) as raised:
+        await client.start("welcome", {"name": "Bob"}, tenant=tenant, idempotency_key="once")
+    assert raised.value.failure.code == "run_purged"
+
+
+async def test_a_run_that_goes_on_is_not_forgotten(client: Client, tenant: str) -> None:
+    run_id = await client.start("trip", {"where": "Oslo"}, tenant=tenant)
+
+    with pytest.raises(RequestRefusedError) as raised:
+        await client.purge(run_id)
+
+    assert raised.value.failure.code == "run_active"
+    await client.terminate(run_id)

@@ -39,7 +39,7 @@ async def test_who_slept_through_a_compaction_finds_its_place_empty_and_is_refus
     first = await log.append(CART, 1, record(1), after=0)
     second = await log.append(CART, 2, record(2), after=first)
     snapshot = await log.append(CART, 3, record(3, snapshot={"a": 1}), after=second)
-    await log.drop_before(CART, snapshot)
+    await log.drop_before(CART, snapshot, payloads=None)
 
     with pytest.raises(KeyLostError):
         await log.append(CART, 2, record(2, owner="sleeper"), after=first)

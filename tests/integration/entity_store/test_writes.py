@@ -129,7 +129,10 @@ async def call_beside(stage: EntityStage, key: str) -> Any:
     return await stage.run.call(other, "add", "a")
 
 
-async def test_a_state_that_outgrows_the_limit_is_refused_and_the_entity_lives_on(stage: EntityStage) -> None:
+async def test_a_state_that_outgrows_the_limit_is_refused_and_the_entity_lives_on(
+    stage: EntityStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("towpath_entity_store.app.MAX_PAYLOAD_BYTES", 1_000_000)
     async with stage.store():
         await stage.run.call("c", "set", {"a": "x" * 400_000})
         refused = await stage.run.call("c", "set", {"b": "x" * 400_000})

@@ -57,7 +57,7 @@ async def unspeakable() -> object:
 
 @function(retries=1)
 async def enormous() -> str:
-    return "x" * 5_000_000
+    return "x" * 70_000_000
 
 
 @function(retries=1, timeout_ms=300)

@@ -15,7 +15,8 @@ from towpath_schemas.calls import RunDispatched
 from towpath_schemas.components import ComponentDescribed, ServiceRegistered
 from towpath_schemas.dead import DeadLetter
 from towpath_schemas.journal import RunStarted, StartRefused, read_record
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES, RequestRefused, RunAccepted
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES
+from towpath_schemas.requests import RequestRefused, RunAccepted
 from towpath_schemas.streams import DEAD, JOURNAL, REQUESTS, ROUTER_REQUESTS, RUNS
 from towpath_testkit.builders import SERVICE, TENANT, start_requested
 from towpath_testkit.hosting import Platform

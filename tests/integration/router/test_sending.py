@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.messages import Message, respond
+from towpath_chassis.messages import Message
 from towpath_schemas import identity, subjects
 from towpath_schemas.approvals import approval_id
 from towpath_schemas.attribution import Attribution, AttributionClaim
@@ -78,7 +78,7 @@ async def test_a_signal_goes_straight_to_whoever_holds_its_run_and_is_kept_no_lo
 
     async def take(message: Message) -> None:
         offered.append(read_event(message.data))
-        await respond(message, Taken(taken=True).to_body())
+        await towpath.js.respond(message, Taken(taken=True).to_body())
 
     await towpath.js.subscribe(subjects.live("run-1"), take)
 

@@ -7,7 +7,7 @@ import pytest
 from towpath_chassis.errors import FencedError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import Entry, newest_claim, read_journal
-from towpath_chassis.messages import Message, respond
+from towpath_chassis.messages import Message
 from towpath_schemas import identity, subjects
 from towpath_schemas.calls import Answered, ControlSent, RunDispatched, Taken, read_event
 from towpath_schemas.journal import CallIntended, JournalRecord, Parent, RunFinished, StepSettled
@@ -66,7 +66,7 @@ async def test_a_runner_that_takes_the_run_meanwhile_fences_the_router_out_which
             await write_claim(js, run_id, epoch=3, runner="runner-2")
         return await read_journal(js, run_id)
 
-    monkeypatch.setattr("towpath_router.stopping.read_journal", read_after_a_claim)
+    monkeypatch.setattr("towpath_router.finishing.salvage_journal", read_after_a_claim)
 
     word = await ask(towpath.js, "terminate", "run-1", STOP)
 
@@ -119,7 +119,7 @@ async def test_whoever_holds_it_finds_out_at_once(towpath: Platform) -> None:
 
     async def take(message: Message) -> None:
         offered.set()
-        await respond(message, Taken(taken=False).to_body())
+        await towpath.js.respond(message, Taken(taken=False).to_body())
 
     await towpath.js.subscribe(subjects.live("run-1"), take)
 

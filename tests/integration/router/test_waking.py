@@ -6,7 +6,7 @@ import pytest
 
 from towpath_chassis.inbox import bring, keep
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.messages import Expect, Message, respond
+from towpath_chassis.messages import Expect, Message
 from towpath_chassis.presence import present
 from towpath_chassis.streams import ensure_consumer
 from towpath_schemas import subjects
@@ -33,7 +33,7 @@ async def holding(js: JetStream, run_id: str, *, takes: bool) -> list[Answered]:
 
     async def take(message: Message) -> None:
         offered.append(Answered.from_body(message.data))
-        await respond(message, Taken(taken=takes).to_body())
+        await js.respond(message, Taken(taken=takes).to_body())
 
     await js.subscribe(subjects.live(run_id), take)
     return offered

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,8 +21,9 @@ from towpath_chassis.service import running
 from towpath_entity_store.app import app as entity_store_app
 from towpath_entity_store.settings import Settings as EntityStoreSettings
 from towpath_schemas import subjects
-from towpath_schemas.journal import CallIntended, RunResumed
-from towpath_schemas.requests import SignalRequested
+from towpath_schemas.journal import CallIntended, JournalRecord, RunResumed
+from towpath_schemas.requests import ControlRequested, SignalRequested
+from towpath_testkit.asking import ask
 from towpath_testkit.builders import SERVICE, TENANT
 from towpath_testkit.hosting import Platform, platform
 from towpath_testkit.servers import servers
@@ -167,3 +169,40 @@ async def test_runs_that_want_the_same_object_work_on_it_one_after_the_other() -
     assert [one.result for one in finished] == [{"update": f"r{number}"} for number in range(8)]
     assert sorted(executed) == [f"r{number}" for number in range(8)]
     assert most == 1
+
+
+async def test_an_object_that_a_terminated_run_held_or_waited_for_is_free_for_the_next() -> None:
+    begun = asyncio.Queue[str]()
+    hold = asyncio.Event()
+
+    @function
+    async def update(input: str) -> str:  # noqa: A002
+        begun.put_nowait(input)
+        await hold.wait()
+        return input
+
+    register_workflow("change", FlowDefinition([task("update", object_keys=["user:123"])]))
+    async with with_entities() as towpath:
+        await towpath.all()
+        runs: list[str] = []
+        for number in range(4):
+            runs.append(await towpath.start("change", f"r{number}", key=str(number)))
+            if number == 0:
+                assert await begun.get() == "r0"
+            else:
+                await until(partial(towpath.journal, runs[-1]), waits_for_its_turn)
+
+        await ask(towpath.js, "terminate", runs[1], ControlRequested())
+        await ask(towpath.js, "terminate", runs[0], ControlRequested())
+        async with asyncio.timeout(15):
+            assert await begun.get() == "r2"
+        await ask(towpath.js, "terminate", runs[2], ControlRequested())
+        async with asyncio.timeout(15):
+            assert await begun.get() == "r3"
+        hold.set()
+
+        assert (await towpath.finished(runs[3])).result == {"update": "r3"}
+
+
+def waits_for_its_turn(records: list[JournalRecord]) -> bool:
+    return any(isinstance(record, CallIntended) and record.act == "signal" for record in records)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from towpath_audit_sink.projection import author, digest, project, unreadable
+from towpath_audit_sink.projection import author, project, unreadable
 from towpath_audit_sink.runs import Run
 from towpath_audit_sink.telling import link
+from towpath_chassis.digests import digest
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent
 from towpath_schemas.failure import Failure
@@ -26,12 +27,14 @@ from towpath_schemas.journal import (
     RunFinished,
     RunResumed,
     RunSuspended,
+    ScheduleChanged,
     SignalReceived,
     StartRefused,
     StepSettled,
     Usage,
     ValueDrawn,
 )
+from towpath_schemas.schedules import ScheduleDefinition
 from towpath_testkit.journals import AT, run_started
 
 FAILED = Failure(code="user_error", message="no")
@@ -53,6 +56,16 @@ REDRIVEN = LetterRedriven(
     correlation_id="c-3",
 )
 OTHER = Attribution(tenant="acme", user_id="u-2", user_role="operator")
+
+SCHEDULED = ScheduleChanged(
+    at=AT,
+    change="set",
+    schedule_id="schedule-1",
+    name="nightly",
+    definition=ScheduleDefinition(component="greet", cron="0 2 * * *"),
+    attribution=Attribution(tenant="acme", user_id="operator-1"),
+    correlation_id="c-4",
+)
 
 
 def decided(decision: str) -> CallSettled:
@@ -270,6 +283,16 @@ def test_a_redrive_is_told_with_its_place_and_who_asked_for_it() -> None:
     event = project(REDRIVEN, of, 1)
 
     assert (event.key, event.attribution, event.correlation_id) == ("17", REDRIVEN.attribution, "c-3")
+
+
+def test_a_change_of_a_schedule_is_told_with_its_name_what_it_is_to_do_and_who_asked_for_it() -> None:
+    of = Run.told_by("change1", SCHEDULED, "/towpath/audit-sink/one")
+
+    event = project(SCHEDULED, of, 1)
+
+    assert (event.kind, event.action, event.target) == ("schedule", "set", "nightly")
+    assert (event.attribution, event.correlation_id) == (SCHEDULED.attribution, "c-4")
+    assert event.input_sha256 is not None
 
 
 @given(st.floats())

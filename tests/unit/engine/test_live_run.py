@@ -5,11 +5,13 @@ import asyncio
 import pytest
 
 from towpath.engine import live_run
+from towpath.engine.acting import Actor
 from towpath.engine.history import Asked, call_asked
 from towpath.errors import NonDeterminismError
+from towpath_schemas.calls import Answered
 from towpath_schemas.journal import CallIntended, CallSettled, StepSettled
 from towpath_testkit.builders import answered
-from towpath_testkit.held import Notebook, held
+from towpath_testkit.held import Notebook, Outbox, held
 from towpath_testkit.journals import AT
 
 CALL = CallIntended(at=AT, key="task:add#0", act="task", target="add", service="hello")
@@ -111,3 +113,24 @@ async def test_only_waiting_counts_as_idle() -> None:
     await waiting
     assert run.moves > moves
     assert run.idle_for(later) == 0
+
+
+async def test_a_run_whose_command_is_not_sent_yet_does_not_merely_wait() -> None:
+    sent = asyncio.Event()
+
+    class SlowOutbox(Outbox):
+        async def send(self, intent: CallIntended) -> Answered | None:
+            await sent.wait()
+            return await super().send(intent)
+
+    run = held(CALL, outbox=SlowOutbox())
+    calling = asyncio.create_task(Actor(run).sent_and_answered(CALL))
+    await asyncio.sleep(0)
+    waited_before = run.only_waits
+
+    sent.set()
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+    assert (waited_before, run.only_waits) == (False, True)
+    calling.cancel()

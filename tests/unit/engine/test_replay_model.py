@@ -14,6 +14,7 @@ from towpath.context import Context, running_in
 from towpath.engine import live_run
 from towpath.engine.alarms import alarm
 from towpath.engine.durable_context import DurableContext
+from towpath.engine.live_run import LiveRun
 from towpath.engine.tasks import counted
 from towpath.errors import ComponentError
 from towpath.retry import RetryPolicy
@@ -23,6 +24,7 @@ from towpath_schemas.journal import (
     CallSettled,
     JournalRecord,
     RunFinished,
+    SignalReceived,
     StepSettled,
     ValueDrawn,
     read_record,
@@ -172,7 +174,7 @@ async def _free(ctx: Context, branches: tuple[tuple[Act, ...], ...]) -> Any:
 
 
 async def _race(ctx: Context) -> str:
-    waits = [asyncio.ensure_future(ctx.signal("go")), asyncio.ensure_future(ctx.sleep(60))]
+    waits = [asyncio.ensure_future(ctx.signal("race")), asyncio.ensure_future(ctx.sleep(60))]
     done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for one in pending:
         one.cancel()
@@ -221,6 +223,27 @@ async def pause(turns: int) -> None:
         await asyncio.sleep(0)
 
 
+def signal_for(call: CallIntended, run: LiveRun) -> SignalSent:
+    """Send a signal because of a wait; the earliest wait of its name gets it."""
+    return SignalSent(
+        signal_id=call.key,
+        run_id=run.run_id,
+        name=call.target,
+        payload={"drawn": call.key},
+        attribution=run.started.attribution,
+    )
+
+
+def on_the_way(past: list[tuple[int, JournalRecord]]) -> list[CallIntended]:
+    """List the waits that got the signal for another, while their own was on its way: it still will come."""
+    records = [record for _, record in past]
+    settled = {record.key for record in records if isinstance(record, CallSettled)}
+    came = {record.source for record in records if isinstance(record, CallSettled)}
+    came |= {record.signal_id for record in records if isinstance(record, SignalReceived)}
+    waits = [record for record in records if isinstance(record, CallIntended) and record.target == "go"]
+    return [wait for wait in waits if wait.key in settled and wait.key not in came]
+
+
 async def execute(
     program: tuple[Act, ...], past: list[tuple[int, JournalRecord]], latency: Callable[[], int]
 ) -> tuple[list[Any], list[tuple[int, JournalRecord]]]:
@@ -230,13 +253,7 @@ async def execute(
         await pause(latency())
         match call.act:
             case "signal":
-                return SignalSent(
-                    signal_id=call.key,
-                    run_id=run.run_id,
-                    name=call.target,
-                    payload={"drawn": call.key},
-                    attribution=run.started.attribution,
-                )
+                return signal_for(call, run)
             case "timer":
                 return alarm(run.run_id, call)
             case _:
@@ -245,6 +262,8 @@ async def execute(
     entries = Entries(latency, [*past])
     run = held(history=past, entries=entries, outbox=Outbox(answer))
     context = DurableContext(run, Registry())
+    for call in on_the_way(past):
+        await run.take(signal_for(call, run))
     async with asyncio.timeout(5):
         with counted(run.tasks), running_in(context):
             result = await play(context, program)

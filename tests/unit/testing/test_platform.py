@@ -18,6 +18,7 @@ from towpath.errors import (
 from towpath.testing import VirtualPlatform
 from towpath_schemas.attribution import AttributionClaim
 from towpath_schemas.journal import CallSettled, RunFinished, RunStarted, StepSettled
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES
 
 # --- Starting and ending ----------------------------------------------------------------------------
 
@@ -126,8 +127,10 @@ async def test_a_request_that_is_too_large_is_refused() -> None:
     async def greet(ctx: Context, name: str) -> None: ...
 
     async with VirtualPlatform() as platform:
-        with pytest.raises(RequestRefusedError, match=r"the limit is 524,288"):
-            await platform.start(greet, "a" * 600_000)
+        with pytest.raises(
+            RequestRefusedError, match=r"input has 67,\d{3},\d{3} bytes; the limit is 67,108,864"
+        ):
+            await platform.start(greet, "a" * MAX_PAYLOAD_BYTES)
 
 
 async def test_a_run_that_does_not_exist_is_not_found() -> None:

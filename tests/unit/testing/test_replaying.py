@@ -269,6 +269,48 @@ def test_a_cancelled_run_is_replayed_with_its_cancellation() -> None:
     assert DONE == []
 
 
+@pytest.mark.parametrize("renamed", ["pack", "ship"])
+def test_the_entry_that_the_code_does_not_repeat_is_told(renamed: str) -> None:
+    async def ships_renamed(ctx: Context, order: str) -> Any:
+        await ctx.step("renamed" if renamed == "pack" else "pack", work, order)
+        await ctx.sleep(86_400)
+        await ctx.step("renamed" if renamed == "ship" else "ship", work, order)
+
+    async def ships_soon(ctx: Context, order: str) -> Any:
+        await ctx.step("pack", work, order)
+        await ctx.sleep(86_400)
+        await ctx.step("ship", work, order)
+
+    records = journal_of(ships_soon, days=1)
+    (place,) = [number for number, one in enumerate(records) if getattr(one, "key", "") == f"{renamed}#0"]
+
+    with pytest.raises(NonDeterminismError) as caught:
+        check(ships_renamed, records)
+
+    assert caught.value.entry == place
+
+
+def test_by_its_name_the_version_is_meant_with_which_the_run_began() -> None:
+    async def ships_boxes(ctx: Context, order: str) -> Any:
+        await ctx.step("box", work, order)
+
+    async def lived() -> str:
+        async with VirtualPlatform() as platform:
+            return (await platform.start("ships", "kite")).export()
+
+    workflow("ships", version="1")(ships)
+    stored = run_virtual(lived)
+    workflow("ships", version="2")(ships_boxes)
+
+    assert check_replay("ships", stored).acts == 2
+    with pytest.raises(NonDeterminismError, match="step 'pack#0', the code asked for step 'box#0'"):
+        check_replay(ships_boxes, stored)
+    REGISTRY.clear()
+    workflow("ships", version="2")(ships_boxes)
+    with pytest.raises(ConfigurationError, match="'ships' is no workflow of version 1 here"):
+        check_replay("ships", stored)
+
+
 def test_what_is_no_journal_is_refused_with_the_line() -> None:
     records = journal_of(ships)
     shop = workflow("ships")(ships)

@@ -419,7 +419,6 @@ def test_one_tool_may_serve_several_agents() -> None:
         ("concurrent_invocation_mode", ConcurrentInvocationMode.QUEUE),
         ("session", object()),
         ("memory", object()),
-        ("limits", {"turns": 3}),
     ],
 )
 def test_a_parameter_that_would_have_no_effect_is_refused_by_name(name: str, value: Any) -> None:

@@ -1,5 +1,7 @@
 """Keeps dead letters: of one message one letter of each consumer, whole, however large it is.
 
+Of a message that only names its payload the letter has what it says, and names the payload as well.
+
 A letter is created at its own place or not at all. So a message that is given up again, because nobody could tell
 the broker the first time, leaves no second letter.
 """
@@ -14,20 +16,21 @@ import orjson
 import structlog
 from pydantic import ValidationError
 
-from towpath_chassis.errors import FencedError
+from towpath_chassis.errors import FencedError, PayloadLostError
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.journal import newest_outline
 from towpath_chassis.messages import Expect, StoredMessage
+from towpath_chassis.payloads import is_by_reference, named
 from towpath_schemas import identity, subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.dead import DeadLetter, Original
 from towpath_schemas.journal import read_record
-from towpath_schemas.streams import DEAD, JOURNAL, Stream
+from towpath_schemas.streams import Stream
 
 log = structlog.get_logger(__name__)
 
 _REASON_CHARS = 2_000
 _RUN_ID_CHARS = 128
-_HEADERS_BYTES = 1_024
 
 
 class Unhandled(NamedTuple):
@@ -58,11 +61,6 @@ async def bury(js: JetStream, message: Unhandled, *, reason: str, attempts: int)
     """
     letter = _letter(message, reason, attempts, await _attribution(js, message))
     place = subjects.dead_letter(letter.stream, letter.consumer, letter.letter_id)
-    room = js.nats.max_payload - _HEADERS_BYTES
-    if len(letter.to_body()) > room:
-        if await js.last(DEAD, place) is not None:
-            return
-        letter = await _divided(js, letter, place, room)
     try:
         await js.publish(place, letter.to_body(), expect=Expect(0))
     except FencedError:  # it is there
@@ -94,15 +92,6 @@ def shortened(reason: str) -> str:
     return text if len(text) <= _REASON_CHARS else f"{text[:_REASON_CHARS]}... ({len(text):,} characters)"
 
 
-async def _divided(js: JetStream, letter: DeadLetter, place: str, room: int) -> DeadLetter:
-    """Keep headers and body in pieces, before the letter that says so; the same message has the same pieces."""
-    whole = Original(headers=letter.headers, body=letter.body, encoding=letter.encoding).to_body()
-    pieces = [whole[start : start + room] for start in range(0, len(whole), room)]
-    for number, piece in enumerate(pieces):
-        await js.publish(subjects.dead_part(place, number), piece, message_id=f"{letter.letter_id}:{number}")
-    return letter.model_copy(update={"headers": {}, "body": "", "encoding": "utf-8", "parts": len(pieces)})
-
-
 # --- On whose behalf --------------------------------------------------------------------------------
 
 
@@ -112,7 +101,7 @@ async def _attribution(js: JetStream, message: Unhandled) -> Attribution | None:
     Raises:
         BrokerError: If that could not be asked.
     """
-    said = _read(message.body)
+    said = _read(await _whole(js, message))
     claimed = said.get("attribution")
     tenant = subjects.tenant_of(message.subject)
     if tenant is not None:
@@ -121,14 +110,21 @@ async def _attribution(js: JetStream, message: Unhandled) -> Attribution | None:
     return _attributed(_known(claimed)) or await _of_run(js, run_id)
 
 
+async def _whole(js: JetStream, message: Unhandled) -> bytes:
+    if not is_by_reference(message.headers):
+        return message.body
+    try:
+        return await js.payloads.fetch(named(message.body))
+    except PayloadLostError:  # that may be why it is given up
+        return b""
+
+
 async def _of_run(js: JetStream, run_id: object) -> Attribution | None:
     if not isinstance(run_id, str) or len(run_id) > _RUN_ID_CHARS or subjects.token(run_id) != run_id:
         return None
-    first = await js.last(JOURNAL, subjects.journal_entry(run_id, 0))
-    if first is None:
-        return None
-    with suppress(ValidationError):
-        return getattr(read_record(first.body), "attribution", None)
+    with suppress(ValidationError, PayloadLostError):
+        first = await newest_outline(js, subjects.journal_entry(run_id, 0))
+        return getattr(read_record(first.body), "attribution", None) if first else None
     return None
 
 

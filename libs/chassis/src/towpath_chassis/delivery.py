@@ -6,7 +6,7 @@ A handler says what happened by returning or raising:
 * `RetryLater`          -> delivered again after the delay it names, or the usual backoff
 * any other exception   -> delivered again, until the attempts are used up
 * `Disowned`            -> nothing: the message is another process's concern now
-* `GiveUp`, or used up  -> terminated, and kept as a dead letter with the reason
+* `GiveUp`, or used up  -> terminated, and kept as a dead letter with the reason; so if what the message names is lost
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from towpath_chassis.burying import Unhandled, bury, shortened
-from towpath_chassis.errors import BrokerError, UnsendableError
+from towpath_chassis.errors import BrokerError, PayloadLostError, UnsendableError
 from towpath_chassis.jetstream import JetStream
 from towpath_schemas.failure import Failure
 from towpath_schemas.streams import DAY_S, Stream
@@ -104,7 +104,7 @@ def judge(outcome: Exception | None, attempt: int, max_attempts: int) -> Verdict
             return Acknowledged()
         case Disowned():
             return LeftAlone()
-        case GiveUp() | UnsendableError():
+        case GiveUp() | UnsendableError() | PayloadLostError():
             return Buried(str(outcome))
         case RetryLater(after_s=float() | int() as after_s):
             return DeliveredAgain(float(after_s), str(outcome))
@@ -123,8 +123,11 @@ def _jittered(seconds: float) -> float:
 class Delivery:
     """Runs handlers and tells the broker how each ended."""
 
-    def __init__(self, js: JetStream, *, stream: Stream, consumer: str, max_attempts: int) -> None:
+    def __init__(
+        self, js: JetStream, *, stream: Stream, consumer: str, max_attempts: int, whole: bool = True
+    ) -> None:
         self._js = js
+        self._whole = whole
         self._stream = stream.name
         self._kept_s = stream.max_age_s
         self._consumer = consumer
@@ -134,7 +137,7 @@ class Delivery:
         """Handle one message, then acknowledge, delay or bury it."""
         attempt = message.metadata.num_delivered
         try:
-            await handle(message)
+            await handle(await self._js.whole(message) if self._whole else message)
         except asyncio.CancelledError:
             await self._settle(message, DeliveredAgain(0.0, "the process is stopping"), attempt)
             raise

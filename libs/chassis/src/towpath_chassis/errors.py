@@ -7,6 +7,7 @@ BrokerError
 |   `- UnsendableError       it cannot be sent as it is: too large, or to a subject that is none
 |- UnconfirmedError          no answer came: the message may or may not be stored
 |- NoResponderError          a request found nobody who listens
+|- PayloadLostError          what a message names is not kept any more, or is damaged
 `- BrokerRefusedError        an API call was refused; carries the broker's code
 """
 
@@ -37,6 +38,10 @@ class UnconfirmedError(BrokerError):
 
 class NoResponderError(BrokerError):
     """A request found nobody who listens on its subject."""
+
+
+class PayloadLostError(BrokerError):
+    """A message names a payload that is not kept any more, or is damaged; asking again will not bring it back."""
 
 
 class BrokerRefusedError(BrokerError):

@@ -1,26 +1,26 @@
 """The one place that speaks JetStream's wire protocol: publish with expectations, read directly, ask the API.
 
-All answers come back to one private inbox, so that a publish costs no subscription and no timer of its own:
-thousands may be in flight on one connection, and the broker stores them in the order in which they were sent.
+All answers come back to one private inbox (`answers`): thousands may be in flight on one connection, and the broker
+stores them in the order in which they were sent. A body that is too large for a message is stored beside it
+(`payloads`), and whoever reads the message here gets it whole.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-from nats.errors import BadHeaderError, BadSubjectError, Error as NatsError
+from nats.errors import Error as NatsError
 
+from towpath_chassis.core import ANSWER_WITHIN_S, Core
 from towpath_chassis.errors import (
     BrokerRefusedError,
     NoResponderError,
     UnconfirmedError,
-    UnsendableError,
 )
 from towpath_chassis.messages import (
     Expect,
@@ -31,62 +31,21 @@ from towpath_chassis.messages import (
     status_of,
     stored,
 )
-from towpath_chassis.wire import barrier, size_of
+from towpath_chassis.payloads import Payloads
+from towpath_schemas import subjects
+from towpath_schemas.payloads import MAX_MESSAGE_BYTES
 from towpath_schemas.streams import Stream
 
-ANSWER_WITHIN_S = 5.0
-_SWEEP_S = 0.25
-_BUSY = 503
 _NO_MESSAGE = "404"
 _TOO_MANY = "413"
 _NOT_FOUND = frozenset({10014, 10059, 10037})
 
 
-class _Waiting(NamedTuple):
-    deadline: float
-    take: Callable[[Msg | None], None]
-
-
-class JetStream:
+class JetStream(Core):
     """One connection's door to JetStream; made by `jetstream`."""
 
     def __init__(self, nats: Client) -> None:
-        self.nats = nats
-        self._inbox = nats.new_inbox()
-        self._waiting: dict[str, _Waiting] = {}
-        self._counter = 0
-        self._loop = asyncio.get_running_loop()
-        self.on_reconnect: list[Callable[[], None]] = []
-
-    def disconnected(self) -> None:
-        """Tell everyone who waits that no answer will come: the connection it was to come on is gone."""
-        self.give_up()
-
-    def reconnected(self) -> None:
-        """Tell everyone who asked that a connection stands again."""
-        for tell in self.on_reconnect:
-            tell()
-
-    async def open(self) -> None:
-        """Subscribe the inbox."""
-        await self.subscribe(f"{self._inbox}.*", self._on_answer)
-        await barrier(self.nats)
-
-    async def subscribe(
-        self,
-        subject: str,
-        take: Callable[[Msg], Awaitable[None]],
-        *,
-        queue: str = "",
-    ) -> Subscription:
-        """Listen on a core subject; of those who share a `queue` only one gets each message."""
-        return await self.nats.subscribe(subject, queue, take)  # pyright: ignore[reportUnknownMemberType]
-
-    @staticmethod
-    async def unsubscribe(subscription: Subscription) -> None:
-        """Stop listening; without a connection there is nothing to stop."""
-        with suppress(NatsError):
-            await subscription.unsubscribe()
+        super().__init__(nats, Payloads(self._put, self._newest_as_stored))
 
     # --- Publishing -------------------------------------------------------------------------------
 
@@ -98,15 +57,17 @@ class JetStream:
         headers: dict[str, str] | None = None,
         message_id: str | None = None,
         expect: Expect | None = None,
+        kept_s: int | None = None,
     ) -> Stored:
         """Store one message.
 
         Args:
             subject: Its subject, which some stream must keep.
-            body: Its body.
+            body: Its body; on a subject of the platform's own it may be as large as a payload.
             headers: Its headers.
             message_id: A repetition of it within the stream's `dedupe_s` is dropped, and said to be stored.
             expect: The condition under which alone it is stored.
+            kept_s: Seconds for which it is kept, in a stream that is `expiring`; None for as long as all others.
 
         Raises:
             FencedError: If `expect` does not hold.
@@ -115,10 +76,19 @@ class JetStream:
             NotStoredError: If the broker refused it for another reason.
             UnconfirmedError: If no answer came, or no connection stands.
         """
-        written = conditions(headers, message_id, expect)
+        if len(body) > MAX_MESSAGE_BYTES and subjects.is_ours(subject):
+            body, headers = await self.payloads.checked_in(subject, body, headers, lasting=True)
+        written = conditions(headers, message_id, expect, kept_s)
         return stored(await self._ask(subject, body, written))
 
-    async def schedule(self, subject: str, *, target: str, body: bytes, at: float) -> Stored:
+    async def _put(
+        self, subject: str, body: bytes, *, headers: dict[str, str] | None, message_id: str
+    ) -> Stored:
+        return stored(await self._ask(subject, body, conditions(headers, message_id, None, None)))
+
+    async def schedule(
+        self, subject: str, *, target: str, body: bytes, at: float, expect: Expect | None = None
+    ) -> Stored:
         """Have the broker store a message later, however long everything else is down until then.
 
         Args:
@@ -126,129 +96,48 @@ class JetStream:
             target: The subject of the message, in the same stream.
             body: Its body.
             at: When, in seconds since 1970; a moment that is past is now.
+            expect: The condition under which alone it is stored.
 
         Raises:
+            FencedError: If `expect` does not hold.
             NotStoredError: If the broker refused it.
             UnconfirmedError: If no answer came, or no connection stands.
         """
         moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
         headers = {"Nats-Schedule": f"@at {moment}", "Nats-Schedule-Target": target}
         outlives = {"Nats-TTL": "never"}  # else the stream's `max_age_s` would end it without a word
-        return await self.publish(subject, body, headers={**headers, **outlives})
+        return await self.publish(subject, body, headers={**headers, **outlives}, expect=expect)
 
-    async def tell(self, subject: str, body: bytes) -> None:
-        """Send a message that may get lost: without a connection, or with no such subject, it is dropped."""
-        with suppress(NatsError):
-            await self.nats.publish(subject, body)
+    # --- Reading: messages come whole, or with `whole=False` as they stand (`PayloadLostError`: see `whole`) ---
 
-    async def request(self, subject: str, body: bytes, *, within_s: float = ANSWER_WITHIN_S) -> Msg:
-        """Ask whoever listens on a core subject.
-
-        Raises:
-            NoResponderError: If nobody listens.
-            UnconfirmedError: If no answer came in `within_s` seconds.
-        """
-        answer = await self._ask(subject, body, None, within_s)
-        if status_of(answer) == str(_BUSY) and not answer.data:
-            raise NoResponderError(subject)
-        return answer
-
-    async def converse(
-        self, subject: str, body: bytes, *, silence_s: float, headers: dict[str, str] | None = None
-    ) -> AsyncGenerator[Msg]:
-        """Ask someone who answers more than once; ends when nothing was heard for `silence_s` seconds.
-
-        Whoever has heard enough closes the generator (`contextlib.aclosing`).
-
-        Raises:
-            NoResponderError: If nobody listens.
-            UnsendableError: If the broker takes no such message.
-            UnconfirmedError: If the connection is gone.
-        """
-        heard: asyncio.Queue[Msg | None] = asyncio.Queue()
-        token = self._expect_answer(heard.put_nowait, silence_s)
-        try:
-            await self._send(subject, body, headers, token)
-            ends_at = self._loop.time() + silence_s
-            while (answer := await heard.get()) is not None:
-                if status_of(answer) == str(_BUSY) and not answer.data:
-                    raise NoResponderError(subject)
-                ends_at = self._loop.time() + silence_s
-                self._waiting[token] = _Waiting(ends_at, heard.put_nowait)
-                yield answer
-        finally:
-            self._waiting.pop(token, None)
-        if self._loop.time() < ends_at:
-            raise UnconfirmedError("the connection to the broker was lost")
-
-    async def _send(self, subject: str, body: bytes, headers: dict[str, str] | None, token: str) -> None:
-        if (
-            size := size_of(headers, body)
-        ) > self.nats.max_payload:  # sent all the same, it would cost us the connection
-            raise UnsendableError(f"the broker takes no message of {size:,} bytes")
-        try:
-            await self.nats.publish(subject, body, reply=f"{self._inbox}.{token}", headers=headers)
-        except (BadSubjectError, BadHeaderError) as error:
-            raise UnsendableError(
-                f"nothing can be sent to {subject!r} with such headers: {error!r}"
-            ) from error
-        except NatsError as error:
-            raise UnconfirmedError(f"no connection to the broker: {error!r}") from error
-
-    async def _ask(
-        self,
-        subject: str,
-        body: bytes,
-        headers: dict[str, str] | None,
-        within_s: float = ANSWER_WITHIN_S,
-    ) -> Msg:
-        future: asyncio.Future[Msg | None] = self._loop.create_future()
-
-        def take(answer: Msg | None) -> None:
-            if not future.done():
-                future.set_result(answer)
-
-        token = self._expect_answer(take, within_s)
-        try:
-            await self._send(subject, body, headers, token)
-            answer = await future
-        finally:
-            self._waiting.pop(token, None)
-        if answer is None:
-            raise UnconfirmedError(f"no answer about {subject}")
-        return answer
-
-    # --- Reading ----------------------------------------------------------------------------------
-
-    async def last(self, stream: Stream, subject: str) -> StoredMessage | None:
+    async def last(self, stream: Stream, subject: str, *, whole: bool = True) -> StoredMessage | None:
         """Read the newest message whose subject matches; None where there is none."""
-        found = await self._read(stream, {"last_by_subj": subject}, one=True)
+        found = await self._read(stream, {"last_by_subj": subject}, one=True, whole=whole)
         return found[0] if found else None
 
-    async def at(self, stream: Stream, sequence: int) -> StoredMessage | None:
+    async def at(self, stream: Stream, sequence: int, *, whole: bool = True) -> StoredMessage | None:
         """Read the message at a sequence; None where there is none (any more)."""
-        found = await self._read(stream, {"seq": sequence}, one=True)
+        found = await self._read(stream, {"seq": sequence}, one=True, whole=whole)
         return found[0] if found else None
 
-    async def newest_of_each(self, stream: Stream, *subjects: str) -> list[StoredMessage]:
+    async def newest_of_each(self, stream: Stream, *matching: str, whole: bool = True) -> list[StoredMessage]:
         """Read the newest message of every subject that matches, in stream order; 1,024 at the most."""
-        return await self._read(stream, {"multi_last": list(subjects), "batch": 1024})
+        return await self._read(stream, {"multi_last": list(matching), "batch": 1024}, whole=whole)
+
+    async def _newest_as_stored(self, stream: Stream, *matching: str) -> list[StoredMessage]:
+        return await self.newest_of_each(stream, *matching, whole=False)
 
     async def following(
-        self,
-        stream: Stream,
-        subject: str,
-        *,
-        start: int,
-        limit: int = 256,
+        self, stream: Stream, subject: str, *, start: int, limit: int = 256, whole: bool = True
     ) -> list[StoredMessage]:
         """Read up to `limit` messages whose subject matches, from sequence `start` on."""
-        return await self._read(stream, {"seq": start, "next_by_subj": subject, "batch": limit})
+        question = {"seq": start, "next_by_subj": subject, "batch": limit}
+        return await self._read(stream, question, whole=whole)
 
     async def first_since(self, stream: Stream, subject: str, since: str) -> StoredMessage | None:
-        """Read the oldest message whose subject matches that was stored at `since` (RFC 3339) or later."""
+        """Find the oldest message whose subject matches that was stored at `since` (RFC 3339) or later."""
         question = {"next_by_subj": subject, "start_time": since, "batch": 1}
-        found = await self._read(stream, question)
+        found = await self._read(stream, question, whole=False)
         return found[0] if found else None
 
     async def last_sequence(self, stream: Stream) -> int:
@@ -257,7 +146,7 @@ class JetStream:
         return state["last_seq"]
 
     async def _read(
-        self, stream: Stream, question: dict[str, Any], *, one: bool = False
+        self, stream: Stream, question: dict[str, Any], *, one: bool = False, whole: bool
     ) -> list[StoredMessage]:
         found: list[StoredMessage] = []
         ended: asyncio.Future[str | None] = self._loop.create_future()
@@ -273,20 +162,20 @@ class JetStream:
             if one:
                 ended.set_result(_NO_MESSAGE)
 
-        token = self._expect_answer(take, ANSWER_WITHIN_S)
+        reply = self._answers.expect(take, ANSWER_WITHIN_S)
         try:
             await self.nats.publish(
                 f"$JS.API.DIRECT.GET.{stream.name}",
                 orjson.dumps(question),
-                reply=f"{self._inbox}.{token}",
+                reply=reply,
             )
             status = await ended
         except NatsError as error:
             raise UnconfirmedError(f"no connection to the broker: {error!r}") from error
         finally:
-            self._waiting.pop(token, None)
+            self._answers.drop(reply)
         if status in {_NO_MESSAGE, "204"}:
-            return found
+            return [await self.whole_stored(one) for one in found] if whole else found
         if status == _TOO_MANY:
             raise BrokerRefusedError(int(status), f"too many subjects of {stream.name} match")
         raise UnconfirmedError(f"reading {stream.name} ended with {status or 'no answer'}")
@@ -322,36 +211,33 @@ class JetStream:
     async def purge(self, stream: Stream, subject: str, *, keep: int = 0, before: int | None = None) -> None:
         """Remove the messages whose subject matches: all but the newest `keep`, or those `before` a sequence.
 
-        Where others write to the subject at the same time, only `before` says for sure what stays.
+        Where others write to the subject at the same time, only `before` says for sure what stays. Not for what a
+        consumer delivers and waits to have acknowledged, see `delete`.
         """
         chosen = {"keep": keep} if before is None else {"seq": before}
         await self.api(f"STREAM.PURGE.{stream.name}", {"filter": subject, **chosen})
 
-    # --- The inbox --------------------------------------------------------------------------------
+    async def delete(self, stream: Stream, *sequences: int) -> None:
+        """Remove single messages, whether they are still there or not.
 
-    def _expect_answer(self, take: Callable[[Msg | None], None], within_s: float) -> str:
-        self._counter += 1
-        token = str(self._counter)
-        self._waiting[token] = _Waiting(self._loop.time() + within_s, take)
-        return token
+        A purge of some subjects of a consumer has nats-server 2.15 take what it has delivered of the others as
+        acknowledged: what was in the hands of a process that died would never be delivered again.
+        """
+        await asyncio.gather(*(self._delete(stream, sequence) for sequence in sequences))
 
-    async def _on_answer(self, answer: Msg) -> None:
-        waiting = self._waiting.get(answer.subject.rpartition(".")[2])
-        if waiting is not None:
-            waiting.take(answer)
+    async def _delete(self, stream: Stream, sequence: int) -> None:
+        try:
+            await self.api(f"STREAM.MSG.DELETE.{stream.name}", {"seq": sequence, "no_erase": True})
+        except BrokerRefusedError:  # which it says in several ways of a message that is not there
+            if await self.at(stream, sequence, whole=False) is not None:
+                raise
 
-    async def sweep(self) -> None:
-        """Tell, for ever, those whose answer is overdue that none will come."""
-        while True:
-            await asyncio.sleep(_SWEEP_S)
-            self.give_up(before=self._loop.time())
-
-    def give_up(self, *, before: float = float("inf")) -> None:
-        """Tell those whose deadline is earlier than `before` that no answer will come."""
-        for token, waiting in list(self._waiting.items()):
-            if waiting.deadline <= before:
-                del self._waiting[token]
-                waiting.take(None)
+    async def clear(self, stream: Stream, subject: str) -> None:
+        """Remove the messages whose subject matches and that are there by now, one by one; see `delete`."""
+        start = 1
+        while found := await self.following(stream, subject, start=start, whole=False):
+            await self.delete(stream, *(message.sequence for message in found))
+            start = found[-1].sequence + 1
 
 
 @asynccontextmanager

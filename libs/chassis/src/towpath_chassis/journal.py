@@ -5,11 +5,17 @@ refuses it.
 """
 
 import time
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from operator import itemgetter
 from typing import NamedTuple
 
-from towpath_chassis.errors import AlreadyWrittenError, FencedError
+from pydantic import ValidationError
+
+from towpath_chassis.errors import AlreadyWrittenError, FencedError, PayloadLostError
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.messages import Expect
+from towpath_chassis.messages import Expect, StoredMessage
+from towpath_chassis.payloads import is_by_reference, outline_of
 from towpath_schemas import subjects
 from towpath_schemas.journal import Claimed, JournalRecord, read_record
 from towpath_schemas.streams import JOURNAL
@@ -65,17 +71,76 @@ async def claim(js: JetStream, run_id: str, claimant: str, *, epoch: int) -> Cla
     return Claim(run_id, epoch, stored.sequence, claimant)
 
 
-async def read_journal(js: JetStream, run_id: str) -> list[Entry]:
-    """Read all entries of a run, in the order in which they were stored.
+async def read_journal(js: JetStream, run_id: str, *, after: int = -1) -> list[Entry]:
+    """Read all entries of a run, in the order of their places: in that order their writer learned them.
+
+    One that is large may be stored after others that have later places.
+
+    Args:
+        js: The broker.
+        run_id: The run.
+        after: None up to this place is needed; some may come all the same.
+
+    Raises:
+        PayloadLostError: If what an entry names is lost.
+        UnconfirmedError: If the broker could not be asked.
+    """
+    entries: list[Entry] = []
+    async for number, entry in _stored(js, run_id, after=after):
+        try:
+            entries.append((number, read_record((await js.whole_stored(entry)).body)))
+        except PayloadLostError as error:
+            raise PayloadLostError(f"entry {number} of run {run_id} cannot be read: {error}") from error
+    return sorted(entries, key=itemgetter(0))
+
+
+async def salvage_journal(js: JetStream, run_id: str) -> list[Entry]:
+    """Do what `read_journal` does as far as that goes: where large values are lost, an entry comes without them.
 
     Raises:
         UnconfirmedError: If the broker could not be asked.
     """
     entries: list[Entry] = []
-    chunk = 0
-    while stored := await js.newest_of_each(JOURNAL, subjects.journal_chunk(run_id, chunk)):
-        entries += [
-            (subjects.read_journal_entry(entry.subject)[1], read_record(entry.body)) for entry in stored
-        ]
+    async for number, entry in _stored(js, run_id):
+        with suppress(PayloadLostError, ValidationError):
+            entries.append((number, read_record((await _salvaged(js, entry)).body)))
+    return sorted(entries, key=itemgetter(0))
+
+
+async def _salvaged(js: JetStream, entry: StoredMessage) -> StoredMessage:
+    try:
+        return await js.whole_stored(entry)
+    except PayloadLostError:
+        return await outlined(js, entry)
+
+
+async def newest_outline(js: JetStream, subject: str) -> StoredMessage | None:
+    """Read the newest entry whose subject matches, without large values; None where there is none.
+
+    Raises:
+        PayloadLostError: If it says nothing without them, and they are lost.
+        UnconfirmedError: If the broker could not be asked.
+    """
+    found = await js.last(JOURNAL, subject, whole=False)
+    return await outlined(js, found) if found else None
+
+
+async def outlined(js: JetStream, entry: StoredMessage) -> StoredMessage:
+    """Take large values out of an entry that was read as it stands; where that cannot be, it comes whole.
+
+    Raises:
+        PayloadLostError: If that cannot be, and they are lost.
+        UnconfirmedError: If the broker could not be asked.
+    """
+    outline = outline_of(entry.body) if is_by_reference(entry.headers) else None
+    return await js.whole_stored(entry) if outline is None else entry._replace(body=outline.body)
+
+
+async def _stored(
+    js: JetStream, run_id: str, *, after: int = -1
+) -> AsyncGenerator[tuple[int, StoredMessage]]:
+    chunk = subjects.chunk_of(after + 1)
+    while stored := await js.newest_of_each(JOURNAL, subjects.journal_chunk(run_id, chunk), whole=False):
+        for entry in stored:
+            yield subjects.read_journal_entry(entry.subject)[1], entry
         chunk += 1
-    return entries

@@ -1,4 +1,4 @@
-"""Reads dead letters, whole again where they were kept in pieces, and tells which of them were redriven."""
+"""Reads dead letters, and tells which of them were redriven."""
 
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from towpath_chassis.errors import PayloadLostError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import StoredMessage
+from towpath_chassis.payloads import is_by_reference, named, outline_of, without_reference
 from towpath_schemas import identity, subjects
 from towpath_schemas.dead import DeadLetter, LetterFilter, Original
 from towpath_schemas.journal import LetterRedriven, read_record
@@ -27,14 +29,19 @@ class Letter(NamedTuple):
 
 
 async def letter_at(js: JetStream, place: int) -> DeadLetter | None:
-    """Read the letter at a place, whole; None where there is none.
+    """Read the letter at a place, whole, with what its message names; None where there is none.
+
+    Where what the message names is lost, the letter only names it too.
 
     Raises:
         BrokerError: If the broker could not be asked.
     """
-    found = await js.at(DEAD, place) if place > 0 else None
-    letter = _read(found) if found else None
-    return None if found is None or letter is None else await _whole(js, found.subject, letter)
+    try:
+        found = await js.at(DEAD, place) if place > 0 else None
+    except PayloadLostError:  # its time is over, and the payload is a moment older than the letter
+        return None
+    letter = _read(found.body) if found else None
+    return letter and await _with_payload(js, letter)
 
 
 async def letters(
@@ -103,23 +110,33 @@ async def _bounds(js: JetStream, only: LetterFilter) -> tuple[int, int]:
 
 async def _between(js: JetStream, only: LetterFilter, start: int, end: int) -> AsyncGenerator[list[Letter]]:
     pattern = _pattern(only)
-    while start <= end and (page := await js.following(DEAD, pattern, start=start, limit=_PAGE)):
-        found = (Letter(one.sequence, letter) for one in page if (letter := _read(one)) is not None)
+    while start <= end and (page := await js.following(DEAD, pattern, start=start, limit=_PAGE, whole=False)):
+        found = (Letter(one.sequence, letter) for one in page if (letter := _outlined(one)) is not None)
         yield [one for one in found if one.place <= end and only.fits(one.letter)]
         start = page[-1].sequence + 1
 
 
-async def _whole(js: JetStream, place: str, letter: DeadLetter) -> DeadLetter | None:
-    if not letter.parts:
+async def _with_payload(js: JetStream, letter: DeadLetter) -> DeadLetter:
+    if not is_by_reference(letter.headers):
         return letter
-    found = [await js.last(DEAD, subjects.dead_part(place, number)) for number in range(letter.parts)]
-    pieces = [one.body for one in found if one is not None]
-    if len(pieces) < letter.parts:
-        return None  # its time is over, and the pieces are a moment older than the letter
-    return letter.model_copy(update=dict(Original.from_body(b"".join(pieces))))
+    try:
+        body = await js.payloads.fetch(named(letter.raw))
+    except PayloadLostError:
+        return letter
+    return letter.model_copy(update=dict(Original.of(without_reference(letter.headers), body)))
 
 
-def _read(stored: StoredMessage) -> DeadLetter | None:
+def _outlined(stored: StoredMessage) -> DeadLetter | None:
+    """Read a letter, one that is large without what makes it so."""
+    if not is_by_reference(stored.headers):
+        return _read(stored.body)
+    with suppress(PayloadLostError):
+        outline = outline_of(stored.body)
+        return _read(outline.body) if outline else None
+    return None
+
+
+def _read(body: bytes) -> DeadLetter | None:
     with suppress(ValidationError):
-        return DeadLetter.from_body(stored.body)
+        return DeadLetter.from_body(body)
     return None

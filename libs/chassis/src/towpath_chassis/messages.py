@@ -1,12 +1,10 @@
 """Messages as they come and as they stand in a stream, and what the broker says of a message it was sent."""
 
-from contextlib import suppress
 from typing import Any, NamedTuple
 
 import orjson
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
-from nats.errors import Error as NatsError
 
 from towpath_chassis.errors import (
     AlreadyWrittenError,
@@ -16,7 +14,7 @@ from towpath_chassis.errors import (
     UnsendableError,
 )
 
-__all__ = ["Expect", "Message", "Stored", "StoredMessage", "Subscription", "respond"]
+__all__ = ["Expect", "Message", "Stored", "StoredMessage", "Subscription"]
 
 Message = Msg
 """A message as it came; services name the type by this, since only the chassis knows the client library."""
@@ -64,24 +62,21 @@ class StoredMessage(NamedTuple):
     at: str
 
 
-async def respond(message: Message, body: bytes) -> None:
-    """Answer a question; where the connection is gone nobody is told, and whoever asked asks again."""
-    with suppress(NatsError):
-        await message.respond(body)
-
-
 def conditions(
     headers: dict[str, str] | None,
     message_id: str | None,
     expect: Expect | None,
+    kept_s: int | None,
 ) -> dict[str, str] | None:
-    if message_id is None and expect is None:
+    if message_id is None and expect is None and kept_s is None:
         return headers
     written = dict(headers) if headers else {}
     if message_id is not None:
         written["Nats-Msg-Id"] = message_id
     if expect is not None:
         written.update(expect.headers())
+    if kept_s is not None:
+        written["Nats-TTL"] = f"{kept_s}s"
     return written
 
 

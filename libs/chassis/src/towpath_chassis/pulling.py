@@ -38,7 +38,8 @@ class Puller:
 
     With a `group`, the consumer is pinned: the broker gives its messages to one process at a time, which
     is told so by `pin` and can hand over at once with `unpin`. A process that shares many consumers, most
-    of them idle, gives `pull_expires_s` a larger value: a pull is renewed that often where nothing comes.
+    of them idle, gives `pull_expires_s` a larger value: a pull is renewed that often where nothing comes. Without
+    `whole`, messages that only name their payload come as they stand.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Puller:
         max_attempts: int,
         group: str | None = None,
         pull_expires_s: float = _PULL_EXPIRES_S,
+        whole: bool = True,
     ) -> None:
         self._js = js
         self._stream = stream
@@ -63,7 +65,9 @@ class Puller:
         self._group = group
         self._pull_expires_s = pull_expires_s
         self._troubled = False
-        self._delivery = Delivery(js, stream=stream, consumer=consumer, max_attempts=max_attempts)
+        self._delivery = Delivery(
+            js, stream=stream, consumer=consumer, max_attempts=max_attempts, whole=whole
+        )
         self._held: dict[asyncio.Task[None], Msg] = {}
         self._room = asyncio.Event()
         self._pull_ended = asyncio.Event()
@@ -76,7 +80,7 @@ class Puller:
         """Begin to pull."""
         inbox = self._js.nats.new_inbox()
         self._js.on_reconnect.append(self._pull_ended.set)
-        self._subscription = await self._js.subscribe(inbox, self._on_message)
+        self._subscription = await self._js.subscribe(inbox, self._on_message, whole=False)
         self._tasks = [
             asyncio.create_task(self._pull_for_ever(inbox), name=f"pull-{self._consumer}"),
             asyncio.create_task(self._keep_alive_for_ever(), name=f"keep-{self._consumer}"),

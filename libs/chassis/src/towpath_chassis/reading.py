@@ -15,8 +15,9 @@ import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from towpath_chassis.errors import BrokerError
+from towpath_chassis.errors import BrokerError, UnconfirmedError
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.payloads import is_by_reference, named, without_reference
 from towpath_schemas.streams import Stream
 
 log = structlog.get_logger(__name__)
@@ -45,13 +46,22 @@ class Reader(AsyncIterator[list[Got]]):
     """Yields the messages in lists, none of them empty; made by `reading`."""
 
     def __init__(
-        self, js: JetStream, stream: Stream, subject: str, *, start: int, limit: int, linger_s: float
+        self,
+        js: JetStream,
+        stream: Stream,
+        subject: str,
+        *,
+        start: int,
+        limit: int,
+        linger_s: float,
+        whole: bool,
     ) -> None:
         self._js = js
         self._stream = stream
         self._subject = subject
         self._limit = limit
         self._linger_s = linger_s
+        self._whole = whole
         self._next = max(start, 1)
         self.inbox = js.nats.new_inbox()
         self._consumer: str | None = None
@@ -69,8 +79,32 @@ class Reader(AsyncIterator[list[Got]]):
             await self._pull()
         if self._linger_s and len(self._got) < self._limit:
             await asyncio.sleep(self._linger_s)
-        got, self._got = self._got, []
+        count = len(self._got)
+        got = await self._made_whole(self._got[:count]) if self._whole else self._got[:count]
+        del self._got[: len(got)]  # not before: whoever gives up waiting for this may come back
         return got
+
+    async def _made_whole(self, got: list[Got]) -> list[Got]:
+        """Fetch what is kept beside messages; only so many are returned that they fit in memory."""
+        made: list[Got] = []
+        room = _PULL_BYTES
+        for one in got:
+            if is_by_reference(one.headers):
+                if made and room < named(one.body).size:
+                    break
+                one = await self._fetched(one)  # noqa: PLW2901 - the same message
+                room -= len(one.body)
+            made.append(one)
+        return made
+
+    async def _fetched(self, got: Got) -> Got:
+        while True:
+            try:
+                body = await self._js.payloads.fetch(named(got.body))
+            except UnconfirmedError:
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return got._replace(body=body, headers=without_reference(got.headers))
 
     @property
     def _pull_inbox(self) -> str:
@@ -160,7 +194,14 @@ class Reader(AsyncIterator[list[Got]]):
 
 @asynccontextmanager
 async def reading(
-    js: JetStream, stream: Stream, subject: str, *, start: int, limit: int = 512, linger_s: float = 0.0
+    js: JetStream,
+    stream: Stream,
+    subject: str,
+    *,
+    start: int,
+    limit: int = 512,
+    linger_s: float = 0.0,
+    whole: bool = True,
 ) -> AsyncGenerator[Reader]:
     """Read the messages of `stream` whose subject matches, from sequence `start` on, as they come.
 
@@ -171,9 +212,11 @@ async def reading(
         start: The first sequence that may come.
         limit: How many messages are asked for at once; so many may wait in memory.
         linger_s: Seconds to wait for more after the first of a list: fewer, longer lists cost less.
+        whole: Whether messages come whole; else those that only name their payload come as they stand. A payload
+            that is lost ends the reading with a `PayloadLostError`.
     """
-    reader = Reader(js, stream, subject, start=start, limit=limit, linger_s=linger_s)
-    subscription = await js.subscribe(f"{reader.inbox}.*", reader.take)
+    reader = Reader(js, stream, subject, start=start, limit=limit, linger_s=linger_s, whole=whole)
+    subscription = await js.subscribe(f"{reader.inbox}.*", reader.take, whole=False)
     js.on_reconnect.append(reader.forget)
     try:
         yield reader

@@ -39,7 +39,7 @@ async def replayed(
     replay_id, start, left = uuid4().hex, span.start, limit
     while start <= span.end and left != 0:
         count = _PAGE if left is None else min(_PAGE, left)
-        page = await js.following(stream, span.subject, start=start, limit=count)
+        page = await js.following(stream, span.subject, start=start, limit=count, whole=False)
         page = [message for message in page if message.sequence <= span.end]
         if not page:
             return

@@ -56,7 +56,7 @@ def stream_config(stream: Stream) -> dict[str, Any]:
         "allow_direct": True,
         "allow_msg_schedules": stream.schedules,
         "allow_rollup_hdrs": stream.schedules,
-        "allow_msg_ttl": stream.schedules,
+        "allow_msg_ttl": stream.schedules or stream.expiring,
         "num_replicas": 1,
     }
 

@@ -37,14 +37,14 @@ async def subscribed(
 
     async def on_message(message: Msg) -> None:
         try:
-            answer = await handle(message)
+            answer = await handle(await chassis.js.whole(message))
         except ValidationError as error:
             log.warning("a message cannot be read", subject=message.subject, reason=problems(error))
         except Exception:
             log.exception("a message was not handled", subject=message.subject)
         else:
-            if answer is not None and message.reply:
-                await message.respond(answer.to_body())
+            if answer is not None:
+                await chassis.js.respond(message, answer.to_body())
 
     subscriber = chassis.broker.subscriber(
         subject,

@@ -2,7 +2,6 @@
 
 Without an endpoint nothing is recorded and a span costs a function call; trace context still travels.
 """
-# ruff: noqa: PLC0414 - the names of attributes are found here, beside those of spans
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -17,12 +16,6 @@ from opentelemetry.trace import Span, SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from towpath_chassis.settings import ServiceSettings
-from towpath_schemas.telemetry import (
-    COMPONENT as COMPONENT,
-    KEY as KEY,
-    RUN_ID as RUN_ID,
-    TENANT as TENANT,
-)
 
 ADMIT = "towpath.request.admit"
 RUN = "towpath.run"

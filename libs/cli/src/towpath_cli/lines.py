@@ -1,4 +1,4 @@
-"""Audit events, runs, approvals and dead letters, as lines for people."""
+"""Audit events, runs, approvals, schedules and dead letters, as lines for people."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent, AuditOutcome
 from towpath_schemas.dead import LetterView
 from towpath_schemas.runs import RunView
+from towpath_schemas.schedules import ScheduleRecord
 
 _COLOURS: dict[AuditOutcome | None, str] = {"ok": "green", "error": "red", "unknown": "yellow", None: "dim"}
 
@@ -100,6 +101,55 @@ def approval_text(approval: ApprovalView) -> Text:
         "about": json.dumps(approval.asked.payload, indent=2),
     }
     return _facts(facts)
+
+
+def schedules_table(schedules: Sequence[ScheduleRecord]) -> Table:
+    """Write schedules as a table, in their order."""
+    names = _ids("schedule", [one.name for one in schedules])
+    table = Table(names, "component", "when", "next", "last", "last run", "for", box=None, pad_edge=False)
+    for one in schedules:
+        last = day_and_clock(one.last_at) if one.last_at else "-"
+        next_at = _next(one)
+        table.add_row(
+            one.name, one.definition.component, _when(one), next_at, last, one.last_run_id or "-", one.tenant
+        )
+    return table
+
+
+def schedule_text(schedule: ScheduleRecord) -> Text:
+    """Write one schedule with what it does and how far it has come."""
+    definition = schedule.definition
+    facts = {
+        "schedule": schedule.name,
+        "component": definition.component,
+        "when": _when(schedule),
+        "from": day_and_clock(definition.start_at) if definition.start_at else None,
+        "until": day_and_clock(definition.end_at) if definition.end_at else None,
+        "next": _next(schedule),
+        "last": day_and_clock(schedule.last_at) if schedule.last_at else None,
+        "last run": schedule.last_run_id,
+        "runs": f"{schedule.started}" + (f" of {definition.max_runs}" if definition.max_runs else ""),
+        "missed": f"{schedule.missed}, by policy {definition.misfire}",
+        "overlapped": f"{schedule.overlapped}, by policy {definition.overlap}",
+        "input": None if definition.input is None else json.dumps(definition.input),
+        "for": _who(schedule.attribution),
+        "declared by": schedule.declared_by,
+        "trouble": schedule.trouble.message if schedule.trouble else None,
+    }
+    return _facts(facts)
+
+
+def _when(schedule: ScheduleRecord) -> str:
+    definition = schedule.definition
+    if definition.every_s is not None:
+        return f"every {definition.every_s:g} s"
+    return f"{definition.cron} {definition.tz}"
+
+
+def _next(schedule: ScheduleRecord) -> str:
+    if schedule.paused:
+        return "paused"
+    return "over" if schedule.next_at is None else day_and_clock(schedule.next_at)
 
 
 def letter_line(view: LetterView) -> Text:

@@ -1,16 +1,29 @@
 """The options that several commands share."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import orjson
 import typer
 
 from towpath.client.connection import DEFAULT_URL
 from towpath_cli.speech import fail
+from towpath_schemas.runs import RunStatus
+
+
+def _status(said: str) -> str:
+    known = get_args(RunStatus)
+    if said not in known:
+        raise typer.BadParameter(f"{said!r} is no status; those there are: {', '.join(known)}")
+    return said
+
 
 Url = Annotated[str, typer.Option(envvar="TOWPATH_NATS_URL", help="The platform's broker.")]
 Tenant = Annotated[str | None, typer.Option(help="Only of this tenant.")]
+Statuses = Annotated[
+    list[str] | None,
+    typer.Option("--status", parser=_status, metavar="STATUS", help="Only of this status; may be repeated."),
+]
 Since = Annotated[datetime | None, typer.Option(help="From then on, by your clock.")]
 DefaultTenant = Annotated[str, typer.Option(help="For whom the run works.")]
 User = Annotated[str | None, typer.Option(help="Who asks; it is audited.", envvar="USER")]
@@ -24,6 +37,7 @@ __all__ = [
     "DefaultTenant",
     "Limit",
     "Since",
+    "Statuses",
     "Tenant",
     "Timeout",
     "Url",

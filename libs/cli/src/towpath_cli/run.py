@@ -4,11 +4,12 @@ import asyncio
 import json
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 import typer
 
 from towpath.client import Client
+from towpath.client.starting import StartOptions
 from towpath.errors import ComponentError, RunStoppedError, TowpathError
 from towpath_cli.lines import progress_line
 from towpath_cli.options import DEFAULT_URL, DefaultTenant, Timeout, Url, parsed
@@ -23,17 +24,20 @@ def run(
     given: Annotated[str, typer.Option("--input", help="Its input, as JSON.", metavar="JSON")] = "null",
     url: Url = DEFAULT_URL,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key is the same run.")] = None,
+    priority: Annotated[
+        int, typer.Option(help="Where runs wait for their turn, higher ones go first.", min=-100, max=100)
+    ] = 0,
     tenant: DefaultTenant = "default",
     timeout: Timeout = None,
     quiet: Annotated[bool, typer.Option(help="Print the result only.")] = False,
 ) -> None:
     """Start a run, show what it does, print its result."""
-    asked = {"idempotency_key": key, "tenant": tenant}
+    asked: StartOptions = {"idempotency_key": key, "priority": priority, "tenant": tenant}
     carry_out(_run(name, parsed(given, "--input"), url, timeout_s=timeout, quiet=quiet, **asked))
 
 
 async def _run(
-    name: str, given: Any, url: str, *, timeout_s: float | None, quiet: bool, **asked: Any
+    name: str, given: Any, url: str, *, timeout_s: float | None, quiet: bool, **asked: Unpack[StartOptions]
 ) -> None:
     async with Client(url) as client:
         run_id = await client.start(name, given, **asked)

@@ -3,18 +3,20 @@
 import json
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
 from towpath.client import Client
 from towpath.errors import UnknownRunError
+from towpath.testing.journals import journal_line
 from towpath_cli.lines import run_text, runs_table
 from towpath_cli.options import (
     DEFAULT_URL,
     AsJson,
     Limit,
     Since,
+    Statuses,
     Tenant,
     Timeout,
     Url,
@@ -25,17 +27,10 @@ from towpath_cli.options import (
 from towpath_cli.run import failing_with_the_reason
 from towpath_cli.speech import carry_out, err, out
 from towpath_schemas.attribution import AttributionClaim
-from towpath_schemas.runs import RunStatus, RunView
+from towpath_schemas.runs import RunView
 
 Run = Annotated[str, typer.Argument(metavar="RUN", help="Its id, as the list shows it.")]
 Reason = Annotated[str | None, typer.Option(help="Why, for people.")]
-
-
-def _status(said: str) -> str:
-    known = get_args(RunStatus)
-    if said not in known:
-        raise typer.BadParameter(f"{said!r} is no status; those there are: {', '.join(known)}")
-    return said
 
 
 runs = typer.Typer(help="Runs: find them, look at them, tell them what to do.", no_args_is_help=True)
@@ -44,10 +39,7 @@ runs = typer.Typer(help="Runs: find them, look at them, tell them what to do.", 
 @runs.command("list")
 def list_runs(
     *,
-    status: Annotated[
-        list[str] | None,
-        typer.Option(parser=_status, metavar="STATUS", help="Only of this status; may be repeated."),
-    ] = None,
+    status: Statuses = None,
     component: Annotated[str | None, typer.Option(help="Only of this component.")] = None,
     tenant: Tenant = None,
     user: Annotated[str | None, typer.Option(help="Only for this user.")] = None,
@@ -86,6 +78,12 @@ def show_run(run_id: Run, *, as_json: AsJson = False, url: Url = DEFAULT_URL) ->
     carry_out(_show(url, run_id, as_json=as_json))
 
 
+@runs.command("export")
+def export_run(run_id: Run, *, url: Url = DEFAULT_URL) -> None:
+    """Write a run's journal as JSON lines, which `towpath replay` reads."""
+    carry_out(_export(url, run_id))
+
+
 @runs.command("result")
 def result_of_run(run_id: Run, *, timeout: Timeout = None, url: Url = DEFAULT_URL) -> None:
     """Wait for a run's end and print its result; of one that continued as new, that of the last."""
@@ -104,6 +102,12 @@ def terminate_run(run_id: Run, *, reason: Reason = None, user: User = None, url:
     _do(
         url, lambda client: client.terminate(run_id, reason, attribution=_by(user)), f"run {run_id} has ended"
     )
+
+
+@runs.command("purge")
+def purge_run(run_id: Run, *, reason: Reason = None, user: User = None, url: Url = DEFAULT_URL) -> None:
+    """Forget a run that has ended; the audit trail keeps that it was."""
+    _do(url, lambda client: client.purge(run_id, reason, attribution=_by(user)), f"run {run_id} is forgotten")
 
 
 @runs.command("pause")
@@ -181,6 +185,13 @@ async def _show(url: str, run_id: str, *, as_json: bool) -> None:
         _print_as_json(run)
     else:
         out.print(run_text(run))
+
+
+async def _export(url: str, run_id: str) -> None:
+    async with Client(url) as client:
+        entries = await client.journal(run_id)
+    for number, record in entries:
+        typer.echo(journal_line(number, record))
 
 
 async def _result(url: str, run_id: str, timeout_s: float | None) -> None:

@@ -82,7 +82,7 @@ class PlayedRun:
         """Take an answer, as the holder of a run does."""
         answered = Answered.from_body(message.data)
         self.answers.append(answered)
-        await message.respond(Taken(taken=True).to_body())
+        await self._js.respond(message, Taken(taken=True).to_body())
         waiting = self._waiting.pop(answered.key, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(answered)
@@ -107,7 +107,8 @@ class PlayedRunner:
         open: While it is cleared, turns are kept waiting, with signs of life.
     """
 
-    def __init__(self, method: Method) -> None:
+    def __init__(self, js: JetStream, method: Method) -> None:
+        self._js = js
         self.turns: list[TurnRequested] = []
         self.silent_turns = 0
         self.open = asyncio.Event()
@@ -130,9 +131,9 @@ class PlayedRunner:
             self.silent_turns -= 1
             return
         while not turn.read_only and not self.open.is_set():
-            await message.respond(TurnProgress().to_body())
+            await self._js.respond(message, TurnProgress().to_body())
             await _at_most(self.open, 0.2)
-        await message.respond(TurnProgress(done=self._outcomes(turn)).to_body())
+        await self._js.respond(message, TurnProgress(done=self._outcomes(turn)).to_body())
 
     def _outcomes(self, turn: TurnRequested) -> tuple[InvocationDone, ...]:
         state, done = dict(turn.state), list[InvocationDone]()
@@ -168,7 +169,7 @@ async def _at_most(event: asyncio.Event, seconds: float) -> None:
 @asynccontextmanager
 async def played_runner(js: JetStream, method: Method) -> AsyncGenerator[PlayedRunner]:
     """Execute turns of the service until the end of the block."""
-    runner = PlayedRunner(method)
+    runner = PlayedRunner(js, method)
     subscription = await js.subscribe(subjects.entity_turn(SERVICE), runner.take, queue=SERVICE)
     await barrier(js.nats)
     yield runner

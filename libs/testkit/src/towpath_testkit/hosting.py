@@ -12,6 +12,8 @@ from uuid import uuid4
 from towpath.components import REGISTRY
 from towpath_agent_runner.app import app as agent_runner_app
 from towpath_agent_runner.settings import Settings as AgentRunnerSettings
+from towpath_audit_sink.app import app as audit_sink_app
+from towpath_audit_sink.settings import Settings as AuditSinkSettings
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import read_journal
 from towpath_chassis.presence import present
@@ -113,6 +115,11 @@ class Platform:
 
     # --- Services ---------------------------------------------------------------------------------
 
+    @property
+    def hosted(self) -> tuple[Hosted, ...]:
+        """The services that were started, in that order."""
+        return tuple(self._hosted)
+
     async def router(self, **settings: Any) -> Hosted:
         """Start a router."""
         return await self._host("router", RouterSettings(**self._said(settings)), router_app, None)
@@ -126,6 +133,11 @@ class Platform:
         """Start a tool-runner."""
         said = ToolRunnerSettings(**self._said(settings), app=APP, service_name=SERVICE)
         return await self._host("tool-runner", said, tool_runner_app, SERVICE)
+
+    async def audit_sink(self, **settings: Any) -> Hosted:
+        """Start an audit-sink."""
+        said = AuditSinkSettings(**self._said(settings))
+        return await self._host("audit-sink", said, audit_sink_app, None)
 
     async def all(self, **runner: Any) -> None:
         """Start one of each; `runner` are settings of the agent-runner."""

@@ -9,7 +9,8 @@ from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent
 from towpath_schemas.calls import Answered, RunDispatched
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+from towpath_schemas.envelope import PAYLOAD_HEADER
+from towpath_schemas.payloads import PayloadStored
 from towpath_schemas.streams import (
     AUDIT,
     CATALOGUE,
@@ -73,6 +74,7 @@ class Poison(NamedTuple):
 def every_poison(service: str, number: int) -> Iterator[Poison]:
     """Make one of each kind; `number` tells its subjects from those of others, where a subject is written once."""
     yield from _of_any_body(service, number)
+    yield from _lost(service, number)
     yield from _requests()
     yield from _work(service, number)
 
@@ -97,6 +99,26 @@ def _of_any_body(service: str, number: int) -> Iterator[Poison]:
             yield Poison(kind, stream, subject, body, {})
 
 
+def _lost(service: str, number: int) -> Iterator[Poison]:
+    """Make messages that name payloads which nobody keeps, or none."""
+    run, headers = f"lost-{number}", {PAYLOAD_HEADER: "stored"}
+    lost = PayloadStored(owner=subjects.NOBODY, sha256="0" * 64, size=700_000, pieces=2).to_body()
+    endless = PayloadStored(owner=subjects.NOBODY, sha256="0" * 64, size=10**12, pieces=2).to_body()
+    places = {
+        subjects.request("acme", "start", "welcome"): REQUESTS,
+        subjects.dispatch("start", service): RUNS,
+        subjects.call(service, "greet"): TOOLS,
+        subjects.mailbox("Cart", run): ENTITIES,
+        subjects.inbox(run, RESULT, "1"): INBOX,
+        subjects.journal_entry(run, 0): JOURNAL,
+        subjects.catalogue(run): CATALOGUE,
+    }
+    for subject, stream in places.items():
+        yield Poison("lost", stream, subject, lost, headers, "is missing")
+    yield Poison("endless", TOOLS, subjects.call(service, "greet"), endless, headers, "which none has")
+    yield Poison("nameless", TOOLS, subjects.call(service, "greet"), b"{}", headers, "names a payload")
+
+
 def _requests() -> Iterator[Poison]:
     start = subjects.request("acme", "start", "welcome")
     for kind, headers in HEADERS.items():
@@ -109,7 +131,6 @@ def _requests() -> Iterator[Poison]:
     yield Poison(
         "no-tenant", REQUESTS, subjects.request("\N{SNOWMAN}" * 250, "start", "x"), b"{}", {}, "tenant"
     )
-    yield Poison("too-large", REQUESTS, start, b'"' + b"x" * MAX_PAYLOAD_BYTES + b'"', {}, "limit")
 
 
 def _work(service: str, number: int) -> Iterator[Poison]:

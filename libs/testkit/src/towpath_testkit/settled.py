@@ -51,7 +51,7 @@ async def settled(
     async def look() -> dict[str, Any]:
         said = await js.api(f"CONSUMER.INFO.{stream.name}.{consumer}")
         patterns = said["config"].get("filter_subjects") or [said["config"].get("filter_subject", ">")]
-        newest = [await js.last(stream, pattern) for pattern in patterns]
+        newest = [await js.last(stream, pattern, whole=False) for pattern in patterns]
         return {**said, "newest": max((message.sequence for message in newest if message), default=0)}
 
     return await until(look, _is_settled, deadline_s=deadline_s)

@@ -39,11 +39,13 @@ if TYPE_CHECKING:
     from towpath.flows.definition import FlowDefinition, SignalConfig, StepType, TimerConfig, WorkflowStep
     from towpath.flows.steps import task_step, wait_signal_step, wait_timer_step
     from towpath.functions import function
+    from towpath.limits import Concurrency, Debounce, RateLimit, Singleton
     from towpath.local.local_context import LocalContext
     from towpath.models.by_name import LanguageModel
     from towpath.models.port import Message, ModelReply, ModelRequest
     from towpath.models.scripted import script, tool_call
     from towpath.retry import RetryPolicy
+    from towpath.schedules import Schedule
     from towpath.tools.function_tool import tool
     from towpath.tools.tool import Tool, ToolCall, ToolOutcome
     from towpath.workflows import get_registered_workflows, register_workflow, workflow
@@ -87,11 +89,13 @@ _HOMES = {
     ),
     "towpath.flows.steps": ("task_step", "wait_signal_step", "wait_timer_step"),
     "towpath.functions": ("function",),
+    "towpath.limits": ("Concurrency", "Debounce", "RateLimit", "Singleton"),
     "towpath.local.local_context": ("LocalContext",),
     "towpath.models.by_name": ("LanguageModel",),
     "towpath.models.port": ("Message", "ModelReply", "ModelRequest"),
     "towpath.models.scripted": ("script", "tool_call"),
     "towpath.retry": ("RetryPolicy",),
+    "towpath.schedules": ("Schedule",),
     "towpath.tools.function_tool": ("tool",),
     "towpath.tools.tool": ("Tool", "ToolCall", "ToolOutcome"),
     "towpath.workflows": ("get_registered_workflows", "register_workflow", "workflow"),
@@ -131,6 +135,10 @@ __all__ = [  # noqa: RUF022 - by concept
     "UnknownOutcomeError",
     "UnknownRunError",
     "function",
+    "Concurrency",
+    "RateLimit",
+    "Debounce",
+    "Singleton",
     "LocalContext",
     "LanguageModel",
     "Message",
@@ -146,6 +154,7 @@ __all__ = [  # noqa: RUF022 - by concept
     "workflow",
     "register_workflow",
     "get_registered_workflows",
+    "Schedule",
     "FlowDefinition",
     "WorkflowStep",
     "StepType",

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from towpath.errors import RegistrationError
 from towpath.retry import RetryPolicy
 from towpath_schemas.components import ComponentDescribed
+from towpath_schemas.limits import Limit
+from towpath_schemas.schedules import ScheduleDeclared
 
 TellChunk = Callable[[int, Any], Awaitable[None]]
 """Tells whoever watches a chunk's number, from 0, and the chunk."""
@@ -60,6 +62,8 @@ class Component:
         methods: Of an entity, its methods by name.
         stream: Of a function that yields, how it is run chunk by chunk; `execute` gives the list of them.
         version: Of a workflow whose code has changed, which code it is; a run stays with the one it began with.
+        limits: What its runs pass on the platform before they begin.
+        schedules: What starts runs of it on the platform again and again.
     """
 
     name: str
@@ -76,6 +80,8 @@ class Component:
     source: Callable[..., Any] | object | None = None
     stream: Streamable | None = None
     version: str | None = None
+    limits: tuple[Limit, ...] = ()
+    schedules: tuple[ScheduleDeclared, ...] = ()
 
     async def run(self, context: Any, payload: Any, tell: TellChunk) -> Any:
         """Execute it, and `tell` each chunk of one that streams before the next is asked for."""
@@ -97,6 +103,8 @@ class Component:
             description=self.description,
             input_schema=dict(self.input_schema),
             output_schema=dict(self.output_schema),
+            limits=self.limits,
+            schedules=self.schedules,
         )
 
 

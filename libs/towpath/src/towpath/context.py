@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 from towpath.components import ComponentType
-from towpath.context_services.logs import RunLog as RunLog  # noqa: PLC0414 - a word of the port
+from towpath.context_services.logs import RunLog
 from towpath.context_services.services import ContextServices
 from towpath.coordination import Approval, ChildHandle, Human, Join, Saga, Signals, together
 from towpath.entity_handle import EntityHandle

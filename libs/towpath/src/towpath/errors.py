@@ -63,9 +63,15 @@ class ComponentError(TowpathError):
 
 
 class NonDeterminismError(ComponentError):
-    """The code did not repeat what the journal says it did."""
+    """The code did not repeat what the journal says it did.
 
-    def __init__(self, *, expected: str, found: str) -> None:
+    Attributes:
+        expected: What the journal has.
+        found: What the code asked for.
+        entry: Number of the journal's entry that it did not repeat.
+    """
+
+    def __init__(self, *, expected: str, found: str, entry: int) -> None:
         super().__init__(
             Failure(
                 code="non_determinism",
@@ -73,7 +79,7 @@ class NonDeterminismError(ComponentError):
                 "code under running workflows may only change behind ctx.patched or a new version",
             ),
         )
-        self.expected, self.found = expected, found
+        self.expected, self.found, self.entry = expected, found, entry
 
 
 class SignalTimeoutError(ComponentError):

@@ -1,6 +1,7 @@
 """`@function`: a stateless operation that the platform can call, and retries."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, overload
 
 from towpath.annotations import name_of
@@ -15,6 +16,7 @@ from towpath.definitions import (
     time_limit,
 )
 from towpath.errors import RegistrationError
+from towpath.limits import AnyLimit, described_limits
 from towpath.retry import RetryPolicy
 from towpath.schema import schema_of
 from towpath.streaming import yields
@@ -32,6 +34,7 @@ def function(
     backoff: str | Mapping[str, Any] | None = None,
     timeout_ms: float | None = None,
     idempotent: bool | None = None,
+    limits: Sequence[AnyLimit] | None = None,
 ) -> Callable[[Decorated], Decorated]: ...
 
 
@@ -43,6 +46,7 @@ def function(
     backoff: str | Mapping[str, Any] | None = None,
     timeout_ms: float | None = None,
     idempotent: bool | None = None,
+    limits: Sequence[AnyLimit] | None = None,
 ) -> Any:
     """Register a function; it stays the callable it is.
 
@@ -57,6 +61,8 @@ def function(
         timeout_ms: How long one attempt may take; a sync one that takes longer is not waited for any more.
         idempotent: Whether an attempt whose end was never seen may be repeated; if not said, where it is
             retried at all.
+        limits: How many of its runs work at once, how often one begins, which of them are one; see `towpath.limits`.
+            A run is what a request or a schedule starts; a call by another run is none.
 
     Raises:
         RegistrationError: If another function has this name, its types cannot be read from JSON, or an option says
@@ -70,7 +76,7 @@ def function(
                 f"{name_of(body)} does not yield: leave streaming=True out, or yield the chunks"
             )
         component = _component(body, None if callable(name) else name, policy, limit_s, idempotent)
-        register(body, component)
+        register(body, replace(component, limits=described_limits(component.name, limits)))
         note(
             body, _agnt5_handler_name=component.name, _agnt5_is_function=True
         )  # what code for agnt5 looks for

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim, CronSimError
+from towpath_schemas.recurrence import Cron, cron_of, zone_of
 
 Moment = Callable[[datetime], datetime]
 """Computes a moment from the time now (UTC)."""
@@ -26,9 +25,9 @@ def moment_after(
     if len(given) != 1:
         raise ValueError("a timer takes exactly one of delay_ms, cron and until")
     if cron is not None:
-        return _next_of(cron, _zone(tz))
+        return _next_of(cron_of(cron, tz))
     if until is not None:
-        at = until if until.tzinfo else until.replace(tzinfo=_zone(tz))
+        at = until if until.tzinfo else until.replace(tzinfo=zone_of(tz))
         return lambda _now: at.astimezone(UTC)
     return _later(delay_ms or 0.0)
 
@@ -39,18 +38,11 @@ def _later(delay_ms: float) -> Moment:
     return lambda now: now + timedelta(milliseconds=delay_ms)
 
 
-def _next_of(cron: str, zone: ZoneInfo) -> Moment:
-    try:
-        CronSim(cron, datetime(2000, 1, 1, tzinfo=zone))
-    except CronSimError as error:
-        raise ValueError(
-            f"cron {cron!r} cannot be read ({error}); give minute, hour, day, month, day of the week"
-        ) from error
-    return lambda now: next(CronSim(cron, now.astimezone(zone))).astimezone(UTC)
+def _next_of(cron: Cron) -> Moment:
+    def moment(now: datetime) -> datetime:
+        found = cron.after(now)
+        if found is None:
+            raise ValueError("the cron expression means no moment within fifty years from now")
+        return found
 
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"tz {name!r} is no time zone; give one such as Europe/Amsterdam") from error
+    return moment

@@ -1,7 +1,7 @@
 """`@workflow`: an orchestration whose finished steps are never run again, written as code or as a flow."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, cast, overload
 
@@ -14,7 +14,9 @@ from towpath.flows.locking import register_locks
 from towpath.flows.progress import Plan
 from towpath.flows.steps import task_step, wait_signal_step, wait_timer_step
 from towpath.flows.validation import check_flow
+from towpath.limits import AnyLimit, described_limits
 from towpath.retry import ONCE
+from towpath.schedules import Schedule, described_schedules
 from towpath.schema import schema_of
 from towpath.work import Body
 
@@ -36,10 +38,22 @@ __all__ = [
 @overload
 def workflow(name: Decorated, /) -> Decorated: ...
 @overload
-def workflow(name: str | None = None, *, version: str | None = None) -> Callable[[Decorated], Decorated]: ...
+def workflow(
+    name: str | None = None,
+    *,
+    version: str | None = None,
+    limits: Sequence[AnyLimit] | None = None,
+    schedule: Schedule | Sequence[Schedule] | None = None,
+) -> Callable[[Decorated], Decorated]: ...
 
 
-def workflow(name: Any = None, *, version: str | None = None) -> Any:
+def workflow(
+    name: Any = None,
+    *,
+    version: str | None = None,
+    limits: Sequence[AnyLimit] | None = None,
+    schedule: Schedule | Sequence[Schedule] | None = None,
+) -> Any:
     """Register a workflow; the function stays the callable it is.
 
     It is either code, an async function whose first parameter is the context, or the factory of a flow, a function
@@ -49,17 +63,21 @@ def workflow(name: Any = None, *, version: str | None = None) -> Any:
         name: What it is called by; its own name if not given.
         version: Which code this is, where several are registered under one name: new runs take the last one, and
             each stays with the one it began with.
+        limits: How many of its runs work at once, how often one begins, which of them are one; see `towpath.limits`.
+        schedule: What starts runs of it again and again, as long as its service registers it so.
 
     Raises:
         TypeError: If it is neither.
-        RegistrationError: If another workflow has this name, its types cannot be read from JSON, or the steps of its
-            flow do not fit together.
+        RegistrationError: If another workflow has this name, its types cannot be read from JSON, the steps of its
+            flow do not fit together, or a limit or a schedule says what cannot be.
     """
 
     def decorate(body: Decorated) -> Decorated:
         check_no_stream(body)
         component = _component(body, None if callable(name) else name)
-        return register(body, replace(component, version=version))
+        described = described_limits(component.name, limits)
+        scheduled = described_schedules(component.name, schedule)
+        return register(body, replace(component, version=version, limits=described, schedules=scheduled))
 
     return decorate(name) if callable(name) else decorate
 

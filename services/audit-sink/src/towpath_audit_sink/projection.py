@@ -1,12 +1,11 @@
 """Tells a journal record as an audit event; a pure function, so the audit stream can be told again from the journal."""
 
-import hashlib
-import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-import orjson
-
 from towpath_audit_sink.runs import Run
+from towpath_chassis.digests import digest
 from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent, AuditKind, AuditOutcome
@@ -22,17 +21,21 @@ from towpath_schemas.journal import (
     Parent,
     PauseReceived,
     RunFinished,
+    RunPurged,
     RunResumed,
     RunStarted,
     RunSuspended,
+    ScheduleChanged,
     SignalReceived,
     StartRefused,
     StepSettled,
     ValueDrawn,
 )
+from towpath_schemas.payloads import LeftOut
 from towpath_schemas.streams import JOURNAL
 
 UNREADABLE = "unreadable"
+_NOTHING: Mapping[str, LeftOut] = MappingProxyType({})
 _DECISIONS = frozenset({"approved", "rejected"})
 
 
@@ -47,8 +50,17 @@ class _Told(NamedTuple):
     key: str | None = None
 
 
-def project(record: JournalRecord, run: Run, sequence: int) -> AuditEvent:
-    """Tell what `record`, at `sequence` of the journal, says about `run`."""
+def project(
+    record: JournalRecord, run: Run, sequence: int, left_out: Mapping[str, LeftOut] = _NOTHING
+) -> AuditEvent:
+    """Tell what `record`, at `sequence` of the journal, says about `run`.
+
+    Args:
+        record: The record; large values may be left out.
+        run: Whose it is.
+        sequence: Its place.
+        left_out: Which values that are, by the names of their fields.
+    """
     told = _told(record, run)
     says = vars(record)  # what a kind of record does not have is None in its event
     failure: Failure | None = says.get("failure")
@@ -66,8 +78,8 @@ def project(record: JournalRecord, run: Run, sequence: int) -> AuditEvent:
         attempts=says.get("attempts"),
         attribution=run.attribution,
         correlation_id=run.correlation_id,
-        input_sha256=digest(told.input),
-        output_sha256=digest(told.result),
+        input_sha256=digest(told.input) or _digest_of(left_out, "input", "payload"),
+        output_sha256=digest(told.result) or _digest_of(left_out, "result", "value"),
         component_kind=says.get("component_kind"),
         service=says.get("service"),
         parent=_parent(says.get("parent")),
@@ -83,10 +95,12 @@ def _parent(parent: Parent | None) -> str | None:
 
 
 def author(record: JournalRecord, run: Run) -> Attribution:
-    """Tell on whose behalf a record was written: the run's, unless it is what somebody else wanted of the run."""
+    """Tell on whose behalf a record was written: the run's, unless somebody else wanted it of the run."""
     match record:
-        case SignalReceived() | CancelReceived() | PauseReceived():
+        case SignalReceived() | CancelReceived() | PauseReceived() | RunPurged():
             return record.attribution
+        case RunFinished(attribution=Attribution() as ended_by):
+            return ended_by
         case CallSettled(act="approval", result={"approver": str() as approver}):
             return Attribution(tenant=run.attribution.tenant, user_id=approver)
         case _:
@@ -118,7 +132,12 @@ def _told(record: JournalRecord, run: Run) -> _Told:
             return _received(record, run.component or run.run_id)
         case LetterRedriven():
             return _Told("letter", "redriven", record.subject, key=str(record.place))
-        case RunStarted() | RunSuspended() | RunResumed() | RunFinished() | StartRefused():
+        case ScheduleChanged():
+            asked = (
+                record.definition.model_dump(mode="json", exclude_none=True) if record.definition else None
+            )
+            return _Told("schedule", record.change, record.name, input=asked)
+        case RunStarted() | RunSuspended() | RunResumed() | RunFinished() | RunPurged() | StartRefused():
             return _turn(record, run.component or run.run_id)
 
 
@@ -159,7 +178,7 @@ def _received(record: SignalReceived | CancelReceived | PauseReceived, component
 
 
 def _turn(
-    record: RunStarted | RunSuspended | RunResumed | RunFinished | StartRefused, component: str
+    record: RunStarted | RunSuspended | RunResumed | RunFinished | RunPurged | StartRefused, component: str
 ) -> _Told:
     match record:
         case RunStarted():
@@ -170,6 +189,8 @@ def _turn(
             return _Told("run", "resumed", component)
         case RunFinished():
             return _Told("run", record.end, component, result=record.result)
+        case RunPurged():
+            return _Told("run", "purged", component)
         case StartRefused():
             return _refused(record.subject)
 
@@ -198,15 +219,5 @@ def _outcome(told: _Told, failure: Failure | None) -> AuditOutcome | None:
             return None
 
 
-def digest(value: Any) -> str | None:
-    """Compute SHA-256 over the value as JSON with sorted keys and no spaces; None for None."""
-    return None if value is None else hashlib.sha256(_canonical(value)).hexdigest()
-
-
-def _canonical(value: Any) -> bytes:
-    try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
-    except TypeError:  # an integer of more than 64 bits
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
-            errors="surrogatepass"
-        )
+def _digest_of(left_out: Mapping[str, LeftOut], *names: str) -> str | None:
+    return next((left_out[name].sha256 for name in names if name in left_out), None)

@@ -6,14 +6,23 @@ from typing import Self
 
 from pydantic import ValidationError
 
+from towpath_chassis.errors import PayloadLostError
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.journal import newest_outline
 from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent
 from towpath_schemas.catalogue import event_type_of
 from towpath_schemas.envelope import Envelope
-from towpath_schemas.journal import JournalRecord, LetterRedriven, RunStarted, StartRefused, read_record
-from towpath_schemas.streams import JOURNAL
+from towpath_schemas.journal import (
+    JournalRecord,
+    LetterRedriven,
+    RunPurged,
+    RunStarted,
+    ScheduleChanged,
+    StartRefused,
+    read_record,
+)
 
 _EVENT_TYPE = event_type_of(AuditEvent)
 
@@ -44,7 +53,10 @@ class Run:
                 agent = entry.component if entry.component_kind == "agent" else None
                 of = (entry.component, entry.attribution.agent or agent, entry.attribution)
                 caused = (entry.correlation_id, entry.traceparent)
-            case StartRefused() | LetterRedriven():
+            case RunPurged():
+                of = (entry.component, entry.attribution.agent, entry.attribution)
+                caused = (entry.correlation_id, None)
+            case StartRefused() | LetterRedriven() | ScheduleChanged():
                 of = (None, entry.attribution.agent, entry.attribution)
                 caused = (entry.correlation_id, None)
             case _:
@@ -77,7 +89,7 @@ class Runs:
         self._seen: OrderedDict[str, Run] = OrderedDict()
 
     def learn(self, run_id: str, entry: JournalRecord | None) -> Run:
-        """Remember a run by its entry 0."""
+        """Remember a run by its entry 0, or by the note that it was forgotten."""
         run = self._seen[run_id] = Run.told_by(run_id, entry, self._source)
         if len(self._seen) > self._limit:
             self._seen.popitem(last=False)
@@ -104,10 +116,10 @@ class Runs:
         return run
 
     async def _entry_0(self, run_id: str) -> JournalRecord | None:
-        found = await self._js.last(JOURNAL, subjects.journal_entry(run_id, 0))
         try:
+            found = await newest_outline(self._js, subjects.journal_entry(run_id, 0))
             return read_record(found.body) if found else None
-        except ValidationError:
+        except (ValidationError, PayloadLostError):
             return None
 
 

@@ -6,6 +6,7 @@ once; the answer to both is to look at the newest event again and to go on from 
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,16 +19,26 @@ from towpath_audit_sink.projection import author, project, unreadable
 from towpath_audit_sink.runs import Run, Runs
 from towpath_chassis.burying import Unhandled, bury
 from towpath_chassis.chain import Link, append
-from towpath_chassis.errors import BrokerError, FencedError
+from towpath_chassis.errors import BrokerError, FencedError, PayloadLostError
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.payloads import Outline, is_by_reference, named, outline_of
 from towpath_chassis.reading import Got, reading
-from towpath_chassis.telemetry import RUN_ID, TELL, Tracing
+from towpath_chassis.telemetry import TELL, Tracing
 from towpath_chassis.wire import size_of
 from towpath_schemas import subjects
 from towpath_schemas.audit import AuditEvent
-from towpath_schemas.journal import JournalRecord, RunFinished, RunStarted, StartRefused, read_record
+from towpath_schemas.journal import (
+    JournalRecord,
+    RunFinished,
+    RunPurged,
+    RunStarted,
+    StartRefused,
+    read_record,
+)
+from towpath_schemas.payloads import LeftOut
 from towpath_schemas.shape import problems
 from towpath_schemas.streams import AUDIT, AUDIT_SINK, JOURNAL
+from towpath_schemas.telemetry import RUN_ID
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +85,7 @@ class Teller:
         pattern = subjects.EVERY_JOURNAL_ENTRY
         limit = 2 * self._batch
         async with reading(
-            self._js, JOURNAL, pattern, start=start, limit=limit, linger_s=_LINGER_S
+            self._js, JOURNAL, pattern, start=start, limit=limit, linger_s=_LINGER_S, whole=False
         ) as entries:
             self.standing = True
             async for got in entries:
@@ -88,21 +99,36 @@ class Teller:
 
     async def _link(self, entry: Got) -> Link:
         run_id, number = _place(entry.subject)
-        record = _read(entry)
+        said = await self._said(entry)
+        record = said if isinstance(said, str) else _read(said.body)
         known = None if isinstance(record, str) else record
-        run = self._runs.learn(run_id, known) if number == 0 else await self._runs.of(run_id)
-        told = record if isinstance(record, str) else self._told(entry, record, run)
+        tells_all = number == 0 or isinstance(known, RunPurged)
+        run = self._runs.learn(run_id, known) if tells_all else await self._runs.of(run_id)
+        left_out: Mapping[str, LeftOut] = {} if isinstance(said, str) else said.left_out
+        told = record if isinstance(record, str) else self._told(entry, record, run, left_out)
         if isinstance(told, str):
             return await self._given_up(entry, run, told)
         if isinstance(known, RunStarted | RunFinished | StartRefused):
             self._trace(run)
         return told
 
-    def _told(self, entry: Got, record: JournalRecord, run: Run) -> Link | str:
+    async def _said(self, entry: Got) -> Outline | str:
+        """Read what an entry says, without large values, of which digests are told; or why that cannot be."""
+        if not is_by_reference(entry.headers):
+            return Outline(entry.body, {})
+        try:
+            whole = named(entry.body)
+            return outline_of(entry.body) or Outline(await self._js.payloads.fetch(whole), {})
+        except PayloadLostError as lost:
+            return str(lost)
+
+    def _told(
+        self, entry: Got, record: JournalRecord, run: Run, left_out: Mapping[str, LeftOut]
+    ) -> Link | str:
         """Tell an entry, or why that cannot be: one that is odd must not keep all behind it from being told."""
         try:
             acting = self._runs.by(author(record, run), run)
-            told = link(project(record, acting, entry.sequence), entry.subject, acting)
+            told = link(project(record, acting, entry.sequence, left_out), entry.subject, acting)
         except Exception as error:  # noqa: BLE001 - whatever it is, it comes again with each attempt
             return f"it cannot be told: {error!r}"
         return told if self._fits(told) else "what is to be told of it is too large for a message"
@@ -156,10 +182,10 @@ def _place(subject: str) -> tuple[str, int]:
         return subject, -1
 
 
-def _read(entry: Got) -> JournalRecord | str:
+def _read(body: bytes) -> JournalRecord | str:
     """Read a record, or tell why that cannot be."""
     try:
-        return read_record(entry.body)
+        return read_record(body)
     except ValidationError as error:
         return f"this is no journal record: {problems(error)}"
 

@@ -21,7 +21,9 @@ from towpath_entity_store.redis_door import RedisDoor, redis_door
 from towpath_entity_store.runs.following import following
 from towpath_entity_store.runs.index import RunsIndex
 from towpath_entity_store.runs.questions import Questions
+from towpath_entity_store.runs.retention import Retention
 from towpath_entity_store.settings import Settings
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES
 from towpath_schemas.streams import AUDIT, JOURNAL, Stream
 
 
@@ -38,6 +40,7 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
         async with (
             background(lambda: around.projection.catch_up(around.log.load), name="catch-up"),
             following(js, index, settings) as follower,
+            background(Retention(js, index, settings).watch, name="retention"),
             answering(chassis, reads, Questions(js, index, follower)),
             ownership(js, settings, actors, Doorbells(actors, around.answers)),
         ):
@@ -47,7 +50,7 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
 
 async def _surroundings(chassis: Chassis[Settings], redis: RedisDoor) -> Surroundings:
     settings, js = chassis.settings, chassis.js
-    limits = Limits.within(js.nats.max_payload)
+    limits = Limits.within(MAX_PAYLOAD_BYTES)
     return Surroundings(
         js=js,
         settings=settings,

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from towpath_chassis.settings import ServiceSettings
+from towpath_schemas.streams import DAY_S
 
 
 class Settings(ServiceSettings):
@@ -28,6 +29,8 @@ class Settings(ServiceSettings):
             replicas must have the same.
         hot_entities: How many entities are kept in memory.
         index_capacity: How many events are folded into the index of runs at the same time.
+        runs_kept_s: Seconds after its end for which a run is kept; 0 for ever.
+        retention_look_s: Seconds from one look for runs that have been kept long enough to the next.
     """
 
     redis_url: Annotated[str, Field(pattern=r"^(redis|rediss|unix)://")] = "redis://127.0.0.1:6379/0"
@@ -45,3 +48,5 @@ class Settings(ServiceSettings):
     remembered_outcomes: Annotated[int, Field(ge=1, le=100_000)] = 1_000
     hot_entities: Annotated[int, Field(ge=1)] = 5_000
     index_capacity: Annotated[int, Field(ge=1, le=100_000)] = 256
+    runs_kept_s: Annotated[float, Field(ge=0)] = 30 * DAY_S
+    retention_look_s: Annotated[float, Field(ge=0.1, le=86_400)] = 60.0

@@ -15,6 +15,7 @@ class RunRequested(BaseModel):
     component: Annotated[str, Field(min_length=1, max_length=256)]
     input: Any = None
     idempotency_key: Annotated[str, Field(min_length=1, max_length=512)] | None = None
+    priority: Annotated[int, Field(ge=-100, le=100)] = 0
     attribution: AttributionClaim | None = None
 
 

@@ -12,7 +12,8 @@ from towpath_chassis.telemetry import Tracing
 from towpath_gateway.bodies import RunRequested
 from towpath_gateway.limits import BodyLimit
 from towpath_gateway.problems import documented, install
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES, RunAccepted
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES
+from towpath_schemas.requests import RunAccepted
 from towpath_schemas.runs import RunView
 
 _REQUEST = "towpath.http.request"
@@ -45,6 +46,7 @@ def _serve_runs(app: FastAPI, client: Client, tracing: Tracing, tenant: str) -> 
                 asked.component,
                 asked.input,
                 idempotency_key=asked.idempotency_key,
+                priority=asked.priority,
                 tenant=tenant,
                 attribution=asked.attribution,
                 traceparent=inside,

@@ -24,7 +24,7 @@ class BodyLimit:
         await self._app(scope, _replayed(body, receive), send)
 
     async def _read(self, receive: Receive) -> bytes | None:
-        body = b""
+        body = bytearray()
         more = True
         while more:
             message = await receive()
@@ -32,7 +32,7 @@ class BodyLimit:
             if len(body) > self._limit:
                 return None
             more = message.get("more_body", False)
-        return body
+        return bytes(body)
 
 
 def _announced(scope: Scope) -> int:

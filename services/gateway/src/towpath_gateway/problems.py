@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from towpath.errors import NotSerialisableError, RequestRefusedError, UnavailableError, UnknownRunError
 from towpath_gateway.bodies import ErrorBody, Problem
 from towpath_schemas.failure import FailureCode
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES
 
 _STATUS_OF_REFUSAL: dict[FailureCode, int] = {
     "unknown_component": 404,
@@ -30,7 +30,8 @@ def problem(status: int, code: str, message: str) -> JSONResponse:
 
 def too_large() -> JSONResponse:
     """Say that a body is over the limit."""
-    return problem(413, "payload_too_large", f"the body has more than {MAX_PAYLOAD_BYTES:,} bytes")
+    message = f"the body has more than {MAX_PAYLOAD_BYTES:,} bytes; keep large values elsewhere and pass their place"
+    return problem(413, "payload_too_large", message)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

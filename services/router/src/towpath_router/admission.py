@@ -46,6 +46,7 @@ class Admission:
             correlation_id=asked.own_id,
             traceparent=asked.traceparent,
             headers=_headers(asked),
+            priority=asked.said.priority,
         )
 
 

@@ -9,13 +9,25 @@ from towpath_chassis.service import Chassis
 from towpath_chassis.tasks import background
 from towpath_router.catalogue import Catalogue
 from towpath_router.children import Children
+from towpath_router.dispatching import Dispatcher
 from towpath_router.door import Door
 from towpath_router.ending import Ending
+from towpath_router.finishing import Finisher
+from towpath_router.followers import Followers
+from towpath_router.gates.gates import Gates
+from towpath_router.gates.rulings import Rulings
 from towpath_router.handlers import handling
+from towpath_router.passing import Passage
 from towpath_router.recovery import Recovery
 from towpath_router.runs import Runs
+from towpath_router.schedules.changing import ScheduleChanger
+from towpath_router.schedules.declaring import DeclaredSchedules
+from towpath_router.schedules.due import DueSchedules
+from towpath_router.schedules.kept import Schedules
+from towpath_router.schedules.starting import ScheduledRuns
 from towpath_router.settings import Settings
 from towpath_router.starting import Starter
+from towpath_router.unbegun import Unbegun
 from towpath_router.verbs import verbs
 from towpath_router.waking import Waker
 
@@ -24,11 +36,20 @@ from towpath_router.waking import Waker
 async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     """Route until the end of the block."""
     js = chassis.js
-    catalogue, runs, starter = Catalogue(js), Runs(js), Starter(js)
+    catalogue, runs, dispatcher, followers = Catalogue(js), Runs(js), Dispatcher(js), Followers(js)
     await catalogue.load()
-    waker, children = Waker(js, runs, starter), Children(js, catalogue, runs, starter)
-    ending = Ending(js, runs, children)
-    door = Door(chassis, verbs(chassis, catalogue, runs, starter, ending))
+    finisher, gates = Finisher(chassis, runs), Gates(js, Rulings(catalogue))
+    unbegun = Unbegun(js, runs, finisher)
+    passage = Passage(js, runs, gates, dispatcher, unbegun)
+    starter = Starter(js, catalogue, runs, dispatcher, passage)
+    waker, children = Waker(js, runs, starter, unbegun), Children(js, catalogue, runs, starter)
+    ending = Ending(js, runs, children, passage, followers)
+    schedules, scheduled = Schedules(js), ScheduledRuns(catalogue, starter, chassis.tracing)
+    changer = ScheduleChanger(js, catalogue, schedules, scheduled)
+    declared, due = DeclaredSchedules(js, catalogue, schedules), DueSchedules(js, schedules, runs, scheduled)
+    door = Door(
+        chassis, verbs(chassis, catalogue, runs, starter, ending, finisher=finisher, schedules=changer)
+    )
     recovery = Recovery(js, waker)
     watch = Watch(js, recovery.on_lost, lost_after_s=chassis.settings.lost_after_s)
     await watch.listen()
@@ -41,6 +62,19 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     async with (
         background(look_back_once, name="look-back"),
         background(watch.report, name="watch"),
-        handling(chassis, catalogue=catalogue, door=door, waker=waker, children=children, ending=ending),
+        background(gates.keep_tidy, name="gates"),
+        background(declared.run, name="declared-schedules"),
+        handling(
+            chassis,
+            catalogue=catalogue,
+            door=door,
+            waker=waker,
+            children=children,
+            ending=ending,
+            passage=passage,
+            followers=followers,
+            due=due,
+            declared=declared,
+        ),
     ):
         yield

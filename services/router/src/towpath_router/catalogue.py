@@ -6,10 +6,12 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from towpath_chassis.burying import Unhandled, bury
+from towpath_chassis.errors import PayloadLostError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import StoredMessage
 from towpath_schemas import subjects
 from towpath_schemas.components import ComponentKind, ServiceRegistered
+from towpath_schemas.limits import Limit
 from towpath_schemas.shape import problems
 from towpath_schemas.streams import CATALOGUE, ROUTER_CATALOGUE
 
@@ -19,11 +21,19 @@ RUNNABLE: tuple[ComponentKind, ...] = ("workflow", "agent", "function")
 
 
 class Offer(NamedTuple):
-    """Who runs a component, what kind of component it is, and the version that new runs begin with."""
+    """Who runs a component, what kind of component it is, and the version and limits that new runs begin with."""
 
     service: str
     kind: ComponentKind
     version: str | None = None
+    limits: tuple[Limit, ...] = ()
+
+
+class Registration(NamedTuple):
+    """What a service registered last, and where that is in the catalogue."""
+
+    registered: ServiceRegistered
+    sequence: int
 
 
 class Catalogue:
@@ -31,7 +41,7 @@ class Catalogue:
 
     def __init__(self, js: JetStream) -> None:
         self._js = js
-        self._services: dict[str, ServiceRegistered] = {}
+        self._services: dict[str, Registration] = {}
         self._read_through = 0
         self._reading = asyncio.Lock()
 
@@ -45,16 +55,21 @@ class Catalogue:
 
     async def _following(self) -> list[StoredMessage]:
         start = self._read_through + 1
-        return await self._js.following(CATALOGUE, subjects.EVERY_REGISTRATION, start=start, limit=_PAGE)
+        every = subjects.EVERY_REGISTRATION
+        return await self._js.following(CATALOGUE, every, start=start, limit=_PAGE, whole=False)
 
     async def _take(self, message: StoredMessage) -> None:
         try:
-            registered = ServiceRegistered.from_body(message.body)
+            whole = await self._js.whole_stored(message)
+            registered = ServiceRegistered.from_body(whole.body)
+        except PayloadLostError as lost:
+            await self._give_up(message, str(lost))
+            return
         except ValidationError as error:
             await self._give_up(message, f"this is no registration: {problems(error)}")
             return
         if message.subject == subjects.catalogue(registered.service):
-            self._services[registered.service] = registered
+            self._services[registered.service] = Registration(registered, message.sequence)
         else:
             await self._give_up(message, f"service {registered.service!r} registers elsewhere")
 
@@ -65,16 +80,17 @@ class Catalogue:
 
     async def find(self, name: str, *, service: str | None = None) -> Offer | None:
         """Find the component that a request for `name` starts; None means any `service`."""
-        found = self._look_up(name, service)
+        found = self.look_up(name, service)
         if found is None:
             await self.load()  # it may have been registered a moment ago
-            found = self._look_up(name, service)
+            found = self.look_up(name, service)
         return found
 
-    def _look_up(self, name: str, service: str | None) -> Offer | None:
+    def look_up(self, name: str, service: str | None = None) -> Offer | None:
+        """Find the component among those that were read."""
         offered = [
-            Offer(registered.service, component.kind, component.version)
-            for registered in self._services.values()
+            Offer(registered.service, component.kind, component.version, component.limits)
+            for registered, _ in self._services.values()
             if service in {None, registered.service}
             for component in reversed(
                 registered.components
@@ -82,6 +98,17 @@ class Catalogue:
             if component.name == name and component.kind in RUNNABLE
         ]
         return min(offered, key=_meant_first, default=None)
+
+    @property
+    def limits(self) -> list[Limit]:
+        """All that any component declares."""
+        described = (one for registered, _ in self._services.values() for one in registered.components)
+        return [limit for component in described for limit in component.limits]
+
+    @property
+    def registrations(self) -> list[Registration]:
+        """What each service registered last, in the order of their names."""
+        return [self._services[service] for service in self.services]
 
     @property
     def services(self) -> list[str]:
@@ -100,7 +127,7 @@ class Catalogue:
         return sorted(
             {
                 component.name
-                for registered in self._services.values()
+                for registered, _ in self._services.values()
                 for component in registered.components
                 if component.kind in RUNNABLE
             }

@@ -8,6 +8,7 @@ from towpath_chassis.delivery import GiveUp
 from towpath_chassis.inbox import keep
 from towpath_chassis.jetstream import JetStream
 from towpath_router.catalogue import Catalogue
+from towpath_router.requests import RefusedError
 from towpath_router.runs import Runs
 from towpath_router.starting import Starter
 from towpath_schemas import identity
@@ -15,6 +16,7 @@ from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import Answered, ChildRequested, ControlSent
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import CallIntended, CallSettled, JournalRecord, Parent, RunStarted
+from towpath_schemas.limits import GatePassed
 
 
 class Children:
@@ -26,8 +28,10 @@ class Children:
         self._runs = runs
         self._starter = starter
 
-    async def start(self, child: ChildRequested, *, traceparent: str | None = None) -> None:
-        """Start a run that another asks for; asking again finds it.
+    async def start(
+        self, child: ChildRequested, *, traceparent: str | None = None, gates: tuple[GatePassed, ...] = ()
+    ) -> None:
+        """Start a run that another asks for; asking again finds it. One that goes on from another has its `gates`.
 
         Raises:
             GiveUp: If nobody offers the component, and no parent waits to hear that.
@@ -49,14 +53,22 @@ class Children:
             headers=child.headers,
             parent=child.parent,
             continues=child.continues,
+            gates=gates,
+            priority=child.priority,
         )
-        await self._starter.start(child.run_id, started)
+        try:
+            await self._starter.start(child.run_id, started)
+        except RefusedError as refused:
+            await self._answer_or_give_up(child, refused.failure)
+            return
         if child.parent is not None and child.parent.close_policy == "cancel":
             await self._end_with(child.parent, child)
 
     async def _refuse(self, child: ChildRequested) -> None:
         message = self._catalogue.unknown(child.component, service=child.service)
-        failure = Failure(code="unknown_component", message=message)
+        await self._answer_or_give_up(child, Failure(code="unknown_component", message=message))
+
+    async def _answer_or_give_up(self, child: ChildRequested, failure: Failure) -> None:
         if child.parent is None:
             raise GiveUp(failure)
         await keep(self._js, answer_to(child.parent, failure=failure))
@@ -101,5 +113,8 @@ def ending_with(run_id: str, records: Iterable[JournalRecord]) -> tuple[str, ...
             begun[record.key] = record
         elif isinstance(record, CallSettled):
             begun.pop(record.key, None)
-    attached = (key for key, intent in begun.items() if intent.input["join"] != "detached")
+    known = {
+        key: intent.input for key, intent in begun.items() if intent.input is not None
+    }  # others are lost
+    attached = (key for key, asked in known.items() if asked["join"] != "detached")
     return tuple(identity.child_run_id(run_id, key) for key in attached)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Generic, NamedTuple
 
 from towpath_chassis.delivery import GiveUp
+from towpath_chassis.errors import PayloadLostError
 from towpath_chassis.service import Chassis
 from towpath_chassis.telemetry import ADMIT
 from towpath_router.refusals import Refusals
@@ -51,7 +52,7 @@ class Door:
                 verb = self._verb(address.verb)
                 asked = read_body(request, address, verb.shape, inside)
                 check_tenant(request, address)
-                answer = await verb.do(asked)
+                answer = await _done(verb, asked)
             except RefusedError as refused:
                 await self._refusals.refuse(request, refused.failure, asked)
                 raise GiveUp(refused.failure) from refused
@@ -64,3 +65,10 @@ class Door:
             message = f"{name!r} is not a request; publish to requests.v1.<tenant>.<verb>.<target>, with a verb of {known}"
             raise RefusedError("unknown_verb", message)
         return verb
+
+
+async def _done(verb: Verb[RequestedT], asked: Asked[RequestedT]) -> Shape:
+    try:
+        return await verb.do(asked)
+    except PayloadLostError as lost:
+        raise RefusedError("payload_missing", str(lost)) from lost

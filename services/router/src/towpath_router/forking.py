@@ -52,16 +52,18 @@ class Forker:
         Raises:
             RefusedError: If the tenant has no such run, or the run has no such act.
         """
-        fork = _fork(asked, await self._runs.named(asked), await self._records(asked.target))
+        await self._runs.named(asked)
+        fork = _fork(asked, *await self._records(asked.target))
         existed = await self._starter.write_down(fork.run_id, fork.started)
         if not (existed and await self._starter.is_handed_on(fork.run_id)):
             for number, record in enumerate(fork.past, start=1):
                 await self._copy(fork.run_id, number, record)
-            await self._starter.hand_over(fork.run_id, fork.started.service)
+            await self._starter.send_on(fork.run_id)
         return RunAccepted(run_id=fork.run_id, component=fork.started.component, existed=existed)
 
-    async def _records(self, run_id: str) -> list[JournalRecord]:
-        return [record for _, record in await read_journal(self._js, run_id)]
+    async def _records(self, run_id: str) -> tuple[RunStarted, list[JournalRecord]]:
+        records = [record for _, record in await read_journal(self._js, run_id)]
+        return next(record for record in records if isinstance(record, RunStarted)), records
 
     async def _copy(self, run_id: str, number: int, record: JournalRecord) -> None:
         """Write an entry of a fork: one after the other, since their order is what replay repeats."""
@@ -82,6 +84,7 @@ def _fork(asked: Asked[ForkRequested], origin: RunStarted, records: list[Journal
         "parent": None,
         "continues": None,
         "forked_from": asked.target,
+        "gates": tuple(gate for gate in origin.gates if not gate.merges),
     }
     return _Fork(
         identity.fork_run_id(asked.target, asked.said.until, key),

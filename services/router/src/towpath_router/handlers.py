@@ -1,5 +1,6 @@
 """What the router listens to: decodes each message and calls the work."""
 
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -16,13 +17,27 @@ from towpath_router.catalogue import Catalogue
 from towpath_router.children import Children
 from towpath_router.door import Door
 from towpath_router.ending import Ending
+from towpath_router.followers import Followers
+from towpath_router.passing import Passage
 from towpath_router.requests import Request
+from towpath_router.schedules.declaring import DeclaredSchedules
+from towpath_router.schedules.due import DueSchedules
 from towpath_router.settings import Settings
 from towpath_router.waking import Waker
 from towpath_schemas import subjects
-from towpath_schemas.calls import ChildRequested, RunClosed
+from towpath_schemas.calls import ChildRequested, RunClosed, RunFollowed
+from towpath_schemas.gates import GateTicked
+from towpath_schemas.schedules import ScheduleDue
 from towpath_schemas.shape import Shape, problems
-from towpath_schemas.streams import INBOX, REQUESTS, ROUTER_CHILDREN, ROUTER_INBOX, ROUTER_REQUESTS
+from towpath_schemas.streams import (
+    INBOX,
+    REQUESTS,
+    ROUTER_CHILDREN,
+    ROUTER_INBOX,
+    ROUTER_REQUESTS,
+    ROUTER_SCHEDULES,
+    SCHEDULES,
+)
 
 ShapeT = TypeVar("ShapeT", bound=Shape)
 
@@ -36,11 +51,17 @@ async def handling(
     waker: Waker,
     children: Children,
     ending: Ending,
+    passage: Passage,
+    followers: Followers,
+    due: DueSchedules,
+    declared: DeclaredSchedules,
 ) -> AsyncGenerator[None]:
-    """Serve the public door, the runners' door, and the runs' inboxes until the end of the block."""
+    """Serve the public door, the runners' door, the runs' inboxes and the schedules until the end of the block."""
 
     async def on_registration(_message: Message) -> None:
         await catalogue.load()
+        declared.look()
+        await passage.look_again()
 
     async def on_request(message: Message) -> None:
         await door.take(_request(message))
@@ -57,10 +78,21 @@ async def handling(
                 closed = _decoded(message, RunClosed)
                 _check_place(message, subjects.inbox(closed.run_id, inbox.CLOSED, closed.run_id))
                 await ending.conclude(closed)
+            case inbox.GATE:
+                ticked = _decoded(message, GateTicked)
+                await passage.look(ticked.gate_id, at=ticked.at)
+                await chassis.js.delete(INBOX, message.metadata.sequence.stream)
+            case inbox.FOLLOWER:
+                await followers.tell(_decoded(message, RunFollowed).run_id)
             case inbox.START:
-                await waker.on_due(message.subject)
+                await waker.on_due(message.subject, message.metadata.sequence.stream)
             case _:
                 await waker.on_event(message.subject, message.data, message.metadata.sequence.stream)
+
+    async def on_schedule(message: Message) -> None:
+        tenant, name = subjects.read_schedule(message.subject)
+        now = max(time.time(), message.metadata.timestamp.timestamp())  # our clock may be behind the broker's
+        await due.look(tenant, name, _decoded(message, ScheduleDue), now=now)
 
     capacity = chassis.settings.workers
     async with (
@@ -68,6 +100,9 @@ async def handling(
         pulled(chassis, REQUESTS, ROUTER_REQUESTS, subjects.EVERY_REQUEST, on_request, capacity=capacity),
         pulled(chassis, REQUESTS, ROUTER_CHILDREN, subjects.EVERY_CHILD, on_child, capacity=capacity),
         pulled(chassis, INBOX, ROUTER_INBOX, subjects.EVERY_INBOX_EVENT, on_event, capacity=capacity),
+        pulled(
+            chassis, SCHEDULES, ROUTER_SCHEDULES, subjects.EVERY_SCHEDULE_DUE, on_schedule, capacity=capacity
+        ),
     ):
         yield
 

@@ -56,7 +56,7 @@ class Recovery:
         start = 1
         while start <= delivered:
             pattern = subjects.dispatches_of(service)
-            stored = await self._js.following(RUNS, pattern, start=start, limit=_BATCH)
+            stored = await self._js.following(RUNS, pattern, start=start, limit=_BATCH, whole=False)
             await self._wake_those(gone, _runs_in(stored, until=delivered))
             start = stored[-1].sequence + 1 if stored else delivered + 1
 

@@ -20,11 +20,13 @@ from towpath_schemas.dead import DeadLetter
 from towpath_schemas.envelope import senders_headers
 from towpath_schemas.journal import LetterRedriven
 from towpath_schemas.requests import RedriveRequested, RequestDone
-from towpath_schemas.streams import REDRIVEN
+from towpath_schemas.streams import DEAD, REDRIVEN
 
 VERB = "redrive"
 EVERY = "all"
 _AGAIN = {stream.name: stream for stream in REDRIVEN}
+_KEPT_S = int(DEAD.max_age_s)
+"""Seconds for which the journal knows that a letter was redriven: as long as there may be the letter."""
 _PLACE = re.compile(r"[0-9]{1,18}")
 
 
@@ -67,7 +69,7 @@ class Redriving:
             ]
             before = await redriven(self._js, [one.letter for one in theirs])
             for one in theirs:
-                whole = await letter_at(self._js, one.place) if one.letter.parts else one.letter
+                whole = await letter_at(self._js, one.place)
                 with suppress(UnsendableError):
                     if whole and await self._redrive_once(asked, Letter(one.place, whole), before):
                         done.append(one.place)
@@ -99,7 +101,7 @@ class Redriving:
         )
         place = subjects.journal_entry(identity.redrive_id(letter.letter_id), 0)
         try:
-            await self._js.publish(place, record.to_body(), expect=Expect(0))
+            await self._js.publish(place, record.to_body(), expect=Expect(0), kept_s=_KEPT_S)
         except (FencedError, AlreadyWrittenError):  # at the same time, by another request or by this one
             done = (await redriven(self._js, [letter])).get(letter.letter_id)
             return done is not None and done.correlation_id == asked.own_id

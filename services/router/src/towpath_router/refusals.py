@@ -13,6 +13,10 @@ from towpath_schemas.envelope import claimed_headers
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import StartRefused
 from towpath_schemas.requests import RequestRefused
+from towpath_schemas.streams import DAY_S
+
+_KEPT_S = int(30 * DAY_S)
+"""Seconds for which the journal keeps a refusal; the audit trail keeps it for ever."""
 
 
 class Refusals:
@@ -31,17 +35,19 @@ class Refusals:
             correlation_id=request.own_id,
             stripped_headers={name: cut(value) for name, value in claimed_headers(request.headers).items()},
         )
-        await self._write(identity.derived_id("refusal", request.subject, request.own_id), record)
+        await self.write(identity.derived_id("refusal", request.subject, request.own_id), record)
         reply_to = asked.said.reply_to if asked else read_reply_to(request.body)
         if reply_to is not None:
             refused = RequestRefused(subject=request.subject, failure=failure)
             await self._js.tell(reply_to, refused.to_body())
 
-    async def _write(self, refusal_id: str, record: StartRefused) -> None:
+    async def write(self, refusal_id: str, record: StartRefused) -> None:
+        """Write a refusal down, once."""
         try:
-            await self._js.publish(subjects.journal_entry(refusal_id, 0), record.to_body(), expect=Expect(0))
+            place = subjects.journal_entry(refusal_id, 0)
+            await self._js.publish(place, record.to_body(), expect=Expect(0), kept_s=_KEPT_S)
         except (FencedError, AlreadyWrittenError):
-            return  # the request was delivered again
+            return  # it was refused before
 
 
 def _tenant_of(subject: str) -> str:

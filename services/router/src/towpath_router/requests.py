@@ -1,17 +1,18 @@
 """Reads requests: what came, whose it is, what it asks for; and says why one is not taken."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from towpath_schemas import identity, subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.envelope import header_value
 from towpath_schemas.failure import Failure, FailureCode
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES, Requested
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
+from towpath_schemas.requests import Requested
 from towpath_schemas.shape import problems
 from towpath_schemas.subjects import RequestAddress
 
@@ -129,10 +130,8 @@ def read_body(
         RefusedError: If it is too large, or not what `shape` says.
     """
     if len(request.body) > MAX_PAYLOAD_BYTES:
-        raise RefusedError(
-            "payload_too_large",
-            f"the request has {len(request.body):,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}",
-        )
+        excess = too_large("the request", len(request.body))
+        raise RefusedError(excess.code, excess.message)
     said = _read(request.body, shape)
     if said.reply_to is not None and subjects.is_ours(said.reply_to):
         raise RefusedError(
@@ -144,8 +143,8 @@ def read_body(
 def read_reply_to(body: bytes) -> str | None:
     """Read where the sender of a request that is none wants to be told so; None where that cannot be read either."""
     try:
-        wished = Requested.model_validate({"reply_to": from_json(body)["reply_to"]}).reply_to
-    except (ValueError, TypeError, LookupError):
+        wished = Requested.model_validate({"reply_to": json.loads(body)["reply_to"]}).reply_to
+    except (ValueError, TypeError, LookupError, RecursionError):
         return None
     return None if wished is None or subjects.is_ours(wished) else wished
 

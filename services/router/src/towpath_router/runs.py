@@ -5,10 +5,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.journal import newest_outline
+from towpath_chassis.messages import StoredMessage
 from towpath_router.requests import Asked, RefusedError
 from towpath_schemas import subjects
 from towpath_schemas.journal import JournalRecord, RunFinished, RunStarted, read_record
-from towpath_schemas.streams import JOURNAL
 
 
 class Runs:
@@ -18,7 +19,7 @@ class Runs:
         self._js = js
 
     async def started(self, run_id: str) -> RunStarted | None:
-        """Read the first entry of a run; None where there is no such run.
+        """Read the first entry of a run, without an input that is large; None where there is no such run.
 
         Raises:
             UnconfirmedError: If the broker could not be asked.
@@ -29,12 +30,15 @@ class Runs:
         return record if isinstance(record, RunStarted) else None
 
     async def finished(self, run_id: str) -> RunFinished | None:
-        """Read how a run ended, after which nothing was written; None where it has not.
+        """Read how a run ended, without a result that is large; None where it has not. Nothing is written after it.
 
         Raises:
             UnconfirmedError: If the broker could not be asked.
         """
-        record = await self._newest(subjects.journal_of(run_id))
+        found = await newest_outline(self._js, subjects.journal_of(run_id))
+        if found is None or found.subject == subjects.journal_entry(run_id, 0):
+            return None
+        record = _read(found)
         return record if isinstance(record, RunFinished) else None
 
     async def named(self, asked: Asked[Any]) -> RunStarted:
@@ -51,11 +55,15 @@ class Runs:
         return started
 
     async def _newest(self, pattern: str) -> JournalRecord | None:
-        found = await self._js.last(JOURNAL, pattern)
-        try:
-            return read_record(found.body) if found else None
-        except ValidationError:
-            return None  # a newer version wrote it
+        found = await newest_outline(self._js, pattern)
+        return _read(found) if found else None
+
+
+def _read(entry: StoredMessage) -> JournalRecord | None:
+    try:
+        return read_record(entry.body)
+    except ValidationError:
+        return None  # a newer version wrote it
 
 
 def ended(run_id: str) -> RefusedError:

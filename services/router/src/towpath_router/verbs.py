@@ -9,9 +9,12 @@ from towpath_router.catalogue import Catalogue
 from towpath_router.deciding import Decider
 from towpath_router.door import Verb
 from towpath_router.ending import Ending
+from towpath_router.finishing import Finisher
 from towpath_router.forking import Forker
+from towpath_router.purging import VERB as PURGE, Purger
 from towpath_router.redriving import VERB as REDRIVE, Redriving
 from towpath_router.runs import Runs
+from towpath_router.schedules.changing import ScheduleChanger
 from towpath_router.sending import Sender
 from towpath_router.starting import Starter
 from towpath_router.stopping import Stopper
@@ -21,17 +24,26 @@ from towpath_schemas.requests import (
     DecisionRequested,
     ForkRequested,
     RedriveRequested,
+    ScheduleControlRequested,
+    ScheduleRequested,
     SignalRequested,
     StartRequested,
 )
 
 
 def verbs(
-    chassis: Chassis[Any], catalogue: Catalogue, runs: Runs, starter: Starter, ending: Ending
+    chassis: Chassis[Any],
+    catalogue: Catalogue,
+    runs: Runs,
+    starter: Starter,
+    ending: Ending,
+    *,
+    finisher: Finisher,
+    schedules: ScheduleChanger,
 ) -> dict[str, Verb[Any]]:
     """List the verbs; another one is another line."""
     js, sender = chassis.js, Sender(chassis.js, runs)
-    stopper = Stopper(chassis, runs, sender, ending)
+    stopper = Stopper(js, runs, sender, ending, finisher)
     return {
         "start": Verb(StartRequested, Admission(catalogue, starter).start),
         "signal": Verb(SignalRequested, sender.signal),
@@ -40,7 +52,13 @@ def verbs(
         "unpause": Verb(ControlRequested, sender.unpause),
         "cancel": Verb(ControlRequested, stopper.cancel),
         "terminate": Verb(ControlRequested, stopper.terminate),
+        PURGE: Verb(ControlRequested, Purger(js, runs).purge),
         "decide": Verb(DecisionRequested, Decider(js, runs).decide),
         "fork": Verb(ForkRequested, Forker(js, runs, starter).fork),
+        "schedule": Verb(ScheduleRequested, schedules.set),
+        "unschedule": Verb(ScheduleControlRequested, schedules.delete),
+        "pause-schedule": Verb(ScheduleControlRequested, schedules.pause),
+        "unpause-schedule": Verb(ScheduleControlRequested, schedules.unpause),
+        "trigger-schedule": Verb(ScheduleControlRequested, schedules.trigger),
         REDRIVE: Verb(RedriveRequested, Redriving(js).redrive),
     }

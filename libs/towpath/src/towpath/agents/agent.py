@@ -14,6 +14,7 @@ from towpath.components import REGISTRY, Component, ComponentType
 from towpath.context import Context, context_or_none, running_in
 from towpath.definitions import MARK
 from towpath.errors import ConfigurationError
+from towpath.limits import AnyLimit, described_limits
 from towpath.local.local_context import LocalContext
 from towpath.models import resolve
 from towpath.models.port import LanguageModel, ToolSpec
@@ -50,6 +51,8 @@ class Agent:
         description: What it is good for; told to agents that may hand over to it.
         max_iterations: How often a run may call a model.
         handoffs: Agents that it may hand the conversation to.
+        limits: How many of its runs on the platform work at once, how often one begins, which of them are one; see
+            `towpath.limits`.
 
     Raises:
         TypeError: If both names of one thing are given.
@@ -86,7 +89,7 @@ class Agent:
         memory: Any = None,
         max_iterations: int | None = None,
         handoffs: "Sequence[Agent] | None" = None,
-        limits: Any = None,
+        limits: Sequence[AnyLimit] | None = None,
     ) -> None:
         refuse_unsupported(
             {
@@ -105,7 +108,6 @@ class Agent:
                 "concurrent_invocation_mode": concurrent_invocation_mode,
                 "session": one_of(session=session, session_manager=session_manager),
                 "memory": memory,
-                "limits": limits,
             },
             _OTHER_DEFAULTS,
         )
@@ -119,6 +121,7 @@ class Agent:
         self.max_iterations = _at_least_one(MAX_ITERATIONS if max_iterations is None else max_iterations)
         self.handoffs: Sequence[Agent] = handoffs or ()
         self.toolbox: Mapping[str, Tool] = toolbox(tools or ())
+        self.limits = described_limits(self.label, limits)
         if name is not None:
             self._register(name)
 
@@ -212,6 +215,7 @@ class Agent:
             output_type=AgentResult,
             retry=ONCE,
             source=self,
+            limits=self.limits,
         )
         setattr(self, MARK, component)
         REGISTRY.add(component)

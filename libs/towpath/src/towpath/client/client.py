@@ -9,13 +9,14 @@ from towpath.client.following import events, events_of_run
 from towpath.client.lists import Lists
 from towpath.client.output import Chunk, chunks_of_run
 from towpath.client.results import Results
+from towpath.client.scheduling import Scheduling
 from towpath.client.steering import Steering
 from towpath.client.streams import Streams
 from towpath_schemas.audit import AuditEvent
 
 
-class Client(Results, Lists, Steering, Deciding):
-    """Start runs, wait for them, find them, tell them what to do, decide what they ask, follow what they do.
+class Client(Results, Lists, Steering, Deciding, Scheduling):
+    """Start runs, now or by schedules, wait for them, find them, tell them what to do, decide what they ask, follow them.
 
     Use it as an async context manager: `async with Client("nats://127.0.0.1:4222") as client: ...`
     """

@@ -18,23 +18,23 @@ from pydantic import ValidationError
 from towpath.errors import RequestRefusedError, UnavailableError
 from towpath_chassis.errors import BrokerError, NotStoredError, UnconfirmedError
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.journal import newest_outline
 from towpath_chassis.listening import listening
 from towpath_schemas import identity, subjects
 from towpath_schemas.catalogue import event_type_of
 from towpath_schemas.envelope import Envelope
-from towpath_schemas.failure import Failure
 from towpath_schemas.journal import RunStarted, read_record
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 from towpath_schemas.requests import (
-    MAX_PAYLOAD_BYTES,
-    ForkRequested,
+    BroadcastRequested,
     RequestDone,
     Requested,
     RequestRefused,
     RunAccepted,
+    SignalRequested,
     StartRequested,
 )
 from towpath_schemas.shape import Shape
-from towpath_schemas.streams import JOURNAL
 
 _LOOK_EVERY_S = 1.0
 _ASK_AGAIN_S = 5.0
@@ -102,14 +102,16 @@ class Door:
         subject = subjects.request(tenant, verb, target)
         return _read_word(await self._said_about(subject, asked, within_s), RequestDone)
 
-    async def fork(self, run_id: str, asked: ForkRequested, *, tenant: str, within_s: float) -> RunAccepted:
-        """Ask for a fork of a run, and wait until it exists.
+    async def ask_for_run(
+        self, verb: str, target: str, asked: Requested, *, tenant: str, within_s: float
+    ) -> RunAccepted:
+        """Ask for something that starts a run which is known by its answer only, and wait until it exists.
 
         Raises:
             RequestRefusedError: If the platform says no.
             UnavailableError: If nobody says anything within `within_s` seconds.
         """
-        subject = subjects.request(tenant, "fork", run_id)
+        subject = subjects.request(tenant, verb, target)
         return _read_word(await self._said_about(subject, asked, within_s), RunAccepted)
 
     async def _said_about(self, subject: str, asked: Requested, within_s: float) -> bytes:
@@ -151,7 +153,7 @@ class Door:
     ) -> None:
         body = asked.to_body()
         if len(body) > MAX_PAYLOAD_BYTES:
-            raise RequestRefusedError(too_large(len(body)))
+            raise RequestRefusedError(too_large(_what(asked), len(body)))
         while True:
             try:
                 await self._js.publish(subject, body, headers=headers, message_id=message_id)
@@ -172,7 +174,7 @@ class Door:
 
     async def _found(self, run_id: str, request_id: str) -> RunAccepted | None:
         try:
-            entry = await self._js.last(JOURNAL, subjects.journal_entry(run_id, 0))
+            entry = await newest_outline(self._js, subjects.journal_entry(run_id, 0))
             started = read_record(entry.body) if entry else None
         except (BrokerError, ValidationError):
             return None
@@ -190,10 +192,15 @@ async def door(js: JetStream) -> AsyncGenerator[Door]:
         yield opened
 
 
-def too_large(size: int) -> Failure:
-    """Say that a request of `size` bytes is over the limit."""
-    message = f"the request has {size:,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}"
-    return Failure(code="payload_too_large", message=message)
+def _what(asked: Requested) -> str:
+    """Name the part of a request that makes it large."""
+    match asked:
+        case StartRequested():
+            return "the request with its input"
+        case SignalRequested() | BroadcastRequested():
+            return "the signal with its payload"
+        case _:
+            return "the request"
 
 
 def _read_word(body: bytes, shape: type[ShapeT]) -> ShapeT:

@@ -6,8 +6,9 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from towpath.errors import UnavailableError
+from towpath_chassis.core import ANSWER_WITHIN_S
 from towpath_chassis.errors import BrokerError
-from towpath_chassis.jetstream import ANSWER_WITHIN_S, JetStream
+from towpath_chassis.jetstream import JetStream
 from towpath_schemas import subjects
 from towpath_schemas.paging import PageAsked, PageTold
 

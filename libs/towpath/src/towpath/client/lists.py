@@ -4,11 +4,15 @@ from collections.abc import AsyncGenerator, Collection
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+
 from towpath.client.arguments import asking
 from towpath.client.connection import Connection
 from towpath.client.index import page, pages
-from towpath.client.views import view
-from towpath.errors import UnavailableError, UnknownRunError
+from towpath.client.views import entry_0, view
+from towpath.errors import ConfigurationError, UnavailableError, UnknownRunError
+from towpath_chassis.errors import BrokerError
+from towpath_chassis.journal import Entry, read_journal
 from towpath_schemas.runs import RunsAsked, RunsListed, RunStatus, RunView
 
 _RUNS = "list"
@@ -29,6 +33,25 @@ class Lists(Connection):
         """
         run = await view(self._connected, run_id)
         return run if run is None or run.finished_at is not None else await self._as_indexed(run)
+
+    async def journal(self, run_id: str) -> list[Entry]:
+        """Read all that was recorded of a run: each record with its number, in the order in which they were written.
+
+        Raises:
+            UnknownRunError: If there is no such run.
+            ConfigurationError: If a newer version wrote a record that this one does not know.
+            UnavailableError: If the broker does not answer.
+        """
+        if await entry_0(self._connected, run_id) is None:
+            raise UnknownRunError(run_id)
+        try:
+            return await read_journal(self._connected, run_id)
+        except ValidationError as error:
+            raise ConfigurationError(
+                f"the journal of run {run_id!r} has a record that this version does not know; upgrade towpath"
+            ) from error
+        except BrokerError as error:
+            raise UnavailableError(f"the journal cannot be read now: {error}") from error
 
     async def get_workflow_status(self, workflow_id: str) -> dict[str, Any]:
         """Show a run as a dictionary: the fields of a `RunView`, the id as `workflow_id`, the status as `state` as well.

@@ -44,7 +44,7 @@ class Results(Starting):
             last = await self._end_of(run_id)
             while last.status == "continued" and last.successor is not None:
                 last = await self._end_of(last.successor, exists=False)
-        if last.status == "completed":
+        if last.status == "completed" and last.failure is None:
             return last.result
         message = f"run {last.run_id} of {last.component!r} was {last.status}"
         if last.status in {"cancelled", "terminated"}:

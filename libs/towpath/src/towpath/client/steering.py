@@ -120,6 +120,17 @@ class Steering(Connection):
 
     resume = unpause
 
+    async def purge(
+        self,
+        run_id: str,
+        reason: str | None = None,
+        *,
+        tenant: str | None = None,
+        attribution: AttributionClaim | None = None,
+    ) -> None:
+        """Forget a run that has ended: its inputs and results are removed; the audit trail keeps that it was."""
+        await self._control("purge", run_id, reason, tenant, attribution)
+
     async def fork(
         self,
         run_id: str,
@@ -140,7 +151,9 @@ class Steering(Connection):
         """
         asked = asking(ForkRequested, until=until, idempotency_key=idempotency_key, attribution=attribution)
         whose = await self._tenant(run_id, tenant)
-        accepted = await self._opened.fork(run_id, asked, tenant=whose, within_s=self._patience_s)
+        accepted = await self._opened.ask_for_run(
+            "fork", run_id, asked, tenant=whose, within_s=self._patience_s
+        )
         return accepted.run_id
 
     async def _control(

@@ -3,10 +3,13 @@
 from pydantic import ValidationError
 
 from towpath.errors import UnavailableError, UnknownRunError
-from towpath_chassis.errors import BrokerError
+from towpath_chassis.errors import BrokerError, PayloadLostError
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.journal import newest_outline
 from towpath_chassis.messages import StoredMessage
+from towpath_chassis.payloads import is_by_reference
 from towpath_schemas import subjects
+from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
     JournalRecord,
     PauseReceived,
@@ -31,8 +34,8 @@ async def view(js: JetStream, run_id: str) -> RunView | None:
         return None
     match first := _read(stored):
         case RunStarted():
-            newest = await _last(js, subjects.journal_of(run_id))
-            return await _started(js, run_id, first, _read(newest or stored))
+            newest = await _newest(js, subjects.journal_of(run_id))
+            return await _started(js, run_id, first, newest or stored)
         case StartRefused():
             return _refused(run_id, first)
         case _:
@@ -55,19 +58,19 @@ async def tenant_of(js: JetStream, run_id: str) -> str:
 
 
 async def entry_0(js: JetStream, run_id: str) -> StoredMessage | None:
-    """Read the first entry of a run; None where there is no such run.
+    """Read the first entry of a run, without an input that is large; None where there is no such run.
 
     Raises:
         UnavailableError: If the broker could not be asked.
     """
     if subjects.token(run_id) != run_id:
         return None  # no run has such an id
-    return await _last(js, subjects.journal_entry(run_id, 0))
+    return await _newest(js, subjects.journal_entry(run_id, 0))
 
 
-async def _last(js: JetStream, subject: str) -> StoredMessage | None:
+async def _newest(js: JetStream, subject: str) -> StoredMessage | None:
     try:
-        return await js.last(JOURNAL, subject)
+        return await newest_outline(js, subject)
     except BrokerError as error:
         raise UnavailableError(f"the journal cannot be read now: {error}") from error
 
@@ -79,9 +82,11 @@ def _read(entry: StoredMessage) -> JournalRecord | None:
         return None  # a newer version wrote it
 
 
-async def _started(js: JetStream, run_id: str, first: RunStarted, newest: JournalRecord | None) -> RunView:
+async def _started(js: JetStream, run_id: str, first: RunStarted, stored: StoredMessage) -> RunView:
+    newest = _read(stored)
     if isinstance(newest, RunFinished):
-        return RunView.ended(run_id, first, newest)
+        ended = await _with_result(js, run_id, newest) if is_by_reference(stored.headers) else newest
+        return RunView.ended(run_id, first, ended)
     return RunView(
         run_id=run_id,
         component=first.component,
@@ -95,10 +100,23 @@ async def _started(js: JetStream, run_id: str, first: RunStarted, newest: Journa
     )
 
 
+async def _with_result(js: JetStream, run_id: str, outline: RunFinished) -> RunFinished:
+    """Read how a run ended, a large result included; where that is lost, the failure says so."""
+    try:
+        found = await js.last(JOURNAL, subjects.journal_of(run_id))
+    except PayloadLostError as error:
+        failure = Failure(code="payload_missing", message=f"the result of run {run_id} is lost: {error}")
+        return outline.model_copy(update={"failure": failure})
+    except BrokerError as error:
+        raise UnavailableError(f"the journal cannot be read now: {error}") from error
+    whole = _read(found) if found else None
+    return whole if isinstance(whole, RunFinished) else outline
+
+
 async def _status(js: JetStream, run_id: str, newest: JournalRecord | None) -> RunStatus:
     match newest:
         case RunStarted():
-            claimed = await _last(js, subjects.claims_of(run_id))
+            claimed = await _newest(js, subjects.claims_of(run_id))
             return "running" if claimed else "accepted"
         case RunSuspended():
             return "suspended"

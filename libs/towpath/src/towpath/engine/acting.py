@@ -52,7 +52,8 @@ class Actor:
         intent = self._run.history.intended(call.place)
         if intent is not None and intent.input != call.arguments:
             expected, found = _shown(call.place, intent.input), _shown(call.place, call.arguments)
-            self._run.diverge(NonDeterminismError(expected=expected, found=found))
+            entry = self._run.history.intended_at(call.place)
+            self._run.diverge(NonDeterminismError(expected=expected, found=found, entry=entry))
         if isinstance(settled, CallSettled):
             return settled
         return await self.sent_and_answered(intent or await self.intend(call))
@@ -129,9 +130,7 @@ class Actor:
                     await run.sleep(max(0.0, remaining))
                 await run.take(alarm(run.run_id, intent))
                 return
-        refused = await run.outbox.send(intent)
-        if refused is not None:
-            await run.take(refused)
+        await send(run, intent)
 
     def _abandon(self, intent: CallIntended) -> None:
         """Record that nobody waits any more, so that what comes later is not lost on a wait that was given up."""
@@ -149,6 +148,14 @@ class Actor:
                 agent=intent.agent,
             )
         )
+
+
+async def send(run: LiveRun, intent: CallIntended) -> None:
+    """Send what a journaled intent commands; until that is done the run does not merely wait: nobody else would."""
+    with run.busy():
+        refused = await run.outbox.send(intent)
+    if refused is not None:
+        await run.take(refused)
 
 
 def _may_help(policy: RetryPolicy, failure: Failure, attempt: int) -> bool:

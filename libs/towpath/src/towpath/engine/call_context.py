@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import structlog
 
 from towpath.components import ComponentType, Registry
-from towpath.context import RunLog
+from towpath.context_services.logs import RunLog
 from towpath.coordination import Join
 from towpath.errors import ContextError
 from towpath.local.calls import Callee

@@ -16,7 +16,7 @@ from towpath.values import to_json_value
 from towpath_schemas import identity
 from towpath_schemas.calls import Answered, CallRequested
 from towpath_schemas.failure import Failure
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 
 
 class CallExecution:
@@ -119,8 +119,7 @@ def _fitting(answered: Answered, call: CallRequested) -> Answered:
     size = len(answered.to_body())
     if size <= MAX_PAYLOAD_BYTES:
         return answered
-    message = f"the result of {call.name} has {size:,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}"
-    return answer_of(call, failure=Failure(code="payload_too_large", message=message))
+    return answer_of(call, failure=too_large(f"the result of {call.name!r}", size))
 
 
 def _not_here(call: CallRequested) -> Failure:

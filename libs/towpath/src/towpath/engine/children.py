@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from towpath.coordination import ChildHandle, Join
-from towpath.engine.acting import Actor, Call
+from towpath.engine.acting import Actor, Call, send
 from towpath.engine.history import call_asked
 from towpath.engine.live_run import LiveRun
 from towpath.engine.tasks import outside
@@ -38,9 +38,7 @@ class Children:
         await self._run.ask(call_asked(call.place, call.act, call.target))
         intent = self._run.history.intended(call.place) or await self._actor.intend(call)
         if self._run.history.outcome(call.place) is None:
-            refused = await self._run.outbox.send(intent)
-            if refused is not None:
-                await self._run.take(refused)
+            await send(self._run, intent)
 
     async def joined(self) -> None:
         """Return when all are started and the required ones have ended, however they did."""

@@ -4,6 +4,7 @@ from towpath.engine.history import History
 from towpath_schemas import identity
 from towpath_schemas.calls import ChildRequested, RunClosed
 from towpath_schemas.journal import RunFinished, RunStarted
+from towpath_schemas.object_keys import places_in_line
 
 
 def closed(run_id: str, history: History) -> RunClosed | None:
@@ -20,13 +21,16 @@ def closed(run_id: str, history: History) -> RunClosed | None:
         parent=None if finished.successor else started.parent,
         children=_children(run_id, history),
         successor=_successor(run_id, started, finished),
+        gates=started.gates,
+        alarmed=history.alarmed,
+        places=places_in_line(started.service, history.begun, history.ended),
         attribution=started.attribution,
     )
 
 
 def _children(run_id: str, history: History) -> tuple[str, ...]:
     """List the runs that end with this one, and have not."""
-    begun = history.unsettled("run")
+    begun = (one for one in history.unsettled("run") if one.input is not None)  # else it is lost
     return tuple(identity.child_run_id(run_id, one.key) for one in begun if one.input["join"] != "detached")
 
 
@@ -44,4 +48,5 @@ def _successor(run_id: str, started: RunStarted, finished: RunFinished) -> Child
         headers=started.headers,
         attribution=started.attribution,
         correlation_id=started.correlation_id,
+        priority=started.priority,
     )

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from towpath.errors import ComponentError
 from towpath_schemas import identity
 from towpath_schemas.calls import Answered, CallRequested, ChildRequested
 from towpath_schemas.entities import InvocationRequested
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import CallIntended, ClosePolicy, Parent, RunStarted
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 
 Command = CallRequested | InvocationRequested | ChildRequested
 
@@ -61,6 +62,7 @@ def _child(run_id: str, started: RunStarted, intent: CallIntended) -> ChildReque
         headers=started.headers,
         attribution=started.attribution,
         correlation_id=started.correlation_id,
+        priority=started.priority,
     )
 
 
@@ -80,9 +82,17 @@ def refusal(run_id: str, intent: CallIntended, failure: Failure) -> Answered:
     return Answered(answer_id=identity.answer_id(question_id), run_id=run_id, key=intent.key, failure=failure)
 
 
-def too_large(intent: CallIntended, size: int) -> Failure | None:
+def fitting_signal(name: str, body: bytes) -> bytes:
+    """Return the request that sends a signal, if it fits.
+
+    Raises:
+        ComponentError: If it is over the limit.
+    """
+    if len(body) > MAX_PAYLOAD_BYTES:
+        raise ComponentError(too_large(f"signal {name!r} with its payload", len(body)))
+    return body
+
+
+def excess(intent: CallIntended, size: int) -> Failure | None:
     """Say what is wrong with a command of `size` bytes, if it is over the limit."""
-    if size <= MAX_PAYLOAD_BYTES:
-        return None
-    message = f"the arguments of {intent.target} have {size:,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}"
-    return Failure(code="payload_too_large", message=message)
+    return too_large(f"the call of {intent.target!r}", size) if size > MAX_PAYLOAD_BYTES else None

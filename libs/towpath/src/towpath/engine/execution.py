@@ -63,10 +63,12 @@ async def _execute(run: LiveRun, registry: Registry) -> RunFinished:
 
 
 async def _attempt(run: LiveRun, registry: Registry, component: Component) -> Attempted:
+    is_function = component.kind is ComponentType.FUNCTION
+
     async def once(attempt: int) -> Any:
         context = DurableContext(run, registry, attempt=attempt)
         try:
-            with counted(run.tasks), running_in(context):
+            with counted(run.tasks, work=is_function), running_in(context):
                 async with deadline_of(component):
                     result = await contained(component.run(context, run.started.input, run.outbox.tell_chunk))
                     await context.children.joined()
@@ -74,7 +76,7 @@ async def _attempt(run: LiveRun, registry: Registry, component: Component) -> At
         finally:
             await context.children.stop()
 
-    policy = component.retry if component.kind is ComponentType.FUNCTION else ONCE
+    policy = component.retry if is_function else ONCE
     return await attempted(once, policy, sleep=run.sleep)
 
 

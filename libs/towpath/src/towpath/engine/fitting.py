@@ -3,9 +3,15 @@
 from typing import TypeVar
 
 from towpath.errors import ComponentError
-from towpath_schemas.failure import Failure
-from towpath_schemas.journal import CallSettled, JournalRecord, RunFinished, SignalReceived, StepSettled
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+from towpath_schemas.journal import (
+    CallIntended,
+    CallSettled,
+    JournalRecord,
+    RunFinished,
+    SignalReceived,
+    StepSettled,
+)
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 
 AnyRecord = TypeVar("AnyRecord", bound=JournalRecord)
 
@@ -19,13 +25,24 @@ def fitting(record: AnyRecord) -> tuple[AnyRecord, bytes]:
     body = record.to_body()
     if len(body) <= MAX_PAYLOAD_BYTES or isinstance(record, SignalReceived):
         return record, body  # a signal was measured at the door
-    failure = Failure(
-        code="payload_too_large",
-        message=f"the {record.kind} record has {len(body):,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}; "
-        "keep large values elsewhere and pass their place",
-    )
+    failure = too_large(_what(record), len(body))
     if not isinstance(record, StepSettled | CallSettled | RunFinished):
         raise ComponentError(failure)
     end = {"end": "failed"} if isinstance(record, RunFinished) else {}
     without = record.model_copy(update={"result": None, "failure": failure, **end})
     return without, without.to_body()
+
+
+def _what(record: JournalRecord) -> str:
+    """Name what makes a record large, as whoever wrote the code knows it."""
+    match record:
+        case StepSettled():
+            return f"the result of step {record.key!r}"
+        case CallSettled():
+            return f"the result of {record.target!r}"
+        case CallIntended():
+            return f"the call of {record.target!r} with its arguments"
+        case RunFinished():
+            return "the result of the run"
+        case _:
+            return f"the {record.kind} record"

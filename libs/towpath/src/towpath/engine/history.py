@@ -4,7 +4,7 @@ The code of a run asks about each act by its key; the history answers what is re
 the history when they are written, and read into it when a run is taken up again: both lead to the same state.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from towpath.errors import NonDeterminismError
@@ -157,7 +157,7 @@ class History:
         """
         expected = self._expected.acts.pop(asked.key, None)
         if expected is not None and expected != asked:
-            raise NonDeterminismError(expected=str(expected), found=str(asked))
+            raise self._differing(expected, str(asked))
         return self._settled[asked.key][1] if asked.key in self._settled else None
 
     def settled_at(self, key: str) -> int:
@@ -181,6 +181,16 @@ class History:
     def unsettled(self, act: Act) -> list[CallIntended]:
         """List the calls of a kind that were begun and have not ended, in their order."""
         return [begun for begun in self._open.values() if begun.act == act]
+
+    @property
+    def begun(self) -> Iterable[CallIntended]:
+        """The calls that were begun, in their order."""
+        return (begun for _, begun in self._intended.values())
+
+    @property
+    def ended(self) -> Container[str]:
+        """The keys of the acts that have ended."""
+        return self._settled.keys()
 
     def was_inside(self, key: str) -> bool:
         """Tell whether the journal has acts inside of this one, which the code can only repeat if it runs again."""
@@ -206,7 +216,11 @@ class History:
 
     def diverged(self, found: str) -> NonDeterminismError:
         """Build the error for code that did `found` while the journal has acts it never asked about."""
-        return NonDeterminismError(expected=str(next(iter(self._expected.acts.values()))), found=found)
+        return self._differing(next(iter(self._expected.acts.values())), found)
+
+    def _differing(self, expected: Asked, found: str) -> NonDeterminismError:
+        entry, _ = self._intended.get(expected.key) or self._settled[expected.key]
+        return NonDeterminismError(expected=str(expected), found=found, entry=entry)
 
     # --- What comes from outside ------------------------------------------------------------------
 

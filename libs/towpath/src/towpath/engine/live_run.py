@@ -121,6 +121,10 @@ class LiveRun:
         self.ending = True
         if self.let_go.is_set():
             raise asyncio.CancelledError
+        if (
+            self._last_write is not None
+        ):  # nothing may be stored behind the end, by which it is known to be the end
+            await asyncio.wait({self._last_write})
         return await self._append(finished)
 
     async def _append(self, record: AnyRecord) -> AnyRecord:
@@ -190,6 +194,7 @@ class LiveRun:
         """
         self.check_held()
         self.moves += 1
+        self.tasks.acts()
         settled = self.known(asked)
         if settled is None and self._must_wait_for_replay(asked):
             await self._until_replayed(asked)

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Collection
 
+from towpath.engine.tasks import in_work
+
 
 class Work:
     """The pieces of one run's code that are at work.
@@ -43,13 +45,15 @@ def _is_around(place: str, keys: Collection[str]) -> bool:
 class _Piece:
     """The block in which a piece of code is at work; a class, since every step enters one."""
 
-    __slots__ = ("_place", "_work")
+    __slots__ = ("_outer", "_place", "_work")
 
     def __init__(self, work: Work, place: str) -> None:
         self._work, self._place = work, place
 
     def __enter__(self) -> None:
+        self._outer = in_work.set(True)
         self._work.begin(self._place)
 
     def __exit__(self, *_error: object) -> None:
+        in_work.reset(self._outer)
         self._work.end(self._place)

@@ -13,9 +13,7 @@ from towpath.components import REGISTRY
 from towpath.context import Context
 from towpath.definitions import component_of
 from towpath.entities import EntityType
-
-LOCK = "towpath.object-key"
-"""The type of the entities that keep the lines."""
+from towpath_schemas.object_keys import OBJECT_KEY, turn_signal
 
 Waiting = dict[str, str]
 """One in the line: its `holder` id, and the `run_id` to which the signal is sent."""
@@ -43,7 +41,7 @@ async def leave(ctx: Context, holder: str) -> Waiting | None:
 
 @cache
 def _lock_type() -> EntityType:
-    lock = EntityType(LOCK)
+    lock = EntityType(OBJECT_KEY)
     lock.write(join)
     lock.write(leave)
     return lock
@@ -64,7 +62,7 @@ async def holding(context: Context, keys: Sequence[str]) -> AsyncGenerator[None]
             holder = str(context.uuid())
             wanted.append((key, holder))
             if not await _line(context, key).join(holder=holder):
-                await context.signal(_turn(holder))
+                await context.signal(turn_signal(holder))
         yield
     finally:
         for key, holder in reversed(wanted):
@@ -74,12 +72,8 @@ async def holding(context: Context, keys: Sequence[str]) -> AsyncGenerator[None]
 async def _hand_on(context: Context, key: str, holder: str) -> None:
     following: Waiting | None = await _line(context, key).leave(holder=holder)
     if following is not None:
-        await context.signal.emit(_turn(following["holder"]), run_id=following["run_id"])
+        await context.signal.emit(turn_signal(following["holder"]), run_id=following["run_id"])
 
 
 def _line(context: Context, key: str) -> Any:
-    return context.entity(LOCK, f"{context.attribution.tenant}/{key}")
-
-
-def _turn(holder: str) -> str:
-    return f"{LOCK}/{holder}"
+    return context.entity(OBJECT_KEY, f"{context.attribution.tenant}/{key}")

@@ -16,7 +16,8 @@ async def close(js: JetStream, run_id: str, history: History, *, was_suspended: 
     left = closed(run_id, history)
     if left is None:
         return
-    if not (left.parent or left.children or left.successor or history.alarmed or was_suspended):
+    owes = left.parent or left.children or left.successor or left.gates or left.places
+    if not (owes or history.alarmed or was_suspended):
         return
     while True:
         try:

@@ -81,7 +81,7 @@ async def begin_suspect(js: JetStream, call_id: str, runner: str, *, delivered: 
 async def forget_suspect(js: JetStream, call_id: str) -> None:
     """Forget how often a call was begun: it has been answered."""
     with suppress(BrokerError):  # what is left says only how often it was begun
-        await js.purge(JOURNAL, subjects.claims_of(call_id))
+        await js.clear(JOURNAL, subjects.claims_of(call_id))
 
 
 def deadly(what: str, times: int) -> Failure:

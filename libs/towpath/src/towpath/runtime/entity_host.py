@@ -10,11 +10,11 @@ from pydantic import ValidationError
 
 from towpath.components import Registry
 from towpath.engine.entity_turns import not_invoked, take_turn
-from towpath_chassis.messages import Message, respond
+from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
 from towpath_schemas import subjects
 from towpath_schemas.entities import InvocationDone, InvocationRequested, TurnProgress, TurnRequested
-from towpath_schemas.failure import Failure
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 
 log = structlog.get_logger(__name__)
 
@@ -54,23 +54,22 @@ class EntityHost:
         except ValidationError as error:
             log.error("not a turn", reason=str(error))  # noqa: TRY400 - the sender's fault, a trace says nothing
             return
-        living = asyncio.create_task(_say_working(message))
+        living = asyncio.create_task(self._say_working(message))
         try:
             done = await take_turn(self._registry, turn)
         finally:
             living.cancel()
         body = TurnProgress(done=done).to_body()
-        if len(body) > self._js.nats.max_payload:
+        if len(body) > MAX_PAYLOAD_BYTES:
             body = TurnProgress(done=tuple(_too_large(one, len(body)) for one in turn.invocations)).to_body()
-        await respond(message, body)
+        await self._js.respond(message, body)
 
-
-async def _say_working(message: Message) -> None:
-    while True:
-        await respond(message, _WORKING)
-        await asyncio.sleep(_SIGN_OF_LIFE_S)
+    async def _say_working(self, message: Message) -> None:
+        while True:
+            await self._js.respond(message, _WORKING)
+            await asyncio.sleep(_SIGN_OF_LIFE_S)
 
 
 def _too_large(invocation: InvocationRequested, size: int) -> InvocationDone:
-    message = f"the outcome of {invocation.entity_type}.{invocation.method} has {size:,} bytes; keep less in the state"
-    return not_invoked(invocation, Failure(code="payload_too_large", message=message))
+    what = f"the outcome of {invocation.entity_type}.{invocation.method}, its changes included,"
+    return not_invoked(invocation, too_large(what, size))

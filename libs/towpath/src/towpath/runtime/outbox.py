@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from towpath.engine.alarms import alarm, alarm_id
-from towpath.engine.commands import Command, command, invocation, refusal, too_large
+from towpath.engine.commands import Command, command, excess, fitting_signal, invocation, refusal
 from towpath.engine.live_run import LiveRun
 from towpath.runtime.output import Output
 from towpath_chassis.errors import NoResponderError, NotStoredError, UnconfirmedError
@@ -59,17 +59,23 @@ class NatsOutbox:
         if question is None:
             return None
         body = question.to_body()
-        if (failure := too_large(intent, len(body))) is not None:
+        if (failure := excess(intent, len(body))) is not None:
             return self._refusal(intent, failure)
         try:
-            await self._publish(_subject(question), body, identity.call_id(self._sender.run_id, intent.key))
+            call_id = identity.call_id(self._sender.run_id, intent.key)
+            await self._publish(_subject(question), body, call_id, asks_for=intent.key)
         except NotStoredError as error:
             return self._refusal(intent, Failure(code="unavailable", message=str(error)))
         return None
 
-    async def _publish(self, subject: str, body: bytes, message_id: str) -> None:
-        """Publish however long the broker is away."""
-        while True:
+    async def _publish(
+        self, subject: str, body: bytes, message_id: str, *, asks_for: str | None = None
+    ) -> None:
+        """Publish however long the broker is away.
+
+        What was answered is not sent again: a broker that was restarted would not know it for a repetition.
+        """
+        while asks_for is None or self._sender.history.outcome(asks_for) is None:
             try:
                 await self._js.publish(
                     subject, body, headers=self._sender.trace_headers, message_id=message_id
@@ -133,7 +139,7 @@ class NatsOutbox:
         else:
             request = SignalRequested(name=name, payload=payload, signal_id=signal_id, attribution=claim)
             subject = subjects.request(attribution.tenant, "signal", run_id)
-        await self._publish(subject, request.to_body(), signal_id)
+        await self._publish(subject, fitting_signal(name, request.to_body()), signal_id)
 
     async def tell_chunk(self, index: int, chunk: Any) -> None:
         """Publish a chunk; see `Outbox.tell_chunk`."""

@@ -12,7 +12,7 @@ from towpath_schemas import identity, subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.catalogue import event_type_of
 from towpath_schemas.failure import Failure
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 from towpath_schemas.runs import ChunkStreamed
 
 _AGAIN_AFTER_S = 0.2
@@ -45,8 +45,7 @@ class Output:
         told = ChunkStreamed(run_id=self.run_id, key=self.key, index=index, chunk=to_json_value(chunk))
         body = told.to_body()
         if len(body) > MAX_PAYLOAD_BYTES:
-            message = f"chunk {index} has {len(body):,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}"
-            raise ComponentError(Failure(code="payload_too_large", message=message))
+            raise ComponentError(too_large(f"chunk {index}", len(body)))
         chunk_id = identity.chunk_id(self._streaming, index)
         await self._publish(body, chunk_id, self._headers(chunk_id))
 

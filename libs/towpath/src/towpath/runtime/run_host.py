@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -11,25 +11,25 @@ import structlog
 from pydantic import ValidationError
 
 from towpath.components import Registry
-from towpath.engine.execution import component_of, execute
-from towpath.engine.history import History
+from towpath.engine.execution import execute
 from towpath.engine.live_run import LiveRun
+from towpath.engine.tasks import outside
 from towpath.runtime.closing import close
-from towpath.runtime.deadly import Quarantine, deadly, is_suspect, times_resumed
-from towpath.runtime.journal import Journal
+from towpath.runtime.deadly import Quarantine, deadly, is_suspect
 from towpath.runtime.outbox import NatsOutbox
+from towpath.runtime.taking import TakenRun, Taking, read_dispatch
 from towpath.runtime.telling import tell_end
-from towpath_chassis.delivery import Disowned, GiveUp, RetryLater
-from towpath_chassis.errors import FencedError, NoResponderError, UnconfirmedError
-from towpath_chassis.journal import claim, newest_claim, read_journal
-from towpath_chassis.messages import Message, Subscription, respond
+from towpath_chassis.delivery import Disowned
+from towpath_chassis.errors import PayloadLostError
+from towpath_chassis.messages import Message, StoredMessage, Subscription
 from towpath_chassis.service import Chassis
-from towpath_chassis.telemetry import COMPONENT, RUN, RUN_ID, TENANT
+from towpath_chassis.snapshots import SNAPSHOT_EVERY, forget_snapshot
+from towpath_chassis.telemetry import RUN
 from towpath_schemas import subjects
 from towpath_schemas.calls import RunDispatched, Taken, read_event
-from towpath_schemas.journal import RunFinished, RunResumed, RunStarted, RunSuspended, read_record
-from towpath_schemas.shape import problems
+from towpath_schemas.journal import RunFinished, RunResumed, RunSuspended
 from towpath_schemas.streams import INBOX
+from towpath_schemas.telemetry import COMPONENT, RUN_ID, TENANT
 
 log = structlog.get_logger(__name__)
 
@@ -43,10 +43,11 @@ _NOT_TAKEN = Taken(taken=False).to_body()
 
 @dataclass(slots=True)
 class _Held:
-    """A run in memory, by which dispatch (its sequence in RUNS) it is here, and how answers reach it."""
+    """A run in memory, by which dispatch (its sequence in RUNS) and claim it is here, and how answers reach it."""
 
     run: LiveRun
     dispatch: int
+    epoch: int
     taken_at: float
     subscription: Subscription | None = None
     suspending: bool = False
@@ -65,19 +66,17 @@ class RunHost:
         self._js = chassis.js
         self._registry = registry
         self._suspend_after_s = suspend_after_s
+        self._taking = Taking(chassis, registry)
         self._held: dict[str, _Held] = {}
 
     # --- Taking a run -----------------------------------------------------------------------------
 
     async def on_dispatch(self, message: Message) -> None:
         """Handle one dispatch: return when the run is finished, suspended, or somebody else's concern."""
-        dispatched = _read_dispatch(message)
+        dispatched = read_dispatch(message)
         if await self._is_live_elsewhere(dispatched, message):
             return
-        journal = await self._claim(dispatched, first=message.metadata.num_delivered == 1)
-        if journal is None:
-            return
-        taken = await self._read(dispatched, journal)
+        taken = await self._taking.take(dispatched, first=message.metadata.num_delivered == 1)
         if taken is not None:
             held = self._holding(taken, message.metadata.sequence.stream)
             async with self._quarantine.alone() if is_suspect(taken.losses) else nullcontext():
@@ -100,64 +99,17 @@ class RunHost:
             return False
         if dispatched.reason == "start" and message.metadata.num_delivered == 1:
             return False
-        answers = await self._answers(dispatched.run_id)
+        answers = await self._taking.answers(dispatched.run_id)
         if answers and message.metadata.num_delivered > 1:
             raise Disowned("another runner holds the run, maybe by this very message")
         return answers
 
-    async def _answers(self, run_id: str) -> bool:
-        try:
-            await self._js.request(subjects.live(run_id), b"", within_s=_ALIVE_WITHIN_S)
-        except (NoResponderError, UnconfirmedError):
-            return False
-        return True
-
-    async def _claim(self, dispatched: RunDispatched, *, first: bool) -> Journal | None:
-        """Claim the run; None if somebody holds it and is well.
-
-        Raises:
-            Disowned: If another process is taking the run right now, maybe by this very message.
-        """
-        runner = self._chassis.settings.instance
-        if first and dispatched.reason == "start":
-            with suppress(FencedError):
-                return Journal(self._js, await claim(self._js, dispatched.run_id, runner, epoch=1))
-            if await self._answers(dispatched.run_id):
-                return None
-        try:
-            newest = await newest_claim(self._js, dispatched.run_id)
-            epoch = newest.epoch + 1 if newest else 1
-            return Journal(self._js, await claim(self._js, dispatched.run_id, runner, epoch=epoch))
-        except FencedError as lost:
-            raise Disowned("another runner was faster") from lost
-
-    async def _read(self, dispatched: RunDispatched, journal: Journal) -> "_TakenRun | None":
-        """Read the history of a claimed run; None if it has ended."""
-        if journal.epoch == 1 and dispatched.first_entry is not None:
-            entries = [(0, read_record(dispatched.first_entry.encode()))]
-        else:
-            entries = await read_journal(self._js, dispatched.run_id)
-        history = History(entries)
-        if history.started is None:
-            raise GiveUp(f"run {dispatched.run_id} has no first entry")
-        if history.finished is not None:
-            await tell_end(self._chassis, dispatched.run_id, history.started, history.finished)
-            await close(self._js, dispatched.run_id, history, was_suspended=True)
-            return None
-        if history.started.version is not None and component_of(history.started, self._registry) is None:
-            raise RetryLater(
-                f"no {history.started.component!r} of version {history.started.version} is deployed here, with which the "
-                "run began; deploy it beside the newer one"
-            )
-        is_new = dispatched.first_entry is not None and journal.epoch == 1
-        lost = times_resumed(record for _, record in reversed(entries))
-        return _TakenRun(dispatched.run_id, history.started, history, journal, is_new=is_new, losses=lost)
-
     # --- Holding it -------------------------------------------------------------------------------
 
-    def _holding(self, taken: "_TakenRun", dispatch: int) -> _Held:
+    def _holding(self, taken: TakenRun, dispatch: int) -> _Held:
         async def reachable() -> None:
-            await self._make_reachable(held)
+            # Not in the code's own context, which would count the subscription's task as its own.
+            await outside(self._make_reachable(held), name=f"reachable-{taken.run_id}")
 
         outbox = NatsOutbox(self._chassis, reachable)
         run = LiveRun(
@@ -169,10 +121,11 @@ class RunHost:
             clock=time.time,
         )
         outbox.of(run)
-        held = _Held(run, dispatch, _loop_time())
+        held = _Held(run, dispatch, taken.journal.epoch, _loop_time())
         return held
 
-    async def _hold(self, held: _Held, taken: "_TakenRun") -> None:
+    async def _hold(self, held: _Held, taken: TakenRun) -> None:
+        self._displace_older(held)
         self._held[taken.run_id] = held
         attributes = {
             RUN_ID: taken.run_id,
@@ -190,7 +143,19 @@ class RunHost:
             held.gone.set()
             await self._make_unreachable(held)
 
-    async def _run_until_let_go(self, held: _Held, taken: "_TakenRun") -> None:
+    def _displace_older(self, held: _Held) -> None:
+        """Let go of the same run by an older claim, which would not be told until it wrote something.
+
+        Raises:
+            Disowned: If it is the other way round.
+        """
+        other = self._held.get(held.run.run_id)
+        if other is not None and other.epoch > held.epoch:
+            raise Disowned("the run is in our hands by a newer claim")
+        if other is not None:
+            other.run.let_go.set()
+
+    async def _run_until_let_go(self, held: _Held, taken: TakenRun) -> None:
         code = asyncio.create_task(self._run_code(held, taken), name=f"run-{taken.run_id}")
         let_go = asyncio.create_task(held.run.let_go.wait())
         try:
@@ -209,7 +174,7 @@ class RunHost:
         if code.cancelled() and not held.suspending:
             raise Disowned("another runner owns the run now")
 
-    async def _run_code(self, held: _Held, taken: "_TakenRun") -> None:
+    async def _run_code(self, held: _Held, taken: TakenRun) -> None:
         run = held.run
         if not taken.is_new:
             await self._make_reachable(held)
@@ -218,8 +183,10 @@ class RunHost:
         finished = await run.finish(await self._end_of(run, taken))
         await tell_end(self._chassis, run.run_id, run.started, finished)
         await close(self._js, run.run_id, run.history, was_suspended=not taken.is_new)
+        if run.history.next_number > SNAPSHOT_EVERY:
+            await forget_snapshot(self._js, run.run_id)
 
-    async def _end_of(self, run: LiveRun, taken: "_TakenRun") -> RunFinished:
+    async def _end_of(self, run: LiveRun, taken: TakenRun) -> RunFinished:
         if taken.losses < self._max_losses:
             return await execute(run, self._registry)
         run.stop()
@@ -246,7 +213,7 @@ class RunHost:
     async def _on_event(self, held: _Held, message: Message) -> None:
         """Take an event for a live run; an empty one only asks whether the run is held."""
         taken = bool(message.data) and not held.suspending and await self._take_event(held.run, message.data)
-        await respond(message, _TAKEN if taken else _NOT_TAKEN)
+        await self._js.respond(message, _TAKEN if taken else _NOT_TAKEN)
 
     async def _take_event(self, run: LiveRun, body: bytes) -> bool:
         try:
@@ -254,14 +221,20 @@ class RunHost:
         except (ValidationError, asyncio.CancelledError):
             return False
 
+    async def _take_stored(self, run: LiveRun, event: StoredMessage) -> bool:
+        try:
+            return await self._take_event(run, (await self._js.whole_stored(event)).body)
+        except PayloadLostError:  # the router buries it with the reason
+            return False
+
     async def _take_inbox(self, run: LiveRun) -> None:
         """Take what waits for the run, in the order in which it came; what is not for its code is the router's."""
         inbox, start = subjects.inbox_of(run.run_id), 1
-        while waiting := await self._js.following(INBOX, inbox, start=start, limit=_INBOX_PAGE):
-            taken = [await self._take_event(run, event.body) for event in waiting]
+        while waiting := await self._js.following(INBOX, inbox, start=start, limit=_INBOX_PAGE, whole=False):
+            taken = [await self._take_stored(run, event) for event in waiting]
             start = waiting[-1].sequence + 1
             if all(taken):  # they are in the journal: in the inbox they would only be read again
-                await self._js.purge(INBOX, inbox, before=start)
+                await self._js.delete(INBOX, *(event.sequence for event in waiting))
             if len(waiting) < _INBOX_PAGE:
                 return
 
@@ -291,7 +264,7 @@ class RunHost:
             await held.run.append(RunSuspended(at=held.run.clock(), waiting_for=waiting_for))
         except BaseException:
             held.suspending = False  # where it is not ours any more, `let_go` is set, and the end says so
-            if held.run.let_go.is_set() or held.run.ending:
+            if (held.run.let_go.is_set() or held.run.ending) and not _is_being_stopped():
                 return
             raise
         if (
@@ -315,23 +288,9 @@ class RunHost:
         return len(self._held)
 
 
-@dataclass(frozen=True, slots=True)
-class _TakenRun:
-    """A run that was claimed, before it is held."""
-
-    run_id: str
-    started: RunStarted
-    history: History
-    journal: Journal
-    is_new: bool
-    losses: int
-
-
-def _read_dispatch(message: Message) -> RunDispatched:
-    try:
-        return RunDispatched.from_body(message.data)
-    except ValidationError as error:
-        raise GiveUp(f"this is no dispatch: {problems(error)}") from error
+def _is_being_stopped() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _loop_time() -> float:

@@ -1,7 +1,7 @@
 """Executes calls of functions and tools, and brings each answer to the run that asked.
 
 However long a call takes, its message is kept alive (`chassis.pulling` says so three times in each `ack_wait_s`); a
-process that dies says nothing, and the call is executed by another.
+process that dies says nothing, and the call is executed by another, unless it was answered before.
 """
 
 import asyncio
@@ -18,12 +18,16 @@ from towpath.runtime.deadly import Quarantine, begin_suspect, deadly, forget_sus
 from towpath.runtime.output import Output
 from towpath_chassis.delivery import GiveUp
 from towpath_chassis.errors import UnconfirmedError
-from towpath_chassis.inbox import bring
+from towpath_chassis.inbox import bring, place_of
+from towpath_chassis.journal import read_journal
 from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
-from towpath_chassis.telemetry import CALL, COMPONENT, KEY, RUN_ID
+from towpath_chassis.telemetry import CALL
 from towpath_schemas.calls import Answered, CallRequested
+from towpath_schemas.journal import CallSettled, RunFinished
 from towpath_schemas.shape import problems
+from towpath_schemas.streams import INBOX
+from towpath_schemas.telemetry import COMPONENT, KEY, RUN_ID
 
 log = structlog.get_logger(__name__)
 
@@ -48,14 +52,34 @@ class ToolHost:
             GiveUp: If a function failed for good: the run has been told, and the call is kept as a dead letter.
         """
         call = _read_call(message)
+        repeated = message.metadata.num_delivered > 1
+        answered = await self._answered_before(call) if repeated else None
+        if answered is None:
+            answered = await self._execute(call, message)
+            await self._bring(answered)
+        if answered.failure is not None and call.act == "task":
+            raise GiveUp(answered.failure)
+
+    async def _answered_before(self, call: CallRequested) -> Answered | None:
+        """Find the answer of a call whose message was not acknowledged, though it has one: it is not executed again."""
+        waiting = await self._chassis.js.last(INBOX, place_of(answer_of(call)))
+        if waiting is not None:
+            return Answered.from_body(waiting.body)
+        for _, record in await read_journal(
+            self._chassis.js, call.run_id
+        ):  # after the inbox, which it comes from
+            if isinstance(record, CallSettled) and record.key == call.key:
+                return answer_of(call, result=record.result, failure=record.failure, attempts=record.attempts)
+            if isinstance(record, RunFinished):
+                return answer_of(call)  # nobody waits for it
+        return None
+
+    async def _execute(self, call: CallRequested, message: Message) -> Answered:
         attributes = {RUN_ID: call.run_id, COMPONENT: call.name, KEY: call.key}
         parent = (message.headers or {}).get("traceparent")
         with self._chassis.tracing.span(CALL, parent=parent, attributes=attributes) as inside:
             output = self._output(call, inside)
-            answered = await self._answer(call, output, delivered=message.metadata.num_delivered)
-        await self._bring(answered)
-        if answered.failure is not None and call.act == "task":
-            raise GiveUp(answered.failure)
+            return await self._answer(call, output, delivered=message.metadata.num_delivered)
 
     def _output(self, call: CallRequested, traceparent: str | None) -> Output:
         return Output(

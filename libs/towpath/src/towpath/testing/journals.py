@@ -9,8 +9,14 @@ from pydantic import ValidationError
 from towpath.errors import ConfigurationError
 from towpath_schemas.journal import JournalRecord, read_record
 
-Entries = list[tuple[int, JournalRecord]]
-"""The records of a journal, each with its number, in the order in which they were written."""
+Entry = tuple[int, JournalRecord]
+"""A record and its number."""
+
+Entries = list[Entry]
+"""The records of a journal, in the order in which they were written."""
+
+Given = Entry | JournalRecord | str
+"""An entry, its record alone, or the line that it is in a file."""
 
 
 def journal_line(number: int, record: JournalRecord) -> str:
@@ -18,11 +24,11 @@ def journal_line(number: int, record: JournalRecord) -> str:
     return f'{{"number":{number},"record":{record.to_body().decode()}}}'
 
 
-def read_journal(records: str | Iterable[JournalRecord | str]) -> Entries:
+def read_journal(records: str | Iterable[Given]) -> Entries:
     """Read a journal.
 
     Args:
-        records: Its records, or lines as `VirtualRun.export` writes them; a line may be the record alone.
+        records: Its entries or records, or lines as `VirtualRun.export` writes them; a line may be the record alone.
 
     Raises:
         ConfigurationError: If a line is no record that this version knows; the message names it.
@@ -32,7 +38,9 @@ def read_journal(records: str | Iterable[JournalRecord | str]) -> Entries:
     return [_read(place, one) for place, one in enumerate(present)]
 
 
-def _read(place: int, given: JournalRecord | str) -> tuple[int, JournalRecord]:
+def _read(place: int, given: Given) -> Entry:
+    if isinstance(given, tuple):
+        return given
     if not isinstance(given, str):
         return place, given
     try:

@@ -4,13 +4,14 @@ from functools import partial
 from typing import Any, Protocol
 
 from towpath.engine.alarms import alarm
-from towpath.engine.commands import Command, command, invocation, refusal, too_large
+from towpath.engine.commands import Command, command, excess, fitting_signal, invocation, refusal
 from towpath.testing.stored_run import StoredRun
 from towpath.testing.timeline import Timeline
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent
 from towpath_schemas.entities import InvocationRequested
 from towpath_schemas.journal import CallIntended
+from towpath_schemas.requests import SignalRequested
 
 
 class Post(Protocol):
@@ -49,7 +50,7 @@ class VirtualOutbox:
         question = command(run_id, started, intent)
         if question is None:
             return None
-        if (failure := too_large(intent, len(question.to_body()))) is not None:
+        if (failure := excess(intent, len(question.to_body()))) is not None:
             return refusal(run_id, intent, failure)
         self._post.begin(question)
         return None
@@ -74,6 +75,7 @@ class VirtualOutbox:
     async def emit(self, signal_id: str, name: str, payload: Any, run_id: str | None) -> None:
         """Send a signal to one run, or to all of the tenant that wait for it."""
         sender = self._stored.started.attribution
+        fitting_signal(name, SignalRequested(name=name, payload=payload).to_body())
         if run_id is None:
             self._post.broadcast(signal_id, name, payload, sender)
         else:

@@ -24,8 +24,7 @@ from towpath.values import to_json_value
 from towpath_schemas import identity
 from towpath_schemas.approvals import ApprovalView
 from towpath_schemas.attribution import Attribution, AttributionClaim
-from towpath_schemas.failure import Failure
-from towpath_schemas.requests import MAX_PAYLOAD_BYTES
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 
 _BEGINNING = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -294,5 +293,4 @@ class VirtualPlatform:
 
 def _check_size(size: int) -> None:
     if size > MAX_PAYLOAD_BYTES:
-        message = f"the request has {size:,} bytes; the limit is {MAX_PAYLOAD_BYTES:,}"
-        raise RequestRefusedError(Failure(code="payload_too_large", message=message))
+        raise RequestRefusedError(too_large("the request with its input", size))

@@ -129,10 +129,12 @@ class Process:
     @property
     def at_work(self) -> bool:
         """Whether something of it goes on that waits for neither time nor anything from outside."""
-        ending = self.suspending or self.run.let_go.is_set()
-        if ending or self.run.catching_up or self.run.working > self._sleeping:
+        run, ending = self.run, self.suspending or self.run.let_go.is_set()
+        if ending or run.working > self._sleeping:
             return True
-        return not (self._sleeping or self._parked or self.run.waiting_for or self.run.only_waits)
+        if self._parked:  # what catches up may wait for just this, and begins anew after it was dropped
+            return False
+        return run.catching_up or not (self._sleeping or run.waiting_for or run.only_waits)
 
     @property
     def unsettled(self) -> bool:

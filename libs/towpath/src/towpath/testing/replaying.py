@@ -13,7 +13,7 @@ from towpath.engine.execution import execute
 from towpath.engine.history import Asked, History, Settled
 from towpath.engine.live_run import LiveRun
 from towpath.errors import ConfigurationError, NonDeterminismError
-from towpath.testing.journals import read_journal
+from towpath.testing.journals import Given, read_journal
 from towpath.testing.virtual_loop import VirtualTimeLoop, run_virtual
 from towpath_schemas.calls import Answered
 from towpath_schemas.journal import CallIntended, JournalRecord, RunFinished, RunStarted
@@ -44,7 +44,7 @@ class Replayed:
 
 def check_replay(
     component: Any,
-    records: str | Iterable[JournalRecord | str],
+    records: str | Iterable[Given],
     *,
     registry: Registry = REGISTRY,
 ) -> Replayed:
@@ -54,7 +54,7 @@ def check_replay(
     without acts, as a plain function's, says nothing about the code, which is not run.
 
     Args:
-        component: The code, or its name.
+        component: The code, or its name: then it is the version that the run began with.
         records: The journal: its records, or lines as `VirtualRun.export` writes them.
         registry: What other components there are.
 
@@ -78,10 +78,12 @@ def check_replay(
 
 def _found(component: Any, started: RunStarted, registry: Registry) -> Component:
     kind = ComponentType(started.component_kind)
-    found = registry.find(kind, component) if isinstance(component, str) else component_of(component)
+    by_name = isinstance(component, str)
+    found = registry.pinned(kind, component, started.version) if by_name else component_of(component)
     if found is None:
+        which = f"{started.component_kind}" + (f" of version {started.version}" if started.version else "")
         raise ConfigurationError(
-            f"{component!r} is no {started.component_kind} here; decorate it, or import the module that defines it"
+            f"{component!r} is no {which} here; decorate it, or import the module that defines it"
         )
     return found
 
@@ -118,7 +120,7 @@ async def _replay(history: History, registry: Registry) -> tuple["_ReplayedRun",
         raise history.diverged(found)
     finished = history.finished
     if finished is not None and finished.end in _CHOSEN and (ended is None or ended.end != finished.end):
-        raise NonDeterminismError(expected=_end(finished), found=found)
+        raise NonDeterminismError(expected=_end(finished), found=found, entry=history.next_number - 1)
     return run, ended
 
 

@@ -131,13 +131,15 @@ class Actor:
 
     def _is_snapshot_due(self, entity: Entity) -> bool:
         due = self._around.settings.snapshot_every
-        return entity.commits_since_snapshot >= due or entity.bytes_since_snapshot >= _SNAPSHOT_AT_BYTES
+        due_bytes = max(_SNAPSHOT_AT_BYTES, entity.state_at_most)  # a snapshot is as large as the state
+        return entity.commits_since_snapshot >= due or entity.bytes_since_snapshot >= due_bytes
 
     async def _compact(self, entity: Entity) -> None:
+        payloads = await self._around.log.payloads_end() if entity.names_payloads else None
         snapshot = entity.snapshot(
             at=time.time(),
             owner=self._around.settings.instance,
             remembered_bytes=self._around.limits.remembered_bytes,
         )
         await self._commit(entity, snapshot, snapshot.to_body())
-        await self._around.log.drop_before(self.name, entity.sequence)
+        await self._around.log.drop_before(self.name, entity.sequence, payloads=payloads)

@@ -1,10 +1,13 @@
 """A delivery is only a doorbell: what it brings is read again from the mailbox, with all that waits beside it."""
 
 import random
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
 from pydantic import ValidationError
 
 from towpath_chassis.delivery import GiveUp, RetryLater, backoff_s
+from towpath_chassis.errors import PayloadLostError
 from towpath_entity_store.entities.actors import Actors
 from towpath_entity_store.entities.answers import Answers
 from towpath_entity_store.entities.errors import KeyLostError, NoRunnerError
@@ -24,13 +27,15 @@ class Doorbells:
         self._actors = actors
         self._answers = answers
 
-    async def ring(self, subject: str, sequence: int, body: bytes, *, attempt: int) -> None:
+    async def ring(
+        self, subject: str, sequence: int, body: Callable[[], Awaitable[bytes]], *, attempt: int
+    ) -> None:
         """Handle the invocation at `sequence` of ENTITIES, delivered for the `attempt`th time.
 
         Raises:
             RetryLater: If it cannot be handled now.
             GiveUp: If it can never be.
-            BrokerError: If the broker is not there.
+            BrokerError: If the broker is not there, or what the invocation names is lost.
         """
         with self._actors.using(_named(subject)) as actor:
             try:
@@ -40,10 +45,20 @@ class Doorbells:
             except NoRunnerError as error:
                 after_s = min(backoff_s(attempt), _PUT_OFF_AT_MOST_S)
                 raise RetryLater(str(error), after_s=after_s) from error
+            except PayloadLostError as lost:
+                await self._fail(_read(await body()), lost)
             if not await self._answers.brought(sequence):
-                invocation = _read(body)
+                invocation = _read(await body())
                 outcome = entity.remembered.get(invocation.invocation_id) or _forgotten(invocation)
                 await self._answers.repeat(invocation, outcome)
+
+    async def _fail(self, invocation: InvocationRequested, lost: PayloadLostError) -> NoReturn:
+        """Tell a run that the entity cannot be read any more, and nobody can mend that."""
+        message = f"the log of {invocation.entity_type}/{invocation.entity_key} cannot be read: {lost}"
+        failure = Failure(code="payload_missing", message=message)
+        outcome = InvocationDone(invocation_id=invocation.invocation_id, failure=failure)
+        await self._answers.repeat(invocation, outcome)
+        raise GiveUp(failure) from lost
 
 
 def _named(subject: str) -> EntityName:

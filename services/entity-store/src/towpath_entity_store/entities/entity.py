@@ -4,6 +4,7 @@ from typing import Any
 
 from towpath_entity_store.entities.values import to_json
 from towpath_schemas.entities import EntityCommitted, InvocationDone
+from towpath_schemas.payloads import MAX_MESSAGE_BYTES
 
 
 class Entity:
@@ -18,12 +19,14 @@ class Entity:
         commits_since_snapshot: Records that a reader of the log must fold.
         bytes_since_snapshot: Their size.
         state_at_most: The state has no more bytes than this.
+        names_payloads: Whether records up to the newest may name payloads.
     """
 
     __slots__ = (
         "_remembers",
         "bytes_since_snapshot",
         "commits_since_snapshot",
+        "names_payloads",
         "number",
         "remembered",
         "sequence",
@@ -42,6 +45,7 @@ class Entity:
         self.commits_since_snapshot = 0
         self.bytes_since_snapshot = 0
         self.state_at_most = 2
+        self.names_payloads = False
 
     def apply(self, record: EntityCommitted, *, sequence: int, size: int) -> None:
         """Take over the next record; a snapshot may stand for any number of records before it."""
@@ -55,6 +59,8 @@ class Entity:
             self.state_at_most = len(to_json(record.snapshot))
             self.remembered = {}
             self.commits_since_snapshot = self.bytes_since_snapshot = 0
+            self.names_payloads = False
+        self.names_payloads = self.names_payloads or size > MAX_MESSAGE_BYTES
         self._remember(*record.remembered, *record.outcomes)
         self.number, self.sequence = record.number, sequence
         self.through = max(self.through, record.through)

@@ -5,11 +5,12 @@ EntityStoreError
 |- NoRunnerError   nobody executes the methods of a service now
 `- UnsettledError  the turn has no outcome that could be committed
    |- TurnLostError   runner after runner was lost over it
-   `- TooLargeError   it is larger than the broker takes
+   `- TooLargeError   it is larger than a payload may be
 """
 
 from towpath_entity_store.entities.names import EntityName
 from towpath_schemas.failure import Failure
+from towpath_schemas.payloads import too_large
 
 
 class EntityStoreError(Exception):
@@ -45,8 +46,7 @@ class TurnLostError(UnsettledError):
 
 
 class TooLargeError(UnsettledError):
-    """The turn or its record is larger than the broker takes."""
+    """The turn, its record or the state after it is larger than may be."""
 
     def __init__(self, what: str, size: int, limit: int) -> None:
-        message = f"{what} would have {size:,} bytes; the limit is {limit:,}"
-        super().__init__(Failure(code="payload_too_large", message=message))
+        super().__init__(too_large(what, size, limit=limit))

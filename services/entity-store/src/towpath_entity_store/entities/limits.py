@@ -1,12 +1,10 @@
-"""How large things may get, derived from the largest message the broker takes."""
+"""How large things may get, derived from the largest payload there may be."""
 
 from typing import NamedTuple
 
-_HEADERS_BYTES = 4_096
-
 
 class Limits(NamedTuple):
-    """Limits in bytes; a snapshot holds a state and remembered outcomes, and must be one message.
+    """Limits in bytes; a snapshot holds a state and remembered outcomes, and must be one payload.
 
     Attributes:
         message_bytes: A turn, or a record of the log.
@@ -19,7 +17,6 @@ class Limits(NamedTuple):
     remembered_bytes: int
 
     @classmethod
-    def within(cls, max_payload: int) -> "Limits":
-        """Divide what the broker takes."""
-        message_bytes = max_payload - _HEADERS_BYTES
-        return cls(message_bytes, message_bytes // 2, message_bytes // 4)
+    def within(cls, payload_bytes: int) -> "Limits":
+        """Divide the largest payload."""
+        return cls(payload_bytes, payload_bytes // 2, payload_bytes // 4)

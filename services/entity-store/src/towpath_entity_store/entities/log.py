@@ -19,7 +19,7 @@ from towpath_entity_store.entities.errors import KeyLostError
 from towpath_entity_store.entities.names import EntityName
 from towpath_schemas import subjects
 from towpath_schemas.entities import EntityCommitted
-from towpath_schemas.streams import JOURNAL
+from towpath_schemas.streams import JOURNAL, PAYLOADS
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class EntityLog:
 
     async def newest_number(self, name: EntityName) -> int:
         """Tell the number of the newest record; 0 where there is none."""
-        newest = await self._js.last(JOURNAL, name.records)
+        newest = await self._js.last(JOURNAL, name.records, whole=False)
         return 0 if newest is None else subjects.read_entity_log(newest.subject)
 
     async def load(self, name: EntityName) -> Entity:
@@ -74,10 +74,23 @@ class EntityLog:
             except UnconfirmedError:
                 await asyncio.sleep(_AGAIN_AFTER_S)
 
-    async def drop_before(self, name: EntityName, sequence: int) -> None:
-        """Remove the records that the snapshot at `sequence` stands for; the next compaction makes up for it."""
+    async def payloads_end(self) -> int:
+        """Tell the place behind all payloads that are stored now.
+
+        Raises:
+            BrokerError: If that could not be asked.
+        """
+        return await self._js.last_sequence(PAYLOADS) + 1
+
+    async def drop_before(self, name: EntityName, sequence: int, *, payloads: int | None) -> None:
+        """Remove the records that the snapshot at `sequence` stands for, and of what they name what is before `payloads`.
+
+        Where that fails, the next compaction makes up for it.
+        """
         try:
             await self._js.purge(JOURNAL, name.records, before=sequence)
+            if payloads is not None:
+                await self._js.purge(PAYLOADS, subjects.payloads_of(name.payload_owner), before=payloads)
         except BrokerError as error:
             log.info("an entity's log was not compacted", entity=str(name), reason=str(error))
 

@@ -5,8 +5,10 @@ from typing import NamedTuple
 import structlog
 from pydantic import ValidationError
 
+from towpath_chassis.errors import PayloadLostError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import StoredMessage
+from towpath_chassis.payloads import size_whole
 from towpath_entity_store.entities.entity import Entity
 from towpath_entity_store.entities.names import EntityName
 from towpath_schemas.entities import InvocationRequested
@@ -41,19 +43,21 @@ async def waiting(js: JetStream, name: EntityName, entity: Entity, *, limit: int
     Invocations that have an outcome already are skipped, and so is what cannot be read.
     """
     start = entity.through + 1
-    stored = await js.following(ENTITIES, name.mailbox, start=start, limit=limit)
-    return _sorted(stored, entity, limit_bytes)
+    stored = await js.following(ENTITIES, name.mailbox, start=start, limit=limit, whole=False)
+    return await _sorted(js, stored, entity, limit_bytes)
 
 
-def _sorted(stored: list[StoredMessage], entity: Entity, limit_bytes: int) -> Mail:
+async def _sorted(js: JetStream, stored: list[StoredMessage], entity: Entity, limit_bytes: int) -> Mail:
     letters: dict[str, Letter] = {}
     through, service, size = entity.through, None, 0
     for message in stored:
-        letter = _letter(message)
+        if letters and size + size_whole(message) > limit_bytes:
+            break
+        letter = await _letter(js, message)
         if letter is not None and not _is_repeated(letter, entity, letters):
-            size += len(message.body)
+            size += size_whole(message)
             service = service or letter.invocation.service
-            if letters and (size > limit_bytes or letter.invocation.service != service):
+            if letter.invocation.service != service:
                 break
             letters[letter.invocation.invocation_id] = letter
         through = message.sequence
@@ -65,10 +69,11 @@ def _is_repeated(letter: Letter, entity: Entity, letters: dict[str, Letter]) -> 
     return invocation_id in entity.remembered or invocation_id in letters
 
 
-def _letter(message: StoredMessage) -> Letter | None:
+async def _letter(js: JetStream, message: StoredMessage) -> Letter | None:
     try:
-        invocation = InvocationRequested.from_body(message.body)
-    except ValidationError:  # its doorbell buries it with the reason
+        whole = await js.whole_stored(message)
+        invocation = InvocationRequested.from_body(whole.body)
+    except (ValidationError, PayloadLostError):  # its doorbell buries it with the reason
         log.warning("an invocation cannot be read", subject=message.subject, sequence=message.sequence)
         return None
     return Letter(message.sequence, invocation, message.headers.get("traceparent"))

@@ -42,5 +42,10 @@ class EntityName(NamedTuple):
         """Where record `number` of its log is written, once."""
         return subjects.entity_log(*self, number)
 
+    @property
+    def payload_owner(self) -> str:
+        """Whose the payloads are that its log names."""
+        return subjects.payload_owner_of(*self)
+
     def __str__(self) -> str:
         return f"{self.entity_type}/{self.key}"

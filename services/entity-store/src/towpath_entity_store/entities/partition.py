@@ -44,6 +44,7 @@ class Partition:
             max_attempts=settings.max_attempts,
             group=_GROUP,
             pull_expires_s=_PULL_EXPIRES_S,
+            whole=False,  # what is delivered is not read: see `Doorbells`
         )
         self._recovery: asyncio.Task[None] | None = None
 
@@ -72,10 +73,11 @@ class Partition:
         await self._puller.stop(self._settings.drain_s)
 
     async def _on_delivery(self, message: Message) -> None:
+        async def body() -> bytes:
+            return (await self._js.whole(message)).data
+
         place = message.metadata
-        await self._doorbells.ring(
-            message.subject, place.sequence.stream, message.data, attempt=place.num_delivered
-        )
+        await self._doorbells.ring(message.subject, place.sequence.stream, body, attempt=place.num_delivered)
 
     async def _recover(self) -> None:
         """Ring what was delivered to the last owner and not acknowledged, instead of waiting for `ack_wait_s`.
@@ -102,16 +104,19 @@ class Partition:
             return
         start, last = info["ack_floor"]["stream_seq"] + 1, info["delivered"]["stream_seq"]
         pattern = subjects.mailboxes_in(self._number)
-        while page := await self._js.following(ENTITIES, pattern, start=start, limit=_PAGE):
+        while page := await self._js.following(ENTITIES, pattern, start=start, limit=_PAGE, whole=False):
             yield [message for message in page if message.sequence <= last]
             start = page[-1].sequence + 1
             if start > last:
                 return
 
     async def _ring(self, message: StoredMessage) -> None:
+        async def body() -> bytes:
+            return (await self._js.whole_stored(message)).body
+
         for attempt in range(1, _RINGS + 1):
             try:
-                await self._doorbells.ring(message.subject, message.sequence, message.body, attempt=attempt)
+                await self._doorbells.ring(message.subject, message.sequence, body, attempt=attempt)
             except RetryLater as later:
                 await asyncio.sleep(later.after_s or 0)
             except GiveUp:  # its delivery will say so again, to the broker

@@ -8,13 +8,14 @@ from pydantic import ValidationError
 
 from towpath_chassis.errors import NoResponderError
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.telemetry import COMPONENT, TURN, Tracing
+from towpath_chassis.telemetry import TURN, Tracing
 from towpath_entity_store.entities.errors import NoRunnerError, TooLargeError, TurnLostError
 from towpath_entity_store.entities.limits import Limits
 from towpath_entity_store.settings import Settings
 from towpath_schemas import subjects
 from towpath_schemas.entities import InvocationDone, TurnProgress, TurnRequested
 from towpath_schemas.failure import Failure
+from towpath_schemas.telemetry import COMPONENT
 
 log = structlog.get_logger(__name__)
 

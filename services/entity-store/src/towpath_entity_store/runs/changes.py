@@ -11,8 +11,10 @@ import orjson
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent
 
-Part = Literal["origin", "state", "pause", "open", "closed"]
-"""What a run is; what became of it; whether it stands still; that it waits for something, and that it does no more."""
+Part = Literal["origin", "state", "pause", "open", "closed", "purged"]
+"""What a run is; what became of it; whether it stands still; that it waits for something, and that it does no more;
+that it is forgotten.
+"""
 
 BY_ATTRIBUTION = ("tenant", "user_id", "agent", "session_id", "workflow_id")
 """What of an attribution there are lists by."""
@@ -61,6 +63,8 @@ def _of_run(event: AuditEvent) -> list[Change]:
         return [_origin(event)]
     if action in _ENDS:
         return [_end(event)]
+    if action == "purged":
+        return [Change(event.run_id, event.source_sequence, "purged")]
     if action in _PAUSES:
         return [_changed(event, "pause", "paused", _PAUSES[action])]
     if action in _WORKS:

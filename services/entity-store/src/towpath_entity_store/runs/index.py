@@ -9,11 +9,11 @@ _FLUSHED = b"flushed"
 
 Standing = Literal["missing", "building", "ready"]
 
-# KEYS: the index's own mark; of the run: what is known, what it waits for, what it waited for.
+# KEYS: the index's own mark; of the run: what is known, what it waits for, what it waited for, when it was forgotten.
 # ARGV: prefix, run id, sequence, part, place, sets, and the part's fields. See `changes` for what they mean.
 _FOLD = Script.of("""
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'flushed' end
-local run, open, closed = KEYS[2], KEYS[3], KEYS[4]
+local run, open, closed, purged = KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local prefix, id, sequence, part, place, sets = unpack(ARGV, 1, 6)
 
 local function leave(wait)
@@ -22,9 +22,32 @@ local function leave(wait)
   for _, set in ipairs(wait.sets) do redis.call('ZREM', prefix .. set, wait.member or id) end
 end
 
+local function leave_all()
+  for _, wait in ipairs(redis.call('HVALS', open)) do leave(wait) end
+  redis.call('DEL', open, closed)
+end
+
 local function is_over() return redis.call('HEXISTS', run, 'finished_at') == 1 end
 
-if part == 'open' then
+local gone = redis.call('GET', purged)
+if gone and tonumber(sequence) <= tonumber(gone) then return 'folded' end
+if part == 'purged' then
+  redis.call('SET', purged, sequence, 'EX', 86400)
+  local origin = redis.call('HGET', run, 'newest_origin')
+  if origin and tonumber(origin) > tonumber(sequence) then return 'folded' end
+  leave_all()
+  for _, set in ipairs(cjson.decode(redis.call('HGET', run, 'sets') or '[]')) do
+    redis.call('ZREM', prefix .. set, id)
+  end
+  local shown, tenant = unpack(redis.call('HMGET', run, 'shown', 'tenant'))
+  if shown then
+    redis.call('ZREM', prefix .. 'status:["' .. shown .. '"]', id)
+    redis.call('ZREM', prefix .. 'status:["' .. shown .. '",' .. tenant .. ']', id)
+  end
+  redis.call('ZREM', prefix .. 'ended', id)
+  redis.call('DEL', run)
+  return 'folded'
+elseif part == 'open' then
   if is_over() or redis.call('HEXISTS', closed, place) == 1 then return 'folded' end
   redis.call('HSET', open, place, sets)
 elseif part == 'closed' then
@@ -39,13 +62,14 @@ else
 end
 
 if is_over() then
-  for _, wait in ipairs(redis.call('HVALS', open)) do leave(wait) end
-  redis.call('DEL', open, closed)
+  leave_all()
+  redis.call('ZADD', prefix .. 'ended', redis.call('HGET', run, 'finished_at'), id)
 end
 local created = redis.call('HGET', run, 'created_at')
 if not created then return 'folded' end
 
 if part == 'origin' then
+  redis.call('HSET', run, 'sets', sets)
   for _, set in ipairs(cjson.decode(sets)) do redis.call('ZADD', prefix .. set, created, id) end
 end
 local waits = redis.call('HGETALL', open)
@@ -102,7 +126,8 @@ class RunsIndex:
             RedisFailedError: If Redis does not take it.
         """
         run_id = change.run_id
-        keys = [self._mark, self.run(run_id), self.key(f"open:{run_id}"), self.key(f"closed:{run_id}")]
+        of_run = (self.key(f"{of}:{run_id}") for of in ("open", "closed", "purged"))
+        keys = [self._mark, self.run(run_id), *of_run]
         told = (self._prefix, run_id, change.sequence, change.part, change.place, change.sets, *change.told)
         if await self.redis.run(_FOLD, keys, told) == _FLUSHED:
             raise IndexFlushedError

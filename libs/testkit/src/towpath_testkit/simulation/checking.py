@@ -1,0 +1,177 @@
+"""What must hold of every simulation, whatever went wrong in it."""
+
+from collections import Counter
+from collections.abc import Generator
+
+from towpath_schemas import identity
+from towpath_schemas.journal import (
+    CallIntended,
+    CallSettled,
+    HandedOff,
+    JournalRecord,
+    RunFinished,
+    RunResumed,
+    RunStarted,
+    StepSettled,
+    ValueDrawn,
+)
+from towpath_testkit.simulation.effects import Effect, step_effect
+from towpath_testkit.simulation.seen import Entry, Simulated, Taken
+
+Wrongs = Generator[str]
+
+
+def wrongs(simulated: Simulated, calm: Simulated, *, once_at_most: frozenset[str] = frozenset()) -> list[str]:
+    """List what is wrong with a simulation, in sentences.
+
+    Args:
+        simulated: The simulation.
+        calm: The same requests, when nothing goes wrong.
+        once_at_most: The tools that are never tried again, by name.
+    """
+    return [
+        *_of_ends(simulated, calm),
+        *(wrong for run_id in simulated.journals for wrong in _of_journal(simulated, run_id)),
+        *_of_effects(simulated, once_at_most),
+        *_of_audit(simulated),
+        *_of_letters(simulated, calm),
+    ]
+
+
+def _of_ends(simulated: Simulated, calm: Simulated) -> Wrongs:
+    expected, found = _told_ends(calm), _told_ends(simulated)
+    for run_id in sorted(expected.keys() | found.keys()):
+        if expected.get(run_id) != found.get(run_id):
+            yield f"{run_id} ended with {found.get(run_id)}, not with {expected.get(run_id)}"
+
+
+def _told_ends(simulated: Simulated) -> dict[str, object]:
+    return {run_id: end.model_copy(update={"at": 0.0}) for run_id, end in simulated.ends.items()}
+
+
+# --- Journals -----------------------------------------------------------------------------------------
+
+
+def _of_journal(simulated: Simulated, run_id: str) -> Wrongs:
+    entries = simulated.journals[run_id]
+    records = [entry.record for entry in sorted(entries, key=lambda entry: entry.number)]
+    if sorted(entry.number for entry in entries) != list(range(len(entries))):
+        yield f"{run_id} has places that are empty: {[entry.number for entry in entries]}"
+    if not isinstance(records[0], RunStarted):
+        yield f"{run_id} does not begin with its start"
+    if [isinstance(record, RunFinished) for record in records].index(True) != len(records) - 1:
+        yield f"{run_id} goes on behind its end"
+    epochs = [taken.epoch for taken in simulated.claims[run_id]]
+    if epochs != list(range(1, len(epochs) + 1)):
+        yield f"{run_id} was claimed as {epochs}"
+    yield from _of_keys(run_id, records)
+    yield from _of_writers(run_id, entries, simulated.claims[run_id])
+
+
+def _of_keys(run_id: str, records: list[JournalRecord]) -> Wrongs:
+    begun: set[str] = set()
+    ended: set[str] = set()
+    for record in records:
+        match record:
+            case CallIntended():
+                if record.key in begun | ended:
+                    yield f"{run_id} begins {record.key} twice, or after its end"
+                begun.add(record.key)
+            case StepSettled() | CallSettled() | ValueDrawn() | HandedOff():
+                if record.key in ended:
+                    yield f"{run_id} ends {record.key} twice"
+                ended.add(record.key)
+            case _:
+                pass
+    if begun - ended and not _was_given_up(records):
+        yield f"{run_id} never ended {sorted(begun - ended)}"
+
+
+def _was_given_up(records: list[JournalRecord]) -> bool:
+    last = records[-1]
+    return isinstance(last, RunFinished) and last.end != "completed"
+
+
+def _of_writers(run_id: str, entries: list[Entry], claims: list[Taken]) -> Wrongs:
+    """See that whoever took the run up was its newest owner when saying so."""
+    for entry in entries:
+        if isinstance(entry.record, RunResumed):
+            owner = _owner(claims, entry.at_s)
+            if owner is None or (owner.epoch, owner.runner) != (entry.record.epoch, entry.record.runner):
+                yield f"{run_id} was taken up by {entry.record}, while it was in the hands of {owner}"
+
+
+def _owner(claims: list[Taken], at_s: float) -> Taken | None:
+    return next((taken for taken in reversed(claims) if taken.at_s <= at_s), None)
+
+
+# --- Effects ------------------------------------------------------------------------------------------
+
+
+def _of_effects(simulated: Simulated, once_at_most: frozenset[str]) -> Wrongs:
+    """See that nothing whose end is journaled is done again, but by those who do not know yet that they lost the run."""
+    ended: dict[str, tuple[str, Entry]] = {}
+    for run_id, entries in simulated.journals.items():
+        ended |= {of: (run_id, entry) for entry in entries if (of := _effect_of(run_id, entry.record))}
+    for effect in simulated.effects:
+        if effect.of not in ended:
+            continue
+        run_id, entry = ended[effect.of]
+        if effect.at_s > entry.at_s and not _is_outdated(effect, entry, simulated.claims[run_id]):
+            yield f"{entry.record} of {run_id} was stored at {entry.at_s:.4f}, and done again: {effect}"
+    times = Counter(effect.of for effect in simulated.effects)
+    for of, (run_id, entry) in ended.items():
+        record = entry.record
+        if isinstance(record, CallSettled) and record.target in once_at_most and times[of] > 1:
+            yield f"{record.target} of {run_id} was done {times[of]} times"
+
+
+def _effect_of(run_id: str, record: JournalRecord) -> str | None:
+    match record:
+        case StepSettled(result=str() as name):
+            return step_effect(run_id, name)
+        case CallSettled():
+            return identity.call_id(run_id, record.key)
+        case _:
+            return None
+
+
+def _is_outdated(effect: Effect, entry: Entry, claims: list[Taken]) -> bool:
+    """Tell whether a step was done by a runner from whom the run had been taken."""
+    owner = _owner(claims, effect.at_s)
+    return isinstance(entry.record, StepSettled) and owner is not None and owner.runner != effect.by
+
+
+# --- What is told -------------------------------------------------------------------------------------
+
+
+def _of_audit(simulated: Simulated) -> Wrongs:
+    written = sorted(
+        (entry.sequence, run_id, entry.record)
+        for run_id, entries in simulated.journals.items()
+        for entry in entries
+    )
+    expected = [(sequence, run_id, record.at, _key(record)) for sequence, run_id, record in written]
+    told = [(event.source_sequence, event.run_id, event.at, event.key) for event in simulated.told]
+    if told != expected:
+        odd = next(
+            (pair for pair in zip(told, expected, strict=False) if pair[0] != pair[1]),
+            (len(told), len(expected)),
+        )
+        yield f"the audit trail differs from the journals: told and written {odd}"
+
+
+def _key(record: JournalRecord) -> str | None:
+    return vars(record).get("key")
+
+
+def _of_letters(simulated: Simulated, calm: Simulated) -> Wrongs:
+    expected, found = _letters(calm), _letters(simulated)
+    for letter, times in (found - expected).items():
+        yield f"there is a dead letter ({times} more than expected): {letter}"
+    for letter, times in (expected - found).items():
+        yield f"there is no dead letter ({times} fewer than expected): {letter}"
+
+
+def _letters(simulated: Simulated) -> Counter[tuple[str, str]]:
+    return Counter((letter.subject, letter.reason) for letter in simulated.dead)

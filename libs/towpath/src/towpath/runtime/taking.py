@@ -1,0 +1,135 @@
+"""Takes a run that was dispatched: claims it, which fences out whoever had it before, and reads how far it is."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from towpath.components import Registry
+from towpath.engine.execution import component_of
+from towpath.engine.history import History
+from towpath.runtime.closing import close
+from towpath.runtime.deadly import times_resumed
+from towpath.runtime.journal import Journal
+from towpath.runtime.salvaging import end_lost
+from towpath.runtime.telling import tell_end
+from towpath_chassis.delivery import Disowned, GiveUp, RetryLater
+from towpath_chassis.errors import FencedError, NoResponderError, PayloadLostError, UnconfirmedError
+from towpath_chassis.journal import claim, newest_claim
+from towpath_chassis.messages import Message
+from towpath_chassis.service import Chassis
+from towpath_chassis.snapshots import read_long_journal
+from towpath_schemas import subjects
+from towpath_schemas.calls import RunDispatched
+from towpath_schemas.journal import RunStarted, read_record
+from towpath_schemas.shape import problems
+
+_ALIVE_WITHIN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TakenRun:
+    """A run that was claimed, before it is held.
+
+    Attributes:
+        journal: Where its next records are written, under the claim.
+        is_new: Whether nobody had it before.
+        losses: How often it was taken up since anything came of that.
+    """
+
+    run_id: str
+    started: RunStarted
+    history: History
+    journal: Journal
+    is_new: bool
+    losses: int
+
+
+class Taking:
+    """Takes runs of one service for this process."""
+
+    def __init__(self, chassis: Chassis[Any], registry: Registry) -> None:
+        self._chassis = chassis
+        self._js = chassis.js
+        self._registry = registry
+
+    async def take(self, dispatched: RunDispatched, *, first: bool) -> TakenRun | None:
+        """Claim a run and read its journal; None if it has ended, or somebody holds it and is well.
+
+        Args:
+            dispatched: The run, and why it is handed over.
+            first: Whether this dispatch was delivered to nobody before.
+
+        Raises:
+            Disowned: If another process is taking the run right now, maybe by this very message.
+            GiveUp: If there is no such run.
+            RetryLater: If the version of its code is not here.
+        """
+        journal = await self._claim(dispatched, first=first)
+        return None if journal is None else await self._read(dispatched, journal)
+
+    async def answers(self, run_id: str) -> bool:
+        """Tell whether somebody holds a run and is well."""
+        try:
+            await self._js.request(subjects.live(run_id), b"", within_s=_ALIVE_WITHIN_S)
+        except (NoResponderError, UnconfirmedError):
+            return False
+        return True
+
+    async def _claim(self, dispatched: RunDispatched, *, first: bool) -> Journal | None:
+        """Claim the run; None if somebody holds it and is well.
+
+        Raises:
+            Disowned: If another process is taking the run right now, maybe by this very message.
+        """
+        runner = self._chassis.settings.instance
+        if first and dispatched.reason == "start":
+            with suppress(FencedError):
+                return Journal(self._js, await claim(self._js, dispatched.run_id, runner, epoch=1))
+            if await self.answers(dispatched.run_id):
+                return None
+        try:
+            newest = await newest_claim(self._js, dispatched.run_id)
+            epoch = newest.epoch + 1 if newest else 1
+            return Journal(self._js, await claim(self._js, dispatched.run_id, runner, epoch=epoch))
+        except FencedError as lost:
+            raise Disowned("another runner was faster") from lost
+
+    async def _read(self, dispatched: RunDispatched, journal: Journal) -> TakenRun | None:
+        """Read the history of a claimed run; None if it has ended."""
+        if journal.epoch == 1 and dispatched.first_entry is not None:
+            entries = [(0, read_record(dispatched.first_entry.encode()))]
+        else:
+            try:
+                entries = await read_long_journal(self._js, dispatched.run_id)
+            except PayloadLostError as lost:
+                await end_lost(self._chassis, journal, lost)
+                return None
+        history = History(entries)
+        if history.started is None:
+            raise GiveUp(f"run {dispatched.run_id} has no first entry")
+        if history.finished is not None:
+            await tell_end(self._chassis, dispatched.run_id, history.started, history.finished)
+            await close(self._js, dispatched.run_id, history, was_suspended=True)
+            return None
+        if history.started.version is not None and component_of(history.started, self._registry) is None:
+            raise RetryLater(
+                f"no {history.started.component!r} of version {history.started.version} is deployed here, with which the "
+                "run began; deploy it beside the newer one"
+            )
+        is_new = dispatched.first_entry is not None and journal.epoch == 1 and not history.started.gates
+        lost = times_resumed(record for _, record in reversed(entries))
+        return TakenRun(dispatched.run_id, history.started, history, journal, is_new=is_new, losses=lost)
+
+
+def read_dispatch(message: Message) -> RunDispatched:
+    """Read a dispatch.
+
+    Raises:
+        GiveUp: If it is none.
+    """
+    try:
+        return RunDispatched.from_body(message.data)
+    except ValidationError as error:
+        raise GiveUp(f"this is no dispatch: {problems(error)}") from error

@@ -1,0 +1,98 @@
+"""Forgets runs that have ended: their journals, claims and whatever waits for them; the audit trail keeps that they were.
+
+First the journal says so, in an entry that is kept for some days, then all else of the run is removed. Whoever dies in
+between is made up for by the next delivery of the request.
+"""
+
+import time
+
+from towpath_chassis.delivery import RetryLater
+from towpath_chassis.inbox import CLOSED
+from towpath_chassis.jetstream import JetStream
+from towpath_chassis.journal import newest_outline
+from towpath_chassis.messages import Expect, StoredMessage
+from towpath_chassis.snapshots import forget_snapshot
+from towpath_router.requests import Asked, RefusedError
+from towpath_router.runs import Runs
+from towpath_schemas import subjects
+from towpath_schemas.audit import AuditEvent
+from towpath_schemas.journal import RunFinished, RunPurged, read_record
+from towpath_schemas.requests import ControlRequested, RequestDone
+from towpath_schemas.streams import AUDIT, DAY_S, INBOX, JOURNAL, PAYLOADS
+
+VERB = "purge"
+_NOTED_FOR_S = int(7 * DAY_S)
+"""Seconds for which the run's id cannot be used again: longer than any message of its own is remembered anywhere."""
+_AUDIT_WITHIN_S = 0.5
+_CONCLUDED_WITHIN_S = 0.2
+
+
+class Purger:
+    """Forgets runs."""
+
+    def __init__(self, js: JetStream, runs: Runs) -> None:
+        self._js = js
+        self._runs = runs
+
+    async def purge(self, asked: Asked[ControlRequested]) -> RequestDone:
+        """Forget a run, and note who wanted that.
+
+        Raises:
+            RefusedError: If the tenant has no such run, or it has not ended.
+            RetryLater: If the audit stream has not been told all of it yet.
+            FencedError: If another request notes it at the same time.
+            UnconfirmedError: If it could not be done to its end.
+        """
+        run_id = asked.target
+        noted_at = await self._noted(asked) or await self._note(asked)
+        await self._js.purge(INBOX, subjects.timers_of(run_id))
+        await self._js.purge(INBOX, subjects.inbox_of(run_id))
+        await self._js.purge(PAYLOADS, subjects.payloads_of(run_id))
+        await forget_snapshot(self._js, run_id)
+        await self._js.purge(JOURNAL, subjects.claims_of(run_id))
+        await self._js.purge(JOURNAL, subjects.journal_of(run_id), before=noted_at)
+        return RequestDone(subject=asked.request.subject, targets=(run_id,))
+
+    async def _noted(self, asked: Asked[ControlRequested]) -> int | None:
+        """Tell the place in the journal of the note that this request has left, if it came before."""
+        if subjects.token(asked.target) != asked.target:
+            return None  # no run has such an id, and it must not become a pattern
+        newest = await self._newest(asked.target)
+        note = read_record(newest.body) if newest else None
+        is_ours = isinstance(note, RunPurged) and note.correlation_id == asked.own_id
+        return newest.sequence if newest and is_ours else None
+
+    async def _note(self, asked: Asked[ControlRequested]) -> int:
+        started, newest = await self._runs.named(asked), await self._newest(asked.target)
+        if newest is None or not isinstance(read_record(newest.body), RunFinished):
+            message = f"run {asked.target!r} has not ended; cancel or terminate it first"
+            raise RefusedError("run_active", message)
+        await self._see_told(newest.sequence)
+        await self._see_concluded(asked.target)
+        record = RunPurged(
+            at=time.time(),
+            component=started.component,
+            reason=asked.said.reason,
+            attribution=asked.by,
+            correlation_id=asked.own_id,
+        )
+        _, number = subjects.read_journal_entry(newest.subject)
+        unchanged = Expect(newest.sequence, subjects.journal_of(asked.target))
+        place = subjects.journal_entry(asked.target, number + 1)
+        return (
+            await self._js.publish(place, record.to_body(), expect=unchanged, kept_s=_NOTED_FOR_S)
+        ).sequence
+
+    async def _newest(self, run_id: str) -> StoredMessage | None:
+        return await newest_outline(self._js, subjects.journal_of(run_id))
+
+    async def _see_concluded(self, run_id: str) -> None:
+        """See that what its end leads to was done: its parent told, its places freed."""
+        if await self._js.last(INBOX, subjects.inbox(run_id, CLOSED, run_id)) is not None:
+            raise RetryLater("what the end of the run leads to is not done yet", after_s=_CONCLUDED_WITHIN_S)
+
+    async def _see_told(self, sequence: int) -> None:
+        """See that the audit stream, which is told in the journal's order, has everything up to a sequence of it."""
+        newest = await self._js.last(AUDIT, subjects.EVERY_AUDIT_EVENT)
+        if newest is None or AuditEvent.from_body(newest.body).source_sequence < sequence:
+            raise RetryLater("the audit stream has not been told all of the run yet", after_s=_AUDIT_WITHIN_S)
