@@ -37,7 +37,7 @@ def progress_line(event: AuditEvent) -> Text:
 def runs_table(runs: Sequence[RunView]) -> Table:
     """Write runs as a table, in their order."""
     table = Table(
-        _ids("run", [run.run_id for run in runs]),
+        _whole("run", [run.run_id for run in runs]),
         "component",
         "status",
         "started",
@@ -51,9 +51,9 @@ def runs_table(runs: Sequence[RunView]) -> Table:
     return table
 
 
-def _ids(title: str, ids: Sequence[str]) -> Column:
+def _whole(title: str, values: Sequence[str]) -> Column:
     """Make the column of what people copy: it is never cut, however narrow the terminal."""
-    return Column(title, no_wrap=True, min_width=max(map(len, ids), default=0))
+    return Column(title, no_wrap=True, min_width=max(map(len, values), default=0))
 
 
 def run_text(run: RunView) -> Text:
@@ -78,7 +78,7 @@ def run_text(run: RunView) -> Text:
 
 def approvals_table(approvals: Sequence[ApprovalView]) -> Table:
     """Write approvals as a table, in their order."""
-    ids = _ids("approval", [one.approval_id for one in approvals])
+    ids = _whole("approval", [one.approval_id for one in approvals])
     table = Table(ids, "name", "component", "asked", "until", "for", box=None, pad_edge=False)
     for one in approvals:
         until = day_and_clock(one.expires_at) if one.expires_at else "-"
@@ -105,14 +105,12 @@ def approval_text(approval: ApprovalView) -> Text:
 
 def schedules_table(schedules: Sequence[ScheduleRecord]) -> Table:
     """Write schedules as a table, in their order."""
-    names = _ids("schedule", [one.name for one in schedules])
-    table = Table(names, "component", "when", "next", "last", "last run", "for", box=None, pad_edge=False)
+    names = _whole("schedule", [one.name for one in schedules])
+    when = _whole("when", [_when(one) for one in schedules])
+    table = Table(names, "component", when, "next", "last", "for", box=None, pad_edge=False)
     for one in schedules:
         last = day_and_clock(one.last_at) if one.last_at else "-"
-        next_at = _next(one)
-        table.add_row(
-            one.name, one.definition.component, _when(one), next_at, last, one.last_run_id or "-", one.tenant
-        )
+        table.add_row(one.name, one.definition.component, _when(one), _next(one), last, one.tenant)
     return table
 
 
