@@ -9,6 +9,8 @@ from towpath_schemas.shape import Shape
 
 PAYLOAD_HEADER = "Towpath-Payload"
 """Says, with any value, that the body is not the event's own but a `PayloadStored` that names it."""
+AGAIN_HEADER = "Towpath-Again"
+"""Says, with any value, that the message may have been stored before, without a word to its sender."""
 
 _UNQUOTED = "!#$&'()*+,/:;<=>?@[]^_`{|}~-."
 _ATTRIBUTION_HEADERS = {

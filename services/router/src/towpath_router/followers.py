@@ -5,13 +5,12 @@ What is to be told waits in the inbox of the run that stands for them.
 
 from towpath_chassis.inbox import FOLLOWER, keep
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.journal import read_journal
 from towpath_router.children import answer_to
 from towpath_schemas import identity, subjects
 from towpath_schemas.calls import RunFollowed
 from towpath_schemas.failure import Failure
-from towpath_schemas.journal import Parent, RunFinished
-from towpath_schemas.streams import INBOX
+from towpath_schemas.journal import Parent, RunFinished, read_record
+from towpath_schemas.streams import INBOX, JOURNAL
 
 
 class Followers:
@@ -46,8 +45,9 @@ class Followers:
             await keep(self._js, answer_to(parent, result=finished.result, failure=failure))
 
     async def _finished(self, run_id: str) -> RunFinished | None:
-        last = [record for _, record in await read_journal(self._js, run_id)][-1:]
-        return last[0] if last and isinstance(last[0], RunFinished) else None
+        newest = await self._js.last(JOURNAL, subjects.journal_of(run_id))
+        record = read_record(newest.body) if newest else None
+        return record if isinstance(record, RunFinished) else None
 
 
 def failure_of(run_id: str, end: str, failure: Failure | None) -> Failure | None:

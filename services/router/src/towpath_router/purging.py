@@ -46,10 +46,10 @@ class Purger:
         run_id = asked.target
         noted_at = await self._noted(asked) or await self._note(asked)
         await self._js.purge(INBOX, subjects.timers_of(run_id))
-        await self._js.purge(INBOX, subjects.inbox_of(run_id))
+        await self._js.clear(INBOX, subjects.inbox_of(run_id))
         await self._js.purge(PAYLOADS, subjects.payloads_of(run_id))
         await forget_snapshot(self._js, run_id)
-        await self._js.purge(JOURNAL, subjects.claims_of(run_id))
+        await self._js.clear(JOURNAL, subjects.claims_of(run_id))
         await self._js.purge(JOURNAL, subjects.journal_of(run_id), before=noted_at)
         return RequestDone(subject=asked.request.subject, targets=(run_id,))
 

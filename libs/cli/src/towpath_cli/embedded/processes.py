@@ -1,10 +1,12 @@
 """Starting, watching and ending one operating-system process; nothing here knows what the process serves."""
 
 import asyncio
+import os
 import secrets
 import signal
 import socket
 import subprocess  # (see ChildProcess: asyncio's own would tie a server to one event loop)
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +19,8 @@ LOG_TAIL_LINES = 15
 # Below the ports that Linux and macOS hand out to outgoing connections, or one of those could take a server's
 # port between its kill and its restart.
 SERVER_PORTS = range(20_000, 30_000)
+_SHARES = 64  # processes that choose at the same time seldom choose from the same share of them
+_chosen: deque[int] = deque(maxlen=100)
 
 # A pipe closes however its writer ends, on every Unix and whichever thread started the child. The kernel's
 # "parent death signal" is Linux only, fires when the starting *thread* ends, and needs Python code between fork
@@ -35,11 +39,13 @@ class ServerStartError(Exception):
 
 
 def free_port() -> int:
-    """Choose a loopback port on which nothing listens now."""
+    """Choose a loopback port on which nothing listens now, and that was not chosen a short while ago."""
+    share = SERVER_PORTS[os.getpid() % _SHARES :: _SHARES]
     while True:
-        port = secrets.choice(SERVER_PORTS)
+        port = secrets.choice(share)
         with socket.socket() as candidate:
-            if _can_bind(candidate, port):
+            if port not in _chosen and _can_bind(candidate, port):
+                _chosen.append(port)
                 return port
 
 

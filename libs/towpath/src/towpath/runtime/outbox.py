@@ -15,6 +15,7 @@ from towpath_schemas import identity, subjects
 from towpath_schemas.attribution import AttributionClaim
 from towpath_schemas.calls import Answered, CallRequested, ChildRequested, ControlSent
 from towpath_schemas.entities import InvocationRequested
+from towpath_schemas.envelope import AGAIN_HEADER
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import CallIntended
 from towpath_schemas.requests import BroadcastRequested, SignalRequested
@@ -73,14 +74,15 @@ class NatsOutbox:
     ) -> None:
         """Publish however long the broker is away.
 
-        What was answered is not sent again: a broker that was restarted would not know it for a repetition.
+        What was answered is not sent again: a broker that was restarted would not know it for a repetition. Nor would
+        it know one whose answer is still on its way, so whoever executes it is told to look for that.
         """
+        headers = dict(self._sender.trace_headers or {})
         while asks_for is None or self._sender.history.outcome(asks_for) is None:
             try:
-                await self._js.publish(
-                    subject, body, headers=self._sender.trace_headers, message_id=message_id
-                )
+                await self._js.publish(subject, body, headers=headers or None, message_id=message_id)
             except UnconfirmedError:
+                headers[AGAIN_HEADER] = "1"
                 await asyncio.sleep(_AGAIN_AFTER_S)
             else:
                 return

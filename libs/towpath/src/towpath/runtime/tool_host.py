@@ -24,6 +24,7 @@ from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
 from towpath_chassis.telemetry import CALL
 from towpath_schemas.calls import Answered, CallRequested
+from towpath_schemas.envelope import AGAIN_HEADER
 from towpath_schemas.journal import CallSettled, RunFinished
 from towpath_schemas.shape import problems
 from towpath_schemas.streams import INBOX
@@ -52,7 +53,7 @@ class ToolHost:
             GiveUp: If a function failed for good: the run has been told, and the call is kept as a dead letter.
         """
         call = _read_call(message)
-        repeated = message.metadata.num_delivered > 1
+        repeated = message.metadata.num_delivered > 1 or AGAIN_HEADER in (message.headers or {})
         answered = await self._answered_before(call) if repeated else None
         if answered is None:
             answered = await self._execute(call, message)
@@ -61,7 +62,7 @@ class ToolHost:
             raise GiveUp(answered.failure)
 
     async def _answered_before(self, call: CallRequested) -> Answered | None:
-        """Find the answer of a call whose message was not acknowledged, though it has one: it is not executed again."""
+        """Find the answer of a call that came before and has one: it is not executed again."""
         waiting = await self._chassis.js.last(INBOX, place_of(answer_of(call)))
         if waiting is not None:
             return Answered.from_body(waiting.body)
