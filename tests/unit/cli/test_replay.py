@@ -130,7 +130,7 @@ def test_a_run_of_a_version_that_is_not_there_is_missing(shop: Shop, journal: Ca
 
     ended = towpath("replay", shop("shop_2", version="2"), stored, "--check")
 
-    assert ended.exit_code == 0, ended.output
+    assert ended.exit_code == 1, ended.output
     assert ended.stdout.startswith(f"missing  {stored}  ships of version 1  the code has no such component")
 
 

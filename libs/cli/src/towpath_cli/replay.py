@@ -37,7 +37,9 @@ def replay(
         typer.Argument(help="Journals, as `towpath runs export` writes them; no platform is asked then."),
     ] = None,
     *,
-    check: Annotated[bool, typer.Option("--check", help="End with 1 if any run diverged.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="End with 1 if any run could not go on with this code.")
+    ] = False,
     run_ids: Annotated[
         list[str] | None, typer.Option("--run", metavar="RUN", help="Only this run; may be repeated.")
     ] = None,
@@ -156,7 +158,7 @@ async def _replay(app: str, journals: _Journals, *, check: bool, as_json: bool) 
         _print(checked, as_json=as_json)
     counts = ", ".join(f"{verdicts[verdict]} {verdict}" for verdict in _COLOURS)
     err.print(f"{verdicts.total()} runs: {counts}", highlight=False)
-    if check and verdicts["diverged"]:
+    if check and (verdicts["diverged"] or verdicts["missing"]):
         raise typer.Exit(1)
 
 
