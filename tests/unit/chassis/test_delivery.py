@@ -1,12 +1,19 @@
 """What becomes of a message, for every way in which its handler may end."""
 
+from typing import ClassVar
+
 import pytest
 from hypothesis import given, strategies as st
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.errors import ConnectionClosedError
 
+from towpath_chassis import delivery
 from towpath_chassis.delivery import (
     Acknowledged,
     Buried,
     DeliveredAgain,
+    Delivery,
     Disowned,
     GiveUp,
     LeftAlone,
@@ -24,7 +31,9 @@ from towpath_chassis.errors import (
     UnconfirmedError,
     UnsendableError,
 )
+from towpath_chassis.jetstream import JetStream
 from towpath_schemas.failure import Failure
+from towpath_schemas.streams import TOOLS
 
 FOREVER = 1_000
 BROKER_ERRORS = [
@@ -88,3 +97,35 @@ def test_the_last_attempt_buries_the_message_with_what_it_raised(attempt: int) -
 @given(st.integers(1, 1_000))
 def test_no_wait_shrinks_and_none_is_longer_than_the_longest(attempt: int) -> None:
     assert 0 < backoff_s(attempt) <= backoff_s(attempt + 1) <= 60
+
+
+class Unheard(Msg):
+    """A message whose acknowledgement finds no connection, a few times."""
+
+    times = 0
+    said: ClassVar[list[str]] = []
+
+    async def ack(self) -> None:
+        if self.times > 0:
+            self.times -= 1
+            raise ConnectionClosedError
+        self.said.append("ack")
+
+
+@pytest.mark.parametrize("times", [0, 1, 3])
+async def test_what_was_done_while_no_connection_stood_is_acknowledged_once_it_does(
+    monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    monkeypatch.setattr(delivery, "_AGAIN_AFTER_S", 0.0)
+    monkeypatch.setattr(Unheard, "said", [])
+    unconnected = Client()
+    message = Unheard(unconnected, reply="$JS.ACK.TOOLS.tools-hello.1.1.1.1700000000000000000.0")
+    message.times = times
+
+    async def handle(_message: Msg) -> None:
+        pass
+
+    concluding = Delivery(JetStream(unconnected), stream=TOOLS, consumer="tools-hello", max_attempts=3)
+    await concluding.conclude(message, handle)
+
+    assert message.said == ["ack"]

@@ -13,7 +13,6 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
@@ -29,6 +28,8 @@ from towpath_schemas.streams import DAY_S, Stream
 log = structlog.get_logger(__name__)
 
 _BURIED_AGAIN_AFTER_S = 1.0
+_AGAIN_AFTER_S = 0.1
+_TRIES = 100
 _AGED = 0.9
 """Part of the time that a stream keeps its messages, after which one that still cannot be handled is given up."""
 
@@ -139,7 +140,7 @@ class Delivery:
         try:
             await handle(await self._js.whole(message) if self._whole else message)
         except asyncio.CancelledError:
-            await self._settle(message, DeliveredAgain(0.0, "the process is stopping"), attempt)
+            await self._settle(message, DeliveredAgain(0.0, "the process is stopping"), attempt, tries=1)
             raise
         except Exception as error:  # noqa: BLE001 - the boundary between handlers and the broker
             _tell(error, message, attempt)
@@ -148,17 +149,26 @@ class Delivery:
         else:
             await self._settle(message, Acknowledged(), attempt)
 
-    async def _settle(self, message: Msg, verdict: Verdict, attempt: int) -> None:
-        with suppress(NatsError):  # not connected: the broker delivers it again by itself
-            match verdict:
-                case Acknowledged():
-                    await message.ack()
-                case DeliveredAgain(after_s=after_s):
-                    await message.nak(delay=after_s or None)
-                case Buried(reason=reason):
-                    await self._bury(message, reason, attempt)
-                case LeftAlone():
-                    pass
+    async def _settle(self, message: Msg, verdict: Verdict, attempt: int, *, tries: int = _TRIES) -> None:
+        """Tell the broker; where no connection stands, when it does: else it would wait for all of `ack_wait_s`."""
+        for _ in range(tries):
+            try:
+                await self._say(message, verdict, attempt)
+            except NatsError:
+                await asyncio.sleep(_AGAIN_AFTER_S)
+            else:
+                return
+
+    async def _say(self, message: Msg, verdict: Verdict, attempt: int) -> None:
+        match verdict:
+            case Acknowledged():
+                await message.ack()
+            case DeliveredAgain(after_s=after_s):
+                await message.nak(delay=after_s or None)
+            case Buried(reason=reason):
+                await self._bury(message, reason, attempt)
+            case LeftAlone():
+                pass
 
     async def _bury(self, message: Msg, reason: str, attempt: int) -> None:
         try:
