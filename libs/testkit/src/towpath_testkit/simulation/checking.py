@@ -96,7 +96,7 @@ def _of_writers(run_id: str, entries: list[Entry], claims: list[Taken]) -> Wrong
     """See that whoever took the run up was its newest owner when saying so."""
     for entry in entries:
         if isinstance(entry.record, RunResumed):
-            owner = _owner(claims, entry.at_s)
+            owner = next((taken for taken in reversed(claims) if taken.sequence < entry.sequence), None)
             if owner is None or (owner.epoch, owner.runner) != (entry.record.epoch, entry.record.runner):
                 yield f"{run_id} was taken up by {entry.record}, while it was in the hands of {owner}"
 

@@ -34,10 +34,11 @@ class Entry(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A claim of a run: who took it, as which one, and when."""
+    """A claim of a run: who took it, as which one, and when: its place in the stream, and in virtual seconds."""
 
     epoch: int
     runner: str
+    sequence: int
     at_s: float
 
 
@@ -115,7 +116,7 @@ def _claims(world: World) -> dict[str, list[Taken]]:
     for message in _in_journal(world, "claim.v1.>"):
         run_id, epoch = subjects.read_claim(message.subject)
         runner = Claimed.from_body(message.body).runner
-        found.setdefault(run_id, []).append(Taken(epoch, runner, _at_s(message)))
+        found.setdefault(run_id, []).append(Taken(epoch, runner, message.sequence, _at_s(message)))
     return found
 
 
