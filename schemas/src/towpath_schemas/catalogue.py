@@ -126,6 +126,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(journal.ValueDrawn, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.HandedOff, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.SignalReceived, _JOURNAL, "agent-runner", "audit-sink"),
+    EventType(journal.SignalReturned, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.CancelReceived, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.PauseReceived, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.RunSuspended, _JOURNAL, "agent-runner", "audit-sink"),

@@ -226,6 +226,15 @@ class SignalReceived(Record):
     attribution: Attribution
 
 
+class SignalReturned(Record):
+    """The code gave up the wait `key` before it was told of the signal that had settled it: the next wait gets it."""
+
+    kind: Literal["signal.returned"] = "signal.returned"
+    key: str
+    signal_id: str
+    name: str
+
+
 class CancelReceived(Record):
     """Somebody asked the run to end: its code is told so at its next await, and may clean up."""
 
@@ -297,6 +306,7 @@ JournalRecord = Annotated[
     | ValueDrawn
     | HandedOff
     | SignalReceived
+    | SignalReturned
     | CancelReceived
     | PauseReceived
     | RunSuspended

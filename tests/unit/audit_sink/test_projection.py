@@ -29,6 +29,7 @@ from towpath_schemas.journal import (
     RunSuspended,
     ScheduleChanged,
     SignalReceived,
+    SignalReturned,
     StartRefused,
     StepSettled,
     Usage,
@@ -111,6 +112,10 @@ RECORDS: dict[str, tuple[JournalRecord, tuple[str, str, str, str | None]]] = {
     "signal received": (
         SignalReceived(at=AT, signal_id="s", name="paid", attribution=OTHER),
         ("signal", "received", "paid", None),
+    ),
+    "signal returned": (
+        SignalReturned(at=AT, key="signal:paid#0", signal_id="s", name="paid"),
+        ("signal", "returned", "paid", None),
     ),
     "timer settled": (
         CallSettled(at=AT, key="k", act="timer", target="timer"),

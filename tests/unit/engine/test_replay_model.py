@@ -174,7 +174,7 @@ async def _free(ctx: Context, branches: tuple[tuple[Act, ...], ...]) -> Any:
 
 
 async def _race(ctx: Context) -> str:
-    waits = [asyncio.ensure_future(ctx.signal("race")), asyncio.ensure_future(ctx.sleep(60))]
+    waits = [asyncio.ensure_future(ctx.signal("go")), asyncio.ensure_future(ctx.sleep(60))]
     done, pending = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     for one in pending:
         one.cancel()

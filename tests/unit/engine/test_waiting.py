@@ -195,6 +195,56 @@ async def test_a_race_has_one_winner_in_every_replay_and_the_loser_keeps_nothing
     assert (await again(notebook.records, race, started)).result == expected
 
 
+async def untold_signal(notebook: Notebook, code: Any, started: Started, *, in_flight: bool) -> Any:
+    """Have a timer win, and a signal come before the code has heard of that: it settles the wait of the loser."""
+    outbox = Outbox()
+    run = held(entries=notebook, outbox=outbox)
+    ending = started(run, code)
+    await at_rest()
+    await run.take(alarm("run-1", next(intent for intent in outbox.sent if intent.act == "timer")))
+    if in_flight:
+        notebook.open.clear()
+    taking = asyncio.create_task(run.take(sent("paid", 5)))
+    await at_rest()
+    notebook.open.set()
+    assert await taking
+    return (await asyncio.wait_for(ending, 5)).result
+
+
+@pytest.mark.parametrize("in_flight", [False, True])
+async def test_a_signal_that_a_wait_got_and_never_told_goes_to_the_next(
+    started: Started, in_flight: bool  # noqa: FBT001 - a parameter of the test
+) -> None:
+    notebook = Notebook()
+
+    assert await untold_signal(notebook, race, started, in_flight=in_flight) == ["timer", 5]
+
+    assert kinds(notebook).count("signal.returned") == 1
+    for cut in range(len(notebook.records) + 1):
+        run = held(*notebook.records[:cut])
+        replaying = started(run, race)
+        await at_rest()
+        for timer in run.history.unsettled("timer"):
+            await run.take(alarm("run-1", timer))
+        await run.take(sent("paid", 5))
+        result = (await asyncio.wait_for(replaying, 5)).result
+        assert result == ["timer", 5], cut
+
+
+async def test_a_signal_that_is_given_back_goes_to_a_wait_that_is_open_already(started: Started) -> None:
+    async def two_waits(ctx: Context) -> Any:
+        signal, timer = asyncio.ensure_future(ctx.signal("paid")), asyncio.ensure_future(ctx.timer(60_000))
+        other = asyncio.ensure_future(ctx.signal("paid"))
+        await asyncio.wait({signal, timer}, return_when=asyncio.FIRST_COMPLETED)
+        signal.cancel()
+        return await other
+
+    notebook = Notebook()
+
+    assert await untold_signal(notebook, two_waits, started, in_flight=False) == 5
+    assert (await again(notebook.records, two_waits, started)).result == 5
+
+
 # --- Timers -----------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from towpath_schemas.journal import (
     RunResumed,
     RunSuspended,
     SignalReceived,
+    SignalReturned,
     StepSettled,
     Usage,
     ValueDrawn,
@@ -34,6 +35,7 @@ HELD: list[JournalRecord] = [
 ]
 HEARD: list[JournalRecord] = [
     SignalReceived(at=AT, signal_id="s", name="paid", attribution=ACME),
+    SignalReturned(at=AT, key="elsewhere#0", signal_id="s", name="paid"),
     CancelReceived(at=AT, event_id="c", attribution=ACME),
 ]
 

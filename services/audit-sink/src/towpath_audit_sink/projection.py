@@ -27,6 +27,7 @@ from towpath_schemas.journal import (
     RunSuspended,
     ScheduleChanged,
     SignalReceived,
+    SignalReturned,
     StartRefused,
     StepSettled,
     ValueDrawn,
@@ -128,7 +129,7 @@ def _told(record: JournalRecord, run: Run) -> _Told:
     match record:
         case CallIntended() | CallSettled() | StepSettled() | ValueDrawn() | HandedOff():
             return _act(record)
-        case SignalReceived() | CancelReceived() | PauseReceived():
+        case SignalReceived() | SignalReturned() | CancelReceived() | PauseReceived():
             return _received(record, run.component or run.run_id)
         case LetterRedriven():
             return _Told("letter", "redriven", record.subject, key=str(record.place))
@@ -167,10 +168,14 @@ def _settled(record: CallSettled) -> str:
             return _ended(record.failure)
 
 
-def _received(record: SignalReceived | CancelReceived | PauseReceived, component: str) -> _Told:
+def _received(
+    record: SignalReceived | SignalReturned | CancelReceived | PauseReceived, component: str
+) -> _Told:
     match record:
         case SignalReceived():
             return _Told("signal", "received", record.name, input=record.payload)
+        case SignalReturned():
+            return _Told("signal", "returned", record.name, key=record.key)
         case CancelReceived():
             return _Told("run", "cancelling", component)
         case PauseReceived():

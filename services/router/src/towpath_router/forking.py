@@ -18,6 +18,7 @@ from towpath_schemas.journal import (
     JournalRecord,
     RunStarted,
     SignalReceived,
+    SignalReturned,
     StepSettled,
     ValueDrawn,
 )
@@ -26,7 +27,7 @@ from towpath_schemas.requests import ForkRequested, RunAccepted
 _NAMED = 20
 
 _OfAct = StepSettled | CallIntended | CallSettled | ValueDrawn | HandedOff
-_TakenOver = _OfAct | SignalReceived | CancelReceived
+_TakenOver = _OfAct | SignalReceived | SignalReturned | CancelReceived
 """What replay goes by. That a run was held, dropped or paused says nothing about another."""
 
 

@@ -113,7 +113,8 @@ class Actor:
             await self._send(intent)
             settled = await answer
         except asyncio.CancelledError:
-            self._abandon(intent)
+            if intent.act in ABANDONABLE:
+                self._run.reception.give_up(intent.key)
             raise
         finally:
             answer.close()
@@ -131,23 +132,6 @@ class Actor:
                 await run.take(alarm(run.run_id, intent))
                 return
         await send(run, intent)
-
-    def _abandon(self, intent: CallIntended) -> None:
-        """Record that nobody waits any more, so that what comes later is not lost on a wait that was given up."""
-        run = self._run
-        gone = run.let_go.is_set() or run.history.outcome(intent.key) is not None
-        if gone or intent.act not in ABANDONABLE:
-            return
-        run.append_soon(
-            CallSettled(
-                at=run.clock(),
-                key=intent.key,
-                act=intent.act,
-                target=intent.target,
-                failure=Failure(code="cancelled", message="the run stopped waiting for it"),
-                agent=intent.agent,
-            )
-        )
 
 
 async def send(run: LiveRun, intent: CallIntended) -> None:

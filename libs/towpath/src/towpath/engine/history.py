@@ -6,6 +6,7 @@ the history when they are written, and read into it when a run is taken up again
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from towpath.errors import NonDeterminismError
 from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent
@@ -21,6 +22,7 @@ from towpath_schemas.journal import (
     RunStarted,
     RunSuspended,
     SignalReceived,
+    SignalReturned,
     StepSettled,
     ValueDrawn,
 )
@@ -42,6 +44,14 @@ class Asked:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.key!r}" + (f" of {self.target!r}" if self.target else "")
+
+
+class KeptSignal(NamedTuple):
+    """A signal that came and that no wait has got."""
+
+    signal_id: str
+    name: str
+    payload: Any
 
 
 @dataclass(slots=True)
@@ -86,7 +96,8 @@ class History:
         self._intended: dict[str, tuple[int, CallIntended]] = {}
         self._open: dict[str, CallIntended] = {}
         self._expected = _Expected()
-        self._signals: dict[str, SignalReceived] = {}
+        self._signals: dict[str, KeptSignal] = {}
+        self._gave_back: set[str] = set()
         self._events_seen: set[str] = set()
         for number, record in entries:
             self.next_number = max(self.next_number, number + 1)
@@ -109,8 +120,11 @@ class History:
             case CallIntended():
                 self._intend(number, record)
             case SignalReceived():
-                self._signals.setdefault(record.signal_id, record)
+                kept = KeptSignal(record.signal_id, record.name, record.payload)
+                self._signals.setdefault(record.signal_id, kept)
                 self._events_seen.add(record.signal_id)
+            case SignalReturned():
+                self._give_back(record)
             case CancelReceived():
                 self.cancelling = self.cancelling or (number, record)
                 self._events_seen.add(record.event_id)
@@ -138,6 +152,16 @@ class History:
         if isinstance(record, CallSettled) and record.source is not None:
             self._signals.pop(record.source, None)
             self._events_seen.add(record.source)
+
+    def _give_back(self, record: SignalReturned) -> None:
+        """Keep a signal again, before those that came after it."""
+        given = self.outcome(record.key)
+        payload = given.result if given else None
+        self._signals = {
+            record.signal_id: KeptSignal(record.signal_id, record.name, payload),
+            **self._signals,
+        }
+        self._gave_back.add(record.key)
 
     def _expect(self, record: JournalRecord) -> None:
         if not isinstance(record, StepSettled | CallSettled | CallIntended | ValueDrawn | HandedOff):
@@ -278,9 +302,14 @@ class History:
         """Find the earliest wait for a signal of this name that has not ended."""
         return next((one for one in self.unsettled("signal") if one.target == name), None)
 
-    def kept_signal(self, name: str) -> SignalReceived | None:
-        """Find the earliest signal of this name that nobody has waited for."""
+    def kept_signal(self, name: str) -> KeptSignal | None:
+        """Find the earliest signal of this name that no wait has got."""
         return next((kept for kept in self._signals.values() if kept.name == name), None)
+
+    def owed_signal(self, key: str) -> str | None:
+        """Tell the id of the signal that settled the wait at `key`, unless that has given it back."""
+        settled = self.outcome(key)
+        return settled.source if settled and key not in self._gave_back else None
 
     def claim_signal(self, signal_id: str) -> None:
         """Give a kept signal to a wait that is about to be settled with it."""

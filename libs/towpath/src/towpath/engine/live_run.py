@@ -86,7 +86,7 @@ class LiveRun:
         self._held_back = 0
         self.tasks = RunTasks(self._moved)
         self._turns = Turns(lambda: self.moves)
-        self.reception = Reception(history, self.append, clock, self._received)
+        self.reception = Reception(history, self, clock, self._received)
         self.cancelling = Cancelling(history, self._turns, self._changed.set)
 
     def _moved(self) -> None:
@@ -173,8 +173,13 @@ class LiveRun:
         Raises:
             asyncio.CancelledError: If so.
         """
-        if self.let_go.is_set() or self.ending:
+        if not self.is_held:
             raise asyncio.CancelledError
+
+    @property
+    def is_held(self) -> bool:
+        """Whether anything may be done for the run here: it was not let go, and its code has not ended."""
+        return not (self.let_go.is_set() or self.ending)
 
     def _lose(self) -> NoReturn:
         log.info("another runner owns the run now")

@@ -1,4 +1,7 @@
-"""Takes what comes for a held run into its journal: each once, by whichever way it comes first."""
+"""Takes what comes for a held run into its journal: each once, by whichever way it comes first.
+
+What came for a wait that the code has given up is not lost on it: a signal goes to the next wait of its name.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -6,17 +9,34 @@ from typing import Protocol, TypeVar
 
 from towpath.engine.history import History, Received
 from towpath.engine.ports import Clock
+from towpath.engine.tasks import outside
 from towpath_schemas.calls import RunEvent
-from towpath_schemas.journal import CallSettled, JournalRecord, SignalReceived
+from towpath_schemas.failure import Failure
+from towpath_schemas.journal import (
+    CallIntended,
+    CallSettled,
+    JournalRecord,
+    SignalReceived,
+    SignalReturned,
+)
 
 AnyReceived = TypeVar("AnyReceived", bound=Received)
 
 
-class Append(Protocol):
-    """Writes a record into the run's journal; see `LiveRun.append`."""
+class Writer(Protocol):
+    """Writes records into the journal of a run; see `LiveRun`."""
 
-    async def __call__(self, record: AnyReceived, /) -> AnyReceived:
-        """Write one record."""
+    @property
+    def is_held(self) -> bool:
+        """Whether anything may be written."""
+        ...
+
+    async def append(self, record: AnyReceived, /) -> AnyReceived:
+        """Write a record."""
+        ...
+
+    def append_soon(self, record: JournalRecord, /) -> None:
+        """Write a record before the next one that is waited for."""
         ...
 
 
@@ -28,13 +48,15 @@ class Reception:
     """
 
     def __init__(
-        self, history: History, append: Append, clock: Clock, received: Callable[[JournalRecord], None]
+        self, history: History, writer: Writer, clock: Clock, received: Callable[[JournalRecord], None]
     ) -> None:
         self._history = history
-        self._append = append
+        self._writer = writer
         self._clock = clock
         self._received = received
         self._being_taken: dict[str, asyncio.Future[None]] = {}
+        self._given_up: set[str] = set()
+        self._offering: set[asyncio.Task[None]] = set()
 
     async def take(self, event: RunEvent) -> None:
         """Take an event; when this returns it is in the journal, now or already, or changes nothing."""
@@ -52,20 +74,30 @@ class Reception:
     async def _write(self, place: str, record: AnyReceived) -> AnyReceived:
         taking = self._being_taken[place] = asyncio.get_running_loop().create_future()
         try:
-            written = await self._append(record)
+            written = await self._writer.append(record)
         finally:
             del self._being_taken[place]
             taking.cancel()
         self._received(written)
+        if place in self._given_up:
+            self._end(place)
         return written
 
+    # --- Signals that nobody waited for when they came --------------------------------------------------
+
     async def _offer(self, name: str) -> None:
-        """Settle a wait that began while the signal was being written down for later."""
+        """Settle a wait that is open with a signal that was kept."""
         if (waiting := self._history.waiting_for_signal(name)) is not None:
-            await self.take_kept(waiting.key, name)
+            await self._take_kept(waiting.key, name)
 
     async def take_kept(self, key: str, name: str) -> bool:
-        """Settle a wait with the earliest signal of its name that was kept; tell whether it is settled."""
+        """Settle a wait with the earliest signal of its name that was kept; tell whether it is settled.
+
+        Where the code gives the wait up meanwhile, the signal has been taken all the same, and is given back.
+        """
+        return await asyncio.shield(outside(self._take_kept(key, name), "take kept signal"))
+
+    async def _take_kept(self, key: str, name: str) -> bool:
         while (rival := self._being_taken.get(key)) is not None:
             await asyncio.wait({rival})
         if self._history.outcome(key) is not None:
@@ -84,3 +116,43 @@ class Reception:
         )
         await self._write(key, record)
         return True
+
+    # --- Waits that the code gives up -------------------------------------------------------------------
+
+    def give_up(self, key: str) -> None:
+        """Have the wait at `key` take nothing more, and hand on the signal that the code was not told of."""
+        self._given_up.add(key)
+        if key not in self._being_taken:
+            self._end(key)
+
+    def _end(self, key: str) -> None:
+        if not self._writer.is_held:
+            return  # whoever goes on with the run comes here, too
+        intended, outcome = self._history.intended(key), self._history.outcome(key)
+        if outcome is not None:
+            self._give_back(outcome)
+        elif intended is not None:
+            self._writer.append_soon(_cancelled(intended, self._clock()))
+
+    def _give_back(self, settled: CallSettled) -> None:
+        signal_id = self._history.owed_signal(settled.key)
+        if signal_id is None:
+            return
+        self._writer.append_soon(
+            SignalReturned(at=self._clock(), key=settled.key, signal_id=signal_id, name=settled.target)
+        )
+        offering = outside(self._offer(settled.target), "offer returned signal")
+        self._offering.add(offering)
+        offering.add_done_callback(self._offering.discard)
+
+
+def _cancelled(intended: CallIntended, at: float) -> CallSettled:
+    """Record that nobody waits any more, so that what comes later is not taken by a wait that was given up."""
+    return CallSettled(
+        at=at,
+        key=intended.key,
+        act=intended.act,
+        target=intended.target,
+        failure=Failure(code="cancelled", message="the run stopped waiting for it"),
+        agent=intended.agent,
+    )

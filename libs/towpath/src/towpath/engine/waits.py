@@ -1,5 +1,6 @@
 """Waits of a run for what nobody computes: moments, signals, people."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,9 +31,11 @@ class Waits:
 
     async def signal(self, call: Call, default: Any) -> Any:
         """Wait for a signal and return its payload; see `Signals`."""
-        settled = await self._run.ask(call_asked(call.place, "signal", call.target))
-        if not isinstance(settled, CallSettled):
+        try:
             settled = await self._settled_by_signal(call)
+        except asyncio.CancelledError:
+            self._run.reception.give_up(call.place)
+            raise
         if settled.failure is None:
             return settled.result
         if default is UNSET:
@@ -41,6 +44,9 @@ class Waits:
 
     async def _settled_by_signal(self, call: Call) -> CallSettled:
         run = self._run
+        settled = await run.ask(call_asked(call.place, "signal", call.target))
+        if isinstance(settled, CallSettled):
+            return settled
         if await run.reception.take_kept(call.place, call.target):
             return await run.answer(call.place)
         intent = run.history.intended(call.place) or await self._actor.intend(call)
