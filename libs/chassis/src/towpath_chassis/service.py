@@ -40,6 +40,7 @@ from towpath_schemas.presence import Heartbeat
 log = structlog.get_logger(__name__)
 
 _RECONNECT_WAIT_S = 0.1
+_CANCEL_AGAIN_S = 0.1
 _STOP_WITHIN_S = 3.0
 
 SettingsT_co = TypeVar("SettingsT_co", bound=ServiceSettings, covariant=True)
@@ -110,7 +111,7 @@ async def connection(url: str, *, name: str) -> AsyncGenerator[tuple[NatsBroker,
         apply_types=False,  # handlers read their messages themselves; injection would cost more than they do
         logger=None,
     )
-    nats: Client = await broker.connect()
+    nats = await _connected(broker)
     quicken(nats)
     try:
         async with jetstream(nats) as js:
@@ -122,6 +123,23 @@ async def connection(url: str, *, name: str) -> AsyncGenerator[tuple[NatsBroker,
         except NatsError as error:  # not connected: there is nothing to take leave of
             log.info("the broker is not there to say goodbye to", reason=repr(error))
             await nats.close()
+
+
+async def _connected(broker: NatsBroker) -> Client:
+    """Connect, until cancelled: for as often as the client, which tries again and again, needs to hear that.
+
+    It connects by `asyncio.wait_for`, which until Python 3.12 loses a cancellation that comes as an attempt fails.
+    """
+    connecting = asyncio.ensure_future(broker.connect())
+    try:
+        return await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        while not connecting.done():
+            connecting.cancel()
+            await asyncio.wait({connecting}, timeout=_CANCEL_AGAIN_S)
+        if not connecting.cancelled() and connecting.exception() is None:
+            await connecting.result().close()
+        raise
 
 
 @asynccontextmanager
