@@ -33,6 +33,8 @@ from towpath_testkit.stage import Stage
 ROUNDS = 5
 SIGNALS = 60
 SUSPENDED = {"run.suspended"}
+RUNS_PER_S = 150
+"""Timers that end in a second: what two cores do beside the client, so that lateness is not a queue."""
 AT_ONCE = 2_000
 """How many requests may be on their way at a time: more would only wait in the client."""
 
@@ -154,8 +156,8 @@ class Engine:
         return runs
 
     async def many_timers(self) -> dict[str, Any]:
-        spread_s = max(20.0, self._size / 250)
-        first_at = time.time() + self._size / 400 + 15
+        spread_s = max(20.0, self._size / RUNS_PER_S)
+        first_at = time.time() + self._size / RUNS_PER_S + 15  # the starts are not to come between
         ends = [first_at + spread_s * number / self._size for number in range(self._size)]
         runs: list[str] = []
         for number, end in enumerate(ends):
