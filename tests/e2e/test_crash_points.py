@@ -35,9 +35,9 @@ HERE = Path(__file__).parent
 LEGS = 5
 CHOSEN = {"agent-runner": 4, "tool-runner": 2, "router": 2, "entity-store": 2, "audit-sink": 2}
 """How many writes of each service are chosen in the suite."""
-WRITES = {"agent-runner": 110, "tool-runner": 12, "router": 10, "entity-store": 7, "audit-sink": 60}
+WRITES = {"agent-runner": 110, "tool-runner": 11, "router": 10, "entity-store": 7, "audit-sink": 60}
 """About how many writes each service makes for one voyage; those beyond are never reached, and end the search."""
-FEWEST_WRITES = {"agent-runner": 90, "tool-runner": 8, "router": 4, "entity-store": 4, "audit-sink": 20}
+FEWEST_WRITES = {"agent-runner": 90, "tool-runner": 10, "router": 4, "entity-store": 4, "audit-sink": 20}
 KILLED = [role for role in SERVICES if role in WRITES]
 
 

@@ -1,12 +1,14 @@
 """Kills the process it is loaded into, at the write to the broker that the test has chosen.
 
 Python loads it by its name, into every service that the test starts. `$DOOM/<role>` says `before <n>` or
-`after <n>`: the process kills itself (SIGKILL) right before or after its write number n from now on.
+`after <n>`: the process kills itself (SIGKILL) right before or after its write number n from now on. A request counts
+as a write: an answer is brought to a run in memory by one, and that is in the journal when the request returns.
 """
 
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,26 +28,29 @@ def _die() -> None:
 def _install() -> None:
     from towpath_chassis.jetstream import JetStream  # noqa: PLC0415 - only in a service
 
-    publish, order = JetStream.publish, DOOM / _role()
-    given, written = "", 0
+    order = DOOM / _role()
+    given, said = "", 0
 
     def count() -> int:
-        """Count a write: from 1, since the order was given."""
-        nonlocal given, written
+        """Count what is said: from 1, since the order was given."""
+        nonlocal given, said
         now = order.read_text() if order.exists() else ""
-        given, written = now, written + 1 if now == given else 1
-        return written
+        given, said = now, said + 1 if now == given else 1
+        return said
 
-    async def doomed(self: JetStream, *arguments: Any, **named: Any) -> Any:
-        number = count()
-        if given == f"before {number}":
-            _die()
-        stored = await publish(self, *arguments, **named)
-        if given == f"after {number}":
-            _die()
-        return stored
+    def doomed(say: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def saying(*arguments: Any, **named: Any) -> Any:
+            number = count()
+            if given == f"before {number}":
+                _die()
+            answer = await say(*arguments, **named)
+            if given == f"after {number}":
+                _die()
+            return answer
 
-    JetStream.publish = doomed
+        return saying
+
+    JetStream.publish, JetStream.request = doomed(JetStream.publish), doomed(JetStream.request)
 
 
 if _role():

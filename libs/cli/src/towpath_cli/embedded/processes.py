@@ -115,7 +115,8 @@ class ChildProcess:
         return self._process
 
     def start(self) -> None:
-        """Start it, and the guard that ends it with this process."""
+        """Start it, again if it has ended, and the guard that ends it with this process."""
+        self._dismiss_guard()
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 (the caller's own command, no shell)
                 self._command,
