@@ -1,6 +1,7 @@
 """Messages of a durable consumer: held, kept alive, given back, delayed; and none is lost with the broker."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -61,6 +62,26 @@ async def test_a_message_that_is_held_for_long_is_given_to_nobody_else(js: JetSt
             await settled(js, TOOLS, CONSUMER)
 
     assert (handler.bodies, other.bodies) == ([b"slow"], [])
+
+
+async def test_what_is_delivered_again_while_it_is_in_our_hands_is_handled_once(js: JetStream) -> None:
+    handler = Handler()
+    handler.release.clear()
+
+    async with pulling(js, handler, ack_wait_s=0.3):
+        await publish(js, b"slow")
+        await handler.seen(1)
+        time.sleep(1)  # noqa: ASYNC251, TID251 - as code that keeps the loop to itself: no sign of life is given
+        await until(lambda: redelivered(js), lambda count: count > 0)
+        handler.release.set()
+        await settled(js, TOOLS, CONSUMER)
+
+    assert handler.bodies == [b"slow"]
+    await until_there_are(js, TOOLS, 0)
+
+
+async def redelivered(js: JetStream) -> int:
+    return (await js.api(f"CONSUMER.INFO.TOOLS.{CONSUMER}"))["num_redelivered"]
 
 
 async def test_a_stop_lets_what_is_held_finish(js: JetStream) -> None:

@@ -69,6 +69,7 @@ class Puller:
             js, stream=stream, consumer=consumer, max_attempts=max_attempts, whole=whole
         )
         self._held: dict[asyncio.Task[None], Msg] = {}
+        self._in_hand: set[int] = set()
         self._room = asyncio.Event()
         self._pull_ended = asyncio.Event()
         self._asked = 0
@@ -157,6 +158,12 @@ class Puller:
         self._asked -= 1
         if self._asked <= 0:
             self._pull_ended.set()
+        if message.metadata.sequence.stream not in self._in_hand:
+            self._begin(message)
+
+    def _begin(self, message: Msg) -> None:
+        """Handle a message; one that is in our hands is not begun again: what ends the first ends them all."""
+        self._in_hand.add(message.metadata.sequence.stream)
         task = asyncio.create_task(self._delivery.conclude(message, self._handle))
         self._held[task] = message
         task.add_done_callback(self._let_go)
@@ -168,7 +175,8 @@ class Puller:
         self._pull_ended.set()
 
     def _let_go(self, task: asyncio.Task[None]) -> None:
-        del self._held[task]
+        message = self._held.pop(task)
+        self._in_hand.discard(message.metadata.sequence.stream)
         self._room.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a message was not concluded", exc_info=error)

@@ -43,10 +43,9 @@ _NOT_TAKEN = Taken(taken=False).to_body()
 
 @dataclass(slots=True)
 class _Held:
-    """A run in memory, by which dispatch (its sequence in RUNS) and claim it is here, and how answers reach it."""
+    """A run in memory, by which claim it is here, and how answers reach it."""
 
     run: LiveRun
-    dispatch: int
     epoch: int
     taken_at: float
     subscription: Subscription | None = None
@@ -78,7 +77,7 @@ class RunHost:
             return
         taken = await self._taking.take(dispatched, first=message.metadata.num_delivered == 1)
         if taken is not None:
-            held = self._holding(taken, message.metadata.sequence.stream)
+            held = self._holding(taken)
             async with self._quarantine.alone() if is_suspect(taken.losses) else nullcontext():
                 await self._hold(held, taken)
 
@@ -90,8 +89,6 @@ class RunHost:
         """
         held = self._held.get(dispatched.run_id)
         if held is not None and not held.suspending:
-            if held.dispatch == message.metadata.sequence.stream:
-                raise Disowned("the run is in our hands by this very message")
             await self._take_inbox(held.run)
             return True
         if held is not None:
@@ -106,7 +103,7 @@ class RunHost:
 
     # --- Holding it -------------------------------------------------------------------------------
 
-    def _holding(self, taken: TakenRun, dispatch: int) -> _Held:
+    def _holding(self, taken: TakenRun) -> _Held:
         async def reachable() -> None:
             # Not in the code's own context, which would count the subscription's task as its own.
             await outside(self._make_reachable(held), name=f"reachable-{taken.run_id}")
@@ -121,7 +118,7 @@ class RunHost:
             clock=time.time,
         )
         outbox.of(run)
-        held = _Held(run, dispatch, taken.journal.epoch, _loop_time())
+        held = _Held(run, taken.journal.epoch, _loop_time())
         return held
 
     async def _hold(self, held: _Held, taken: TakenRun) -> None:
