@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from nats.aio.msg import Msg
 
 from towpath_chassis.chain import Link, append
 from towpath_chassis.errors import BrokerError, FencedError
@@ -55,6 +56,27 @@ async def test_a_message_of_another_subject_is_not_a_hole(js: JetStream) -> None
 
     async with reading(js, DEAD, "dead.v1.a.b", start=1) as reader:
         assert await read(reader, 3) == [1, 3, 5]
+
+
+async def test_a_message_that_got_lost_is_missed_though_none_comes_after_it(
+    js: JetStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, lost = Reader.take, list[Msg]()
+
+    async def losing(reader: Reader, message: Msg) -> None:
+        if message.data == b"2" and not lost:
+            lost.append(message)
+        else:
+            await take(reader, message)
+
+    monkeypatch.setattr(Reader, "take", losing)
+    monkeypatch.setattr("towpath_chassis.reading._PULL_EXPIRES_S", 0.2)
+    await publish(js, range(3))
+
+    async with reading(js, DEAD, "dead.v1.>", start=1) as reader:
+        assert await read(reader, 3) == [0, 1, 2]
+
+    assert lost
 
 
 async def test_a_killed_broker_costs_it_nothing(js: JetStream, broker: Servers) -> None:

@@ -1,7 +1,8 @@
 """Reads a stream in its order from a sequence on, for ever: the reader keeps its place itself, the broker keeps none.
 
 Each message comes once. What the broker forgets when it restarts is only a consumer that lived in its memory; the
-reader makes another from the message after the last one it got. A hole in the consumer's own count does the same.
+reader makes another from the message after the last one it got. A hole in the consumer's own count does the same, and
+so does a pull that ends with more messages sent than have come: nothing need follow the one that is missing.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ _RETRY_S = 0.2
 _FORGOTTEN_AFTER_S = 15.0
 _PULL_BYTES = 16 * 1024 * 1024
 _NOBODY_ANSWERS = "503"
+_NOT_SENT = "Nats-Pending-Messages"
 _NANOSECONDS = 1_000_000_000
 _SHORT_REPLY = 9
 
@@ -120,8 +122,9 @@ class Reader(AsyncIterator[list[Got]]):
         if message.reply.startswith("$JS.ACK."):
             self._take_message(message)
         elif message.subject == self._pull_inbox and message.headers:
+            lost = int(message.headers.get(_NOT_SENT, self._wanted)) != self._wanted
             self._wanted = 0  # the pull ended: expired, complete, or with its consumer
-            if message.headers.get("Status") == _NOBODY_ANSWERS:
+            if lost or message.headers.get("Status") == _NOBODY_ANSWERS:
                 self.forget()
         self._stirred.set()
 
