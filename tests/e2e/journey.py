@@ -4,6 +4,7 @@ The outside world is a folder: `effects/` has one file for each effect, named by
 provider would have it; `attempts` has one line each time somebody tried.
 """
 
+import asyncio
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -58,6 +59,21 @@ def _clerk(request: ModelRequest) -> ToolCall | str:
 
 script("clerk", _clerk)
 clerk = Agent(name="clerk", model="test/clerk", instructions="Stamp papers.", tools=[stamp])
+
+
+@tool
+async def weigh(what: str) -> str:
+    """Weigh something, which takes a moment."""
+    await asyncio.sleep(0.4)
+    return f"{what}: 12 kg"
+
+
+def _porter(request: ModelRequest) -> ToolCall | str:
+    return "weighed" if request.messages[-1].role == "tool" else tool_call("weigh", what="trunk")
+
+
+script("porter", _porter)
+porters = [Agent(name=name, model="test/porter", tools=[weigh]) for name in ("porter", "second_porter")]
 
 milestones = entity("Milestones")
 

@@ -84,7 +84,7 @@ async def ends(client: Client, runs: set[str]) -> list[dict[str, Any]]:
 
 async def milestones(client: Client, tenant: str) -> list[str]:
     """Read the entity's state from its log: the truth, whatever Redis says."""
-    last = await client.jetstream().get_last_msg("JOURNAL", f"entity-log.v1.Milestones.{tenant}.*")
+    last = await client.jetstream().get_last_msg("JOURNAL", f"entity-log.v1.{tenant}.Milestones.{tenant}.*")
     return json.loads(last.data or b"")["values"]["legs"]
 
 

@@ -10,7 +10,8 @@ from towpath import Agent, tool
 from towpath.components import REGISTRY
 from towpath.errors import ConfigurationError, ModelError
 from towpath.models import resolve
-from towpath.models.openai import OpenAIModel, close_clients
+from towpath.models.openai import OpenAIModel
+from towpath.models.openai_client import close_clients
 from towpath.models.port import Message, ModelReply, ModelRequest, ToolSpec
 from towpath.tools.tool import ToolCall
 from towpath_schemas.journal import Usage

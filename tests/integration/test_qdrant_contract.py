@@ -189,6 +189,76 @@ class AnswersContract:
         assert (point.payload, point.vector) == ({"new": True}, {"meaning": NORTH})
         assert (await client.count(memories)).count == len(POINTS)
 
+    async def test_an_insertion_leaves_alone_what_is_there(
+        self, client: AsyncQdrantClient, memories: str
+    ) -> None:
+        points = [
+            models.PointStruct(id=number, vector={"meaning": NORTH}, payload={"new": True})
+            for number in (1, 7)
+        ]
+        await client.upsert(memories, points, update_mode=models.UpdateMode.INSERT_ONLY)
+
+        found = await client.retrieve(memories, [1, 7], with_vectors=True)
+        payloads = {point.id: point.payload for point in found}
+        assert payloads == {1: POINTS[0].payload, 7: {"new": True}}
+        assert {point.id: point.vector for point in found}[1] == {"meaning": EAST, "words": words(10, 11)}
+
+    async def test_changes_of_a_batch_are_made_one_after_the_other(
+        self, client: AsyncQdrantClient, memories: str
+    ) -> None:
+        new = models.PointStruct(id=7, vector={"meaning": NORTH}, payload={"step": 9})
+        later = models.Filter(
+            must=[
+                models.HasIdCondition(has_id=[2, 7]),
+                models.FieldCondition(key="step", range=models.Range(gt=6)),
+            ]
+        )
+        insertion = models.PointsList(points=[new, POINTS[1]], update_mode=models.UpdateMode.INSERT_ONLY)
+        await client.batch_update_points(
+            memories,
+            [
+                models.UpsertOperation(upsert=insertion),
+                models.SetPayloadOperation(set_payload=models.SetPayload(payload={"step": 6}, filter=later)),
+                models.DeleteOperation(delete=models.PointIdsList(points=[1])),
+            ],
+        )
+
+        found, _ = await client.scroll(memories, with_payload=["step"])
+        assert {point.id: point.payload for point in found} == {
+            2: {"step": 5},
+            3: {"step": 3},
+            7: {"step": 6},
+            UUID_ID: {"step": 7},
+        }
+
+    async def test_the_rarer_a_word_the_more_it_counts_where_the_collection_says_so(
+        self, client: AsyncQdrantClient
+    ) -> None:
+        name = f"words-{uuid4().hex}"
+        by_rarity = models.SparseVectorParams(modifier=models.Modifier.IDF)
+        await client.create_collection(name, vectors_config={}, sparse_vectors_config={"words": by_rarity})
+        spoken = {1: words(10, 11), 2: words(10, 12), 3: words(10, 13)}
+        points = [models.PointStruct(id=n, vector={"words": said}) for n, said in spoken.items()]
+        await client.upsert(name, points)
+
+        found = await client.query_points(name, query=words(10, 12), using="words")
+        assert found.points[0].id == 2
+        assert found.points[0].score > 3 * found.points[1].score
+        await client.delete_collection(name)
+
+    async def test_a_point_may_have_no_vector_and_a_field_an_odd_name(
+        self, client: AsyncQdrantClient
+    ) -> None:
+        name = f"plain-{uuid4().hex}"
+        unused = {"unused": models.SparseVectorParams()}
+        await client.create_collection(name, vectors_config={}, sparse_vectors_config=unused)
+        odd = {"of": {"odd name, ö": [1, "x"]}}
+        await client.upsert(name, [models.PointStruct(id=2**53 - 1, vector={}, payload=odd)])
+
+        named = models.Filter(must=[having('of."odd name, ö"', "x")])
+        assert ids((await client.scroll(name, scroll_filter=named))[0]) == [2**53 - 1]
+        await client.delete_collection(name)
+
     async def test_the_nearest_come_first(self, client: AsyncQdrantClient, memories: str) -> None:
         found = await client.query_points(memories, query=EAST, using="meaning", limit=3, with_payload=True)
 
@@ -456,6 +526,12 @@ class TestEmbeddedQdrant(AnswersContract, RefusalsContract):
                 empty, query=EAST, using="meaning", lookup_from=models.LookupLocation(collection="x")
             ),
             client.overwrite_payload(empty, {"a": 1}, points=[1]),
+            client.count(
+                empty,
+                count_filter=models.Filter(
+                    must=[models.FieldCondition(key="done", match=models.MatchValue(value=True))]
+                ),
+            ),
         ):
             status, reason = await self.refusal(request)
             assert status in {400, 404}

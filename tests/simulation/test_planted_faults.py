@@ -18,7 +18,7 @@ from towpath_chassis.messages import Message
 from towpath_schemas.streams import Stream
 from towpath_testkit.simulation.examining import examine, undisturbed
 
-SEEDS = 60
+SEEDS = 100
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 

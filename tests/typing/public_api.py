@@ -2,7 +2,21 @@
 
 from typing import assert_type
 
-from towpath import Agent, Client, FlowDefinition, RetryPolicy, function, task_step, workflow
+from towpath import (
+    Agent,
+    Client,
+    FlowDefinition,
+    LanguageModel,
+    Memory,
+    MemoryItem,
+    RetryPolicy,
+    Session,
+    SessionMessage,
+    VectorMemoryService,
+    function,
+    task_step,
+    workflow,
+)
 from towpath.agents.result import AgentResult
 from towpath.agents.run import AgentRun
 from towpath.context import Context
@@ -52,6 +66,26 @@ async def the_services_of_a_context_are_typed(ctx: Context) -> None:
     assert_type(ctx.secrets().get("key"), SecretValue)
     assert_type(ctx.secrets().get("key", None), SecretValue | None)
     assert_type(ctx.headers()["user-agent"], str)
+
+
+async def memories_are_typed(ctx: Context, client: Client) -> None:
+    memory = Memory(service=VectorMemoryService())
+    assert_type(await memory.recall(["a", "b"]), list[MemoryItem])
+    assert_type((await memory.search("what?"))[0].score, float)
+    assert_type(await memory.forget("a"), int)
+    assert_type(await memory.ingest_from_session(Session("chat"), strategy="all"), list[str])
+    assert_type((await client.memory(user_id="ann").erase()).items, int)
+    assert_type((await ctx.memory.search("what?")).as_of, int)
+    assert_type((await LanguageModel().generate(prompt="hello")).text, str)
+
+
+async def sessions_are_typed(session: Session, client: Client, agent: Agent) -> None:
+    assert_type(await session.send_message("hello"), SessionMessage)
+    assert_type(await session.history(limit=3), list[SessionMessage])
+    assert_type(await session.export(), str)
+    assert_type(await session.prune("sliding_window", window_size=10), int)
+    assert_type(await client.session("chat").history(), list[SessionMessage])
+    assert_type(await agent.run("hello", session=session), AgentResult)
 
 
 async def a_run_of_an_agent_gives_its_result(agent: Agent) -> None:

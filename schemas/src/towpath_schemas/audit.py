@@ -18,6 +18,7 @@ AuditKind = Literal[
     "tool",
     "task",
     "entity",
+    "memory",
     "child",
     "signal",
     "timer",
@@ -49,6 +50,7 @@ class AuditEvent(Shape):
         service: Where the component runs, or who acts.
         parent: Of a run that starts, the run that started it.
         successor: Of a run that ends, the run that goes on in its place.
+        recalled: Of a question about memories, those that were found: their namespaces and keys, as entity keys.
         waiting_for: Of a run that is dropped from memory, what it waits for: keys of acts.
         source_stream: Stream of the record that this event is told from.
         source_sequence: Sequence of that record in its stream.
@@ -73,6 +75,7 @@ class AuditEvent(Shape):
     service: str | None = None
     parent: str | None = None
     successor: str | None = None
+    recalled: tuple[str, ...] | None = None
     waiting_for: tuple[str, ...] | None = None
     source_stream: str
     source_sequence: int

@@ -9,10 +9,18 @@ from towpath_schemas.shape import Shape
 ComponentKind = Literal["function", "workflow", "agent", "tool", "entity"]
 
 
+class MethodDescribed(Shape):
+    """One method of an entity; a shared one only reads."""
+
+    name: str
+    shared: bool
+
+
 class ComponentDescribed(Shape):
     """One component as others see it; the schemas are JSON Schema.
 
     Attributes:
+        methods: Of an entity, what can be called.
         schedules: What is to start runs of it as long as its service says so.
         limits: What its runs pass before they begin.
     """
@@ -25,6 +33,7 @@ class ComponentDescribed(Shape):
     output_schema: dict[str, Any] = {}
     schedules: tuple[ScheduleDeclared, ...] = ()
     limits: tuple[Limit, ...] = ()
+    methods: tuple[MethodDescribed, ...] = ()
 
 
 class ServiceRegistered(Shape):

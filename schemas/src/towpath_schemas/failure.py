@@ -31,6 +31,8 @@ FailureCode = Literal[
     "deadly",  # its process ended each time it was begun
     "model_error",  # the model provider refused or failed
     "non_determinism",  # the code did not repeat what the journal says it did
+    "other_embeddings",  # a search by a vector, where all memories have those of another model or size
+    "reentrancy",  # a write method of an entity was called by what it waits for
     "forbidden_write",  # a shared entity method tried to change state
     "unavailable",  # the platform could not do it now
     "cancelled",

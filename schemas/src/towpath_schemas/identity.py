@@ -29,6 +29,11 @@ def call_id(run: str, key: str) -> str:
     return derived_id("call", run, key)
 
 
+def entity_call_id(tenant: str, entity_type: str, key: str, method: str, idempotency_key: str) -> str:
+    """Derive the id of a call of an entity that is asked for at the public door."""
+    return derived_id("entity-call", tenant, entity_type, key, method, idempotency_key)
+
+
 def child_run_id(parent: str, key: str) -> str:
     """Derive the id of the run that `parent` starts at `key`."""
     return derived_id("child", parent, key)

@@ -15,8 +15,8 @@ from towpath_schemas.limits import GatePassed
 from towpath_schemas.schedules import ScheduleDefinition
 from towpath_schemas.shape import Shape
 
-Act = Literal["model", "tool", "task", "entity", "run", "signal", "timer", "approval"]
-"""What a run may wait for: a model, a tool, a function, an entity, a child run; a signal, a moment, a person."""
+Act = Literal["model", "tool", "task", "entity", "memory", "run", "signal", "timer", "approval"]
+"""What a run may wait for: a model, a tool, a function, an entity, memories, a child run; a signal, a moment, a person."""
 
 RunEnd = Literal["completed", "failed", "cancelled", "terminated", "continued"]
 ClosePolicy = Literal["abandon", "cancel"]
@@ -152,8 +152,36 @@ class ScheduleChanged(Record):
     correlation_id: str
 
 
+class MemoriesErased(Record):
+    """Memories were erased: an entry before anything is, and one once nothing is left. A journal for each tenant.
+
+    Attributes:
+        done: Whether nothing is left; else it begins.
+        namespace: Whose memories, or `user_id`.
+        items: How many items were erased; so `records` of their logs, and `points`, their versions in the index.
+        reason: A sentence for people.
+        attribution: Who asked for it.
+    """
+
+    kind: Literal["memories.erased"] = "memories.erased"
+    done: bool
+    namespace: str | None = None
+    user_id: str | None = None
+    items: int = 0
+    records: int = 0
+    points: int = 0
+    reason: str | None = None
+    attribution: Attribution
+    correlation_id: str
+
+
 class StepSettled(Record):
-    """A step of user code ended; its result is never computed again."""
+    """A step of user code ended; its result is never computed again.
+
+    Attributes:
+        agent: The agent that did it, if one did; so with calls.
+        session_id: The session in which that agent speaks.
+    """
 
     kind: Literal["step.settled"] = "step.settled"
     key: str
@@ -161,6 +189,7 @@ class StepSettled(Record):
     failure: Failure | None = None
     attempts: int = 1
     agent: str | None = None
+    session_id: str | None = None
 
 
 class CallIntended(Record):
@@ -182,6 +211,7 @@ class CallIntended(Record):
     input: Any = None
     until: float | None = None
     agent: str | None = None
+    session_id: str | None = None
 
 
 class CallSettled(Record):
@@ -202,6 +232,7 @@ class CallSettled(Record):
     usage: Usage | None = None
     source: str | None = None
     agent: str | None = None
+    session_id: str | None = None
 
 
 Source = Literal["now", "uuid", "random", "config", "patched"]
@@ -300,6 +331,7 @@ JournalRecord = Annotated[
     | LetterRedriven
     | RunPurged
     | ScheduleChanged
+    | MemoriesErased
     | StepSettled
     | CallIntended
     | CallSettled

@@ -64,6 +64,22 @@ class BroadcastRequested(Requested):
     signal_id: Key | None = None
 
 
+class EntityCallRequested(Requested):
+    """Call a method of an entity of the type that the subject names; `Answered` by the entity, or refused.
+
+    Attributes:
+        key: Which entity of the type.
+        method: The method; `<state>` returns the whole state.
+        arguments: An object of its parameters, or the value of its only one.
+        idempotency_key: Requests with the same key, entity and method are one call.
+    """
+
+    key: Annotated[str, Field(min_length=1, max_length=1_024)]
+    method: Name
+    arguments: Any = None
+    idempotency_key: Key | None = None
+
+
 class ControlRequested(Requested):
     """Cancel, terminate, pause, unpause or purge (forget) the run that the subject names; the verb says which.
 

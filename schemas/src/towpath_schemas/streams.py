@@ -3,7 +3,7 @@
 from typing import Literal
 
 from towpath_schemas.shape import Shape
-from towpath_schemas.subjects import ENTITY_PARTITIONS, mailboxes_in, token
+from towpath_schemas.subjects import ENTITY_PARTITIONS, EVERY_ENTITY_ALARM, mailboxes_in, token
 
 DAY_S = 86_400.0
 
@@ -20,6 +20,7 @@ class Stream(Shape):
         append_only: Whether the broker refuses to delete or purge, and refuses new messages when full.
         schedules: Whether messages may be broker schedules (timers).
         expiring: Whether a message may say itself how long it is kept.
+        atomic: Whether several messages may be stored together, all or none.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Stream(Shape):
     append_only: bool = False
     schedules: bool = False
     expiring: bool = False
+    atomic: bool = False
 
 
 REQUESTS = Stream(
@@ -56,15 +58,17 @@ TOOLS = Stream(
 )
 ENTITIES = Stream(
     name="ENTITIES",
-    subjects=tuple(mailboxes_in(partition) for partition in range(ENTITY_PARTITIONS)),
+    subjects=(*(mailboxes_in(partition) for partition in range(ENTITY_PARTITIONS)), EVERY_ENTITY_ALARM),
     max_age_s=7 * DAY_S,
-    purpose="The mailbox of each entity: writes in the order in which they were accepted.",
+    schedules=True,
+    purpose="The mailbox of each entity: writes in the order in which they were accepted; alarms of states that expire.",
 )
 JOURNAL = Stream(
     name="JOURNAL",
     subjects=("journal.v1.>", "claim.v1.>", "entity-log.v1.>"),
     write_once=True,
     expiring=True,
+    atomic=True,
     purpose="The truth: one record for each step of a run and each commit of an entity.",
 )
 SNAPSHOTS = Stream(
@@ -159,6 +163,7 @@ ROUTER_CATALOGUE = "router-catalogue"
 ROUTER_SCHEDULES = "router-schedules"
 RUNS_INDEX = "runs-index"
 RUNS_BEGUN = "runs-begun"
+MEMORY_INDEX = "memory-index"
 AUDIT_SINK = "audit-sink"
 
 

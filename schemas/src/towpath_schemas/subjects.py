@@ -17,7 +17,12 @@ EVERY_REQUEST = "requests.v1.*.*.*"
 EVERY_CHILD = "children.v1.*.*"
 EVERY_INBOX_EVENT = "inbox.v1.*.*.*"
 EVERY_FIRST_CLAIM = "claim.v1.*.1"
-EVERY_ENTITY_READ = "entity-read.v1.*.*"
+EVERY_ENTITY_ALARM = "entity-alarms.v1.*.*.*"
+EVERY_ENTITY_RECORD = "entity-log.v1.*.*.*.*"
+EVERY_ENTITY_READ = "entity-read.v1.*.*.*"
+EVERY_MEMORY_QUESTION = "memories.v1.*.ask"
+EVERY_MEMORY_ERASURE = "memories.v1.*.erase"
+EVERY_REBUILD = "rebuilds.v1.*"
 EVERY_JOURNAL_ENTRY = "journal.v1.>"
 EVERY_AUDIT_EVENT = "audit.v1.>"
 EVERY_LETTER = "dead.v1.*.*.*"
@@ -81,6 +86,7 @@ _OURS = frozenset(
         "claim",
         "dead",
         "entities",
+        "entity-alarms",
         "entity-log",
         "entity-read",
         "entity-turn",
@@ -89,9 +95,11 @@ _OURS = frozenset(
         "inbox",
         "journal",
         "live",
+        "memories",
         "output",
         "payloads",
         "presence",
+        "rebuilds",
         "requests",
         "runs",
         "runs-index",
@@ -139,7 +147,19 @@ def tenant_of(subject: str) -> str | None:
     >>> tenant_of("requests.v1.acme.start.greet"), tenant_of("tools.v1.hello.add")
     ('acme', None)
     """
-    return _third_token(subject, of=("requests", "children", "audit", "schedules", "schedules-due"))
+    return _third_token(
+        subject,
+        of=(
+            "requests",
+            "children",
+            "audit",
+            "schedules",
+            "schedules-due",
+            "entity-log",
+            "entity-read",
+            "memories",
+        ),
+    )
 
 
 def run_of(subject: str) -> str | None:
@@ -253,14 +273,14 @@ def read_claim(subject: str) -> tuple[str, int]:
     return run_id, int(epoch)
 
 
-def entity_log(entity_type: str, key: str, number: int) -> str:
+def entity_log(tenant: str, entity_type: str, key: str, number: int) -> str:
     """Name the write-once place of an entity's commit, `number` counted from 1."""
-    return f"entity-log.v1.{token(entity_type)}.{token(key)}.{number}"
+    return f"entity-log.v1.{token(tenant)}.{token(entity_type)}.{token(key)}.{number}"
 
 
-def entity_logs_of(entity_type: str, key: str) -> str:
+def entity_logs_of(tenant: str, entity_type: str, key: str) -> str:
     """Match every commit of one entity."""
-    return f"entity-log.v1.{token(entity_type)}.{token(key)}.*"
+    return f"entity-log.v1.{token(tenant)}.{token(entity_type)}.{token(key)}.*"
 
 
 def read_entity_log(subject: str) -> int:
@@ -268,17 +288,18 @@ def read_entity_log(subject: str) -> int:
     return int(subject.rpartition(".")[2])
 
 
-def partition_of(entity_type: str, key: str) -> int:
+def partition_of(tenant: str, entity_type: str, key: str) -> int:
     """Tell the partition of an entity: FNV-1a over its name, so that every language agrees."""
     value = 0x811C9DC5
-    for byte in f"{entity_type}\0{key}".encode():
+    for byte in f"{tenant}\0{entity_type}\0{key}".encode(errors="surrogatepass"):
         value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
     return value % ENTITY_PARTITIONS
 
 
-def mailbox(entity_type: str, key: str) -> str:
+def mailbox(tenant: str, entity_type: str, key: str) -> str:
     """Name the mailbox of one entity, where writes wait for its owner in order."""
-    return f"entities.v1.{partition_of(entity_type, key)}.{token(entity_type)}.{token(key)}"
+    partition = partition_of(tenant, entity_type, key)
+    return f"entities.v1.{partition}.{token(tenant)}.{token(entity_type)}.{token(key)}"
 
 
 def mailboxes_in(partition: int) -> str:
@@ -286,21 +307,26 @@ def mailboxes_in(partition: int) -> str:
     return f"entities.v1.{partition}.>"
 
 
-def read_mailbox(subject: str) -> tuple[str, str]:
-    """Read the entity's type and key from the subject of its mailbox.
+def read_mailbox(subject: str) -> tuple[str, str, str]:
+    """Read the entity's tenant, type and key from the subject of its mailbox.
 
     Raises:
         ValueError: If it is none.
     """
     tokens = subject.split(".")
-    if len(tokens) != 5:  # noqa: PLR2004 - the shape in the message
-        raise ValueError(f"{subject!r} is not entities.v1.<partition>.<type>.<key>")
-    return name_of(tokens[3]), name_of(tokens[4])
+    if len(tokens) != 6:  # noqa: PLR2004 - the shape in the message
+        raise ValueError(f"{subject!r} is not entities.v1.<partition>.<tenant>.<type>.<key>")
+    return name_of(tokens[3]), name_of(tokens[4]), name_of(tokens[5])
 
 
-def entity_read(entity_type: str, key: str) -> str:
+def entity_alarm(tenant: str, entity_type: str, key: str) -> str:
+    """Name the broker schedule that rings in an entity's mailbox when its state expires."""
+    return f"entity-alarms.v1.{token(tenant)}.{token(entity_type)}.{token(key)}"
+
+
+def entity_read(tenant: str, entity_type: str, key: str) -> str:
     """Name the core subject on which any entity-store answers a shared method."""
-    return f"entity-read.v1.{token(entity_type)}.{token(key)}"
+    return f"entity-read.v1.{token(tenant)}.{token(entity_type)}.{token(key)}"
 
 
 def entity_turn(service: str) -> str:
@@ -413,20 +439,25 @@ def payload_owner(subject: str) -> str:
     ('run-1', '_')
     """
     first, *others = subject.split(".")
-    if first == "entity-log" and len(others) == 4:  # noqa: PLR2004 - entity-log.v1.<type>.<key>.<number>
-        return payload_owner_of(name_of(others[1]), name_of(others[2]))
+    if first == "entity-log" and len(others) == 5:  # noqa: PLR2004 - entity-log.v1.<tenant>.<type>.<key>.<number>
+        return payload_owner_of(*(name_of(part) for part in others[1:4]))
     of_run = first in {"journal", "snapshots", "inbox", "timers", "output", "live"} and len(others) > 1
     return others[1] if of_run else NOBODY
 
 
-def payload_owner_of(entity_type: str, key: str) -> str:
+def payload_owner_of(tenant: str, entity_type: str, key: str) -> str:
     """Name the owner of the payloads that the log of an entity names."""
-    return derived_id("entity", entity_type, key)
+    return derived_id("entity", tenant, entity_type, key)
 
 
 def payload_piece(owner: str, sha256: str, number: int) -> str:
     """Name where a piece, counted from 0, of a payload is kept."""
     return f"payloads.v1.{owner}.{sha256}.{number}"
+
+
+def payload_pieces(owner: str, sha256: str) -> str:
+    """Match all pieces of one payload."""
+    return f"payloads.v1.{owner}.{sha256}.*"
 
 
 def payloads_of(owner: str) -> str:
@@ -473,3 +504,23 @@ def presence(role: str, instance: str) -> str:
 def runs_index(question: str) -> str:
     """Name the core subject on which any entity-store answers questions about many runs."""
     return f"runs-index.v1.{token(question)}"
+
+
+def memory_question(tenant: str) -> str:
+    """Name the core subject on which any entity-store answers questions about the memories of a tenant."""
+    return f"memories.v1.{token(tenant)}.ask"
+
+
+def memory_erasure(tenant: str) -> str:
+    """Name the core subject on which any entity-store erases memories of a tenant."""
+    return f"memories.v1.{token(tenant)}.erase"
+
+
+def entity_logs_of_type(entity_type: str, tenant: str | None = None) -> str:
+    """Match every commit of the entities of a type, of one tenant or of all."""
+    return f"entity-log.v1.{token(tenant) if tenant else '*'}.{token(entity_type)}.>"
+
+
+def rebuild(projection: str) -> str:
+    """Name the core subject on which any entity-store builds a projection anew."""
+    return f"rebuilds.v1.{token(projection)}"

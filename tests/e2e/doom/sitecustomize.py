@@ -50,7 +50,8 @@ def _install() -> None:
 
         return saying
 
-    JetStream.publish, JetStream.request = doomed(JetStream.publish), doomed(JetStream.request)
+    for name in ("publish", "request"):
+        setattr(JetStream, name, doomed(getattr(JetStream, name)))
 
 
 if _role():

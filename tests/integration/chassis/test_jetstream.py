@@ -16,10 +16,12 @@ from towpath_chassis.errors import (
     UnconfirmedError,
 )
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.messages import Expect, Message
+from towpath_chassis.messages import Expect, Message, Part
 from towpath_chassis.service import connection
 from towpath_chassis.streams import ensure_streams
 from towpath_schemas import subjects
+from towpath_schemas.entities import EntityName
+from towpath_schemas.payloads import MAX_MESSAGE_BYTES
 from towpath_schemas.streams import INBOX, JOURNAL, REQUESTS, RUNS, STREAMS
 from towpath_testkit.servers import Servers
 from towpath_testkit.settled import until_so
@@ -51,6 +53,42 @@ async def test_a_repeated_message_id_is_said_to_be_stored_already(js: JetStream)
     second = await js.publish(INBOX_EVENT, b"2", message_id="one")
 
     assert (first.duplicate, second.duplicate, second.sequence) == (False, True, first.sequence)
+
+
+def record(key: str, number: int, after: int, body: bytes = b"record") -> Part:
+    name = EntityName("acme", "Cart", key)
+    return Part(name.record(number), body, Expect(after, name.records))
+
+
+async def test_messages_that_belong_together_are_all_stored_each_at_its_place(js: JetStream) -> None:
+    large = b"x" * (MAX_MESSAGE_BYTES + 1)
+    (first,) = await js.publish_together([record("a", 1, 0)])
+    second, third = await js.publish_together([record("a", 2, first.sequence), record("b", 1, 0, large)])
+
+    found = [await js.last(JOURNAL, record(key, number, 0).subject) for key, number in (("a", 2), ("b", 1))]
+    assert [one and (one.sequence, one.body) for one in found] == [
+        (second.sequence, b"record"),
+        (third.sequence, large),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "error"),
+    [
+        ([record("b", 1, 0), record("a", 2, 99)], FencedError),
+        ([record("a", 2, 0), record("b", 1, 0)], FencedError),
+        ([record("a", 1, 1), record("b", 1, 0)], AlreadyWrittenError),
+    ],
+    ids=["last", "first", "taken"],
+)
+async def test_one_condition_that_does_not_hold_keeps_all_of_them_out(
+    js: JetStream, parts: list[Part], error: type[BrokerError]
+) -> None:
+    await js.publish_together([record("a", 1, 0)])
+
+    with pytest.raises(error):
+        await js.publish_together(parts)
+    assert await js.last(JOURNAL, record("b", 1, 0).subject) is None
 
 
 async def test_a_place_in_the_journal_is_written_once(js: JetStream) -> None:

@@ -206,7 +206,7 @@ async def test_an_answer_whose_payload_is_lost_is_none(js: JetStream) -> None:
     ("publish", "age"),
     [
         (partial(JetStream.publish, subject=ENTRY), "never"),
-        (partial(JetStream.publish, subject=subjects.entity_log("Cart", "c", 1)), "never"),
+        (partial(JetStream.publish, subject=subjects.entity_log("acme", "Cart", "c", 1)), "never"),
         (partial(JetStream.publish, subject=subjects.output("run-1")), "1h"),
         (partial(JetStream.tell, subject="somebody.listens"), "1h"),
         (partial(JetStream.tell, subject=subjects.live("run-1")), None),

@@ -4,13 +4,12 @@ import pytest
 
 from towpath_entity_store.entities.errors import KeyLostError
 from towpath_entity_store.entities.log import EntityLog
-from towpath_entity_store.entities.names import EntityName
-from towpath_schemas.entities import EntityCommitted
+from towpath_schemas.entities import EntityCommitted, EntityName
 from towpath_testkit.entity_stage import EntityStage
 
 pytestmark = pytest.mark.live
 
-CART = EntityName("Cart", "c")
+CART = EntityName("acme", "Cart", "c")
 
 
 def record(number: int, **changes: object) -> bytes:
@@ -31,7 +30,7 @@ async def test_a_lost_acknowledgement_is_found_out_by_reading_the_record_back(lo
 async def test_another_record_in_its_place_is_a_loss(log: EntityLog) -> None:
     await log.append(CART, 1, record(1), after=0)
 
-    with pytest.raises(KeyLostError, match="another process has written to entity Cart/c"):
+    with pytest.raises(KeyLostError, match="another process has written to entity Cart/c of acme"):
         await log.append(CART, 1, record(1, owner="other"), after=0)
 
 

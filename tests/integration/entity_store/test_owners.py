@@ -14,7 +14,7 @@ pytestmark = pytest.mark.live
 
 async def owners(stage: EntityStage) -> set[str]:
     """Write to an entity of each partition; tell who committed."""
-    keys = {subjects.partition_of("Cart", f"k{n}"): f"k{n}" for n in range(1_000)}
+    keys = {subjects.partition_of("acme", "Cart", f"k{n}"): f"k{n}" for n in range(1_000)}
     await asyncio.gather(*(stage.run.call(key, "add", "a") for key in keys.values()))
     return {(await stage.log_of(key))[-1].owner for key in keys.values()}
 

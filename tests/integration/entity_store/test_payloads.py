@@ -2,8 +2,8 @@
 
 import pytest
 
-from towpath_entity_store.entities.names import EntityName
 from towpath_schemas import subjects
+from towpath_schemas.entities import EntityName
 from towpath_schemas.payloads import MAX_MESSAGE_BYTES
 from towpath_schemas.streams import DEAD, ENTITIES, PAYLOADS
 from towpath_testkit.entity_stage import EntityStage, eventually
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.live
 
 LARGE = "x" * 2_000_000
 PIECES = -(-len(LARGE) // MAX_MESSAGE_BYTES)
-OWNED = subjects.payloads_of(EntityName("Cart", "c").payload_owner)
+OWNED = subjects.payloads_of(EntityName("acme", "Cart", "c").payload_owner)
 
 
 async def owned(stage: EntityStage) -> int:
@@ -70,7 +70,7 @@ async def test_a_call_of_an_entity_whose_log_is_lost_fails_and_says_so(stage: En
 async def test_an_invocation_whose_arguments_are_lost_is_buried_and_holds_nobody_up(
     stage: EntityStage,
 ) -> None:
-    mailbox = subjects.mailbox("Cart", "c")
+    mailbox = subjects.mailbox("acme", "Cart", "c")
     await stage.js.publish(mailbox, LARGE.encode())
     await stage.js.purge(PAYLOADS, "payloads.v1.>")
 

@@ -38,13 +38,13 @@ async def test_flushing_between_two_writes_of_a_hot_entity_leaves_a_whole_copy(s
         await stage.redis.flushall()
         await stage.run.call("c", "add", "a")
 
-    assert (await stage.copy_of("c")).keys() == {b"number", b"=kept", b"=items"}
+    assert (await stage.copy_of("c")).keys() == {b"number", b"seal", b"=kept", b"=items"}
 
 
 async def test_an_old_copy_is_not_read(stage: EntityStage) -> None:
     async with stage.store():
         await stage.run.call("c", "add", "a")
-    (key,) = await stage.redis.keys("*entity:Cart:c")
+    (key,) = await stage.redis.keys("*entity:acme:Cart:c")
     await stage.redis.hset(key, mapping={"number": 0, "=items": '["old"]'})
     async with stage.store():
         assert (await stage.run.read("c", "items")).result == ["a"]
@@ -71,3 +71,50 @@ async def test_writes_go_on_while_redis_is_lost_and_it_is_caught_up(stage: Entit
     assert [answer.result for answer in answers] == [2, 3, 4]
     assert len(read.result) == 4
     assert unready["failing"] == ["redis"]
+
+
+TAMPERINGS: dict[str, dict[str, str]] = {
+    "another value": {"=items": '["x"]'},
+    "a value that is no JSON": {"=items": "x"},
+    "one value more": {"=more": "1"},
+    "a later number": {"number": "3", "=items": '["x"]'},
+    "a number far ahead": {"number": "1000"},
+    "a number that is none": {"number": "x"},
+    "an expiry": {"expires": "1.0"},
+    "another seal": {"seal": "x"},
+}
+
+
+@pytest.mark.parametrize("changed", TAMPERINGS.values(), ids=TAMPERINGS)
+async def test_a_copy_that_somebody_has_changed_is_neither_read_nor_built_upon(
+    stage: EntityStage, changed: dict[str, str]
+) -> None:
+    async with stage.store():
+        await stage.run.call("c", "add", "a")
+        await stage.run.call("c", "set", {"kept": 1})
+    (key,) = await stage.redis.keys("*entity:acme:Cart:c")
+    await stage.redis.hset(key, mapping=changed)
+    async with stage.store():
+        before = (await stage.run.read("c", "items")).result
+        await stage.redis.hset(key, mapping=changed)
+        written = (await stage.run.call("c", "add", "b")).result
+    async with stage.store():
+        after = (await stage.run.read("c", "items")).result
+
+    assert (before, written, after) == (["a"], 2, ["a", "b"])
+    copy = await stage.copy_of("c")
+    assert (copy[b"number"], copy[b"=items"], copy[b"=kept"]) == (b"3", b'["a","b"]', b"1")
+    assert b"=more" not in copy
+
+
+async def test_a_value_that_was_removed_from_a_copy_or_a_copy_that_is_none_is_written_anew(
+    stage: EntityStage,
+) -> None:
+    async with stage.store():
+        await stage.run.call("c", "set", {"items": ["a"], "kept": 1})
+    (key,) = await stage.redis.keys("*entity:acme:Cart:c")
+    for spoil in (lambda: stage.redis.hdel(key, "=items"), lambda: stage.redis.set(key, "no hash")):
+        await spoil()
+        async with stage.store():
+            assert (await stage.run.read("c", "items")).result == ["a"]
+        assert (await stage.copy_of("c")).keys() == {b"number", b"seal", b"=items", b"=kept"}

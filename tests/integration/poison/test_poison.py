@@ -185,7 +185,7 @@ async def test_an_entity_whose_log_was_broken_answers_once_it_is_mended_and_its_
     client: Client, js: JetStream
 ) -> None:
     await client.run("shop", {"key": "c-1"}, timeout_s=15)
-    broken = subjects.entity_log("Cart", "c-2", 1)
+    broken = subjects.entity_log("acme", "Cart", "c-2", 1)
     await js.publish(broken, b"{")
 
     run_id = await client.start("shop", {"key": "c-2"}, tenant="acme")

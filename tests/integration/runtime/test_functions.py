@@ -397,7 +397,6 @@ ACTS: dict[str, Callable[[Context], Any]] = {
     "signal": lambda ctx: ctx.signal("paid"),
     "signal.emit": lambda ctx: ctx.signal.emit("paid"),
     "human.approval": lambda ctx: ctx.human.approval("pay", payload=1),
-    "entity": lambda ctx: ctx.entity("Cart", "c-1"),
     "continue_as_new": lambda ctx: ctx.continue_as_new(1),
 }
 

@@ -22,6 +22,7 @@ from towpath_schemas.journal import (
     HandedOff,
     JournalRecord,
     LetterRedriven,
+    MemoriesErased,
     Parent,
     PauseReceived,
     RunFinished,
@@ -67,6 +68,14 @@ SCHEDULED = ScheduleChanged(
     attribution=Attribution(tenant="acme", user_id="operator-1"),
     correlation_id="c-4",
 )
+ERASED = MemoriesErased(
+    at=AT,
+    done=True,
+    namespace="app/shop/user/ann",
+    items=3,
+    attribution=OTHER,
+    correlation_id="c-5",
+)
 
 
 def decided(decision: str) -> CallSettled:
@@ -95,6 +104,14 @@ RECORDS: dict[str, tuple[JournalRecord, tuple[str, str, str, str | None]]] = {
     "tool unknown": (
         CallSettled(at=AT, key="k", act="tool", target="t", failure=NEVER_SEEN),
         ("tool", "failed", "t", "unknown"),
+    ),
+    "memory searched": (
+        CallSettled(at=AT, key="k", act="memory", target="search", result={}),
+        ("memory", "completed", "search", "ok"),
+    ),
+    "memory erased": (
+        CallSettled(at=AT, key="k", act="memory", target="erase", result={"items": 3}),
+        ("memory", "completed", "erase", "ok"),
     ),
     "value drawn": (ValueDrawn(at=AT, key="k", source="uuid", value="u"), ("value", "drawn", "uuid", None)),
     "child intended": (
@@ -147,6 +164,11 @@ RECORDS: dict[str, tuple[JournalRecord, tuple[str, str, str, str | None]]] = {
     "run continued": (RunFinished(at=AT, end="continued"), ("run", "continued", "greet", "ok")),
     "handed off": (HandedOff(at=AT, key="k", agent="a", to="b"), ("agent", "handed_off", "b", None)),
     "request refused": (REFUSED, ("request", "refused", "nobody", "error")),
+    "memories erasing": (
+        ERASED.model_copy(update={"done": False}),
+        ("memory", "erasing", "app/shop/user/ann", None),
+    ),
+    "memories erased": (ERASED, ("memory", "erased", "app/shop/user/ann", "ok")),
     "letter redriven": (REDRIVEN, ("letter", "redriven", "tools.v1.hello.add", None)),
 }
 
@@ -180,6 +202,20 @@ def test_a_call_is_told_with_what_it_cost_and_how_often_it_was_tried() -> None:
     event = project(settled, run(), 1)
 
     assert (event.attempts, event.usage, event.agent) == (2, Usage(input_tokens=3), "billing")
+
+
+def test_a_question_about_memories_is_told_with_what_it_found() -> None:
+    found = {"app/shop/user/ada": ["diet", "a/b"], "app/shop/shared": ["hours"], "app/-x/shared": []}
+    answers = {
+        namespace: {"found": [{"key": key, "written": 1, "stored_at": AT} for key in keys], "as_of": 7}
+        for namespace, keys in found.items()
+    }
+    settled = CallSettled(at=AT, key="k", act="memory", target="search", result=answers)
+
+    event = project(settled, run(), 1)
+
+    assert event.recalled == ("app/shop/user/ada/diet", "app/shop/user/ada/a/b", "app/shop/shared/hours")
+    assert project(settled.model_copy(update={"target": "erase"}), run(), 1).recalled is None
 
 
 def test_contents_are_told_as_digests_of_canonical_json() -> None:
@@ -300,6 +336,15 @@ def test_a_change_of_a_schedule_is_told_with_its_name_what_it_is_to_do_and_who_a
     assert event.input_sha256 is not None
 
 
+def test_an_erasure_is_told_as_that_of_whoever_asked_for_it() -> None:
+    of = Run.told_by("erasures1", ERASED, "/towpath/audit-sink/one")
+
+    event = project(ERASED, of, 1)
+
+    assert (event.attribution, event.correlation_id, event.run_id) == (OTHER, "c-5", "erasures1")
+    assert event.input_sha256 == digest({"items": 3, "records": 0, "points": 0})
+
+
 @given(st.floats())
 def test_an_event_of_any_time_can_be_told(at: float) -> None:
     told = link(project(StepSettled(at=at, key="s"), run(), 1), "journal.v1.run1.0.1", run())
@@ -308,11 +353,28 @@ def test_an_event_of_any_time_can_be_told(at: float) -> None:
 
 
 @pytest.mark.parametrize(
+    "record",
+    [
+        StepSettled(at=AT, key="s", session_id="chat"),
+        CallIntended(at=AT, key="c", act="model", target="m", session_id="chat"),
+        CallSettled(at=AT, key="c", act="tool", target="t", session_id="chat"),
+    ],
+)
+def test_what_an_agent_does_in_a_session_is_attributed_to_it(record: JournalRecord) -> None:
+    acting = run().by(author(record, run()), "/towpath/audit-sink/one")
+
+    told = project(record, acting, 1)
+
+    assert told.attribution == run().attribution.model_copy(update={"session_id": "chat"})
+
+
+@pytest.mark.parametrize(
     ("name", "who"),
     [
         ("signal received", OTHER),
         ("run cancelling", OTHER),
         ("run paused", OTHER),
+        ("memories erased", OTHER),
         ("approval given", Attribution(tenant="acme", user_id="u-2")),
         ("approval expired", run().attribution),
         ("step completed", run().attribution),

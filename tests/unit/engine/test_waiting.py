@@ -213,7 +213,8 @@ async def untold_signal(notebook: Notebook, code: Any, started: Started, *, in_f
 
 @pytest.mark.parametrize("in_flight", [False, True])
 async def test_a_signal_that_a_wait_got_and_never_told_goes_to_the_next(
-    started: Started, in_flight: bool  # noqa: FBT001 - a parameter of the test
+    started: Started,
+    in_flight: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
     notebook = Notebook()
 

@@ -1,4 +1,6 @@
+import time
 from typing import Any
+from uuid import uuid4
 
 from hypothesis import given, strategies as st
 
@@ -6,7 +8,7 @@ from towpath_entity_store.entities.commitment import commitment, merged
 from towpath_entity_store.entities.entity import Entity
 from towpath_entity_store.entities.limits import Limits
 from towpath_entity_store.entities.mailbox import Letter, Mail
-from towpath_schemas.entities import Changes, EntityCommitted, InvocationDone
+from towpath_schemas.entities import NEVER, Changes, EntityCommitted, InvocationDone
 from towpath_schemas.failure import Failure
 from towpath_testkit.entities import invocation
 
@@ -119,3 +121,52 @@ def test_infinity_survives_a_record() -> None:
     )
 
     assert read.values == {"x": float("inf"), "n": 2**70}
+
+
+# --- Expiry -------------------------------------------------------------------------------------------
+
+
+def expiring(**said: Any) -> InvocationDone:
+    return InvocationDone(invocation_id=uuid4().hex, changes=Changes(values={"a": 1}, **said))
+
+
+def test_the_last_method_that_said_when_counts_and_others_leave_it_as_it_is() -> None:
+    entity = Entity(remembers=10)
+    before = time.time()
+    commit(entity, [expiring(expires_in_s=5), expiring(expires_in_s=60), expiring()])
+    first = entity.expires_at
+    commit(entity, [expiring()])
+
+    assert first is not None
+    assert before + 60 <= first <= time.time() + 60
+    assert entity.expires_at == first
+
+
+def test_what_never_expires_says_so_and_what_failed_says_nothing() -> None:
+    entity = Entity(remembers=10)
+    commit(entity, [expiring(expires_in_s=5), expiring(expires_in_s=NEVER)])
+    assert entity.expires_at is None
+
+    commit(entity, [expiring(expires_in_s=5).model_copy(update={"failure": FAILURE})])
+    assert entity.expires_at is None
+
+
+def test_a_snapshot_leaves_out_what_has_expired_and_remembers_the_outcomes() -> None:
+    entity = Entity(remembers=10)
+    done = expiring(expires_in_s=0)
+    commit(entity, [done])
+    written = entity.snapshot(at=time.time(), owner="me", remembered_bytes=1_000)
+    entity.apply(written, sequence=9, size=1)
+
+    assert (written.snapshot, written.deleted, written.expires_at) == ({}, ("a",), None)
+    assert (entity.state, entity.expires_at) == ({}, None)
+    assert done.invocation_id in entity.remembered
+
+
+def test_a_snapshot_keeps_when_the_state_expires() -> None:
+    entity = Entity(remembers=10)
+    commit(entity, [expiring(expires_in_s=60)])
+    expires_at = entity.expires_at
+    entity.apply(entity.snapshot(at=time.time(), owner="me", remembered_bytes=0), sequence=9, size=1)
+
+    assert (entity.state, entity.expires_at) == ({"a": 1}, expires_at)

@@ -47,12 +47,14 @@ def test_what_is_no_request_is_refused_with_the_shape_it_should_have(subject: st
         subjects.read_request(subject)
 
 
-@given(NAMES, NAMES)
-def test_a_mailbox_says_whose_it_is_and_lies_in_its_partition(entity_type: str, key: str) -> None:
-    subject = subjects.mailbox(entity_type, key)
+@given(NAMES, NAMES, NAMES)
+def test_a_mailbox_says_whose_it_is_and_lies_in_its_partition(
+    tenant: str, entity_type: str, key: str
+) -> None:
+    subject = subjects.mailbox(tenant, entity_type, key)
 
-    assert subjects.read_mailbox(subject) == (entity_type, key)
-    assert _matches(subjects.mailboxes_in(subjects.partition_of(entity_type, key)), subject)
+    assert subjects.read_mailbox(subject) == (tenant, entity_type, key)
+    assert _matches(subjects.mailboxes_in(subjects.partition_of(tenant, entity_type, key)), subject)
 
 
 @given(st.integers(0, 10**9))
@@ -72,12 +74,12 @@ def test_a_claim_says_its_run_and_epoch(epoch: int) -> None:
     assert _matches(subjects.claims_of("run-1"), subject)
 
 
-@given(NAMES, NAMES, st.integers(1, 10**9))
-def test_an_entity_commit_says_its_number(entity_type: str, key: str, number: int) -> None:
-    subject = subjects.entity_log(entity_type, key, number)
+@given(NAMES, NAMES, NAMES, st.integers(1, 10**9))
+def test_an_entity_commit_says_its_number(tenant: str, entity_type: str, key: str, number: int) -> None:
+    subject = subjects.entity_log(tenant, entity_type, key, number)
 
     assert subjects.read_entity_log(subject) == number
-    assert _matches(subjects.entity_logs_of(entity_type, key), subject)
+    assert _matches(subjects.entity_logs_of(tenant, entity_type, key), subject)
 
 
 @given(NAMES)
@@ -111,7 +113,7 @@ def test_every_persistent_subject_belongs_to_exactly_one_stream() -> None:
         "REQUESTS": subjects.request("acme", "start", "greet"),
         "RUNS": subjects.dispatch("start", "hello"),
         "TOOLS": subjects.call("hello", "add"),
-        "ENTITIES": subjects.mailbox("Cart", "c-1"),
+        "ENTITIES": subjects.mailbox("acme", "Cart", "c-1"),
         "JOURNAL": subjects.journal_entry("run-1", 0),
         "INBOX": subjects.inbox("run-1", "result", "1"),
         "AUDIT": subjects.audit("acme", None, "run", "started"),
@@ -134,7 +136,7 @@ def test_every_persistent_subject_belongs_to_exactly_one_stream() -> None:
         subjects.journal_entry("run-1", 1),
         subjects.live("run-1"),
         subjects.entity_turn("hello"),
-        subjects.entity_read("Cart", "c-1"),
+        subjects.entity_read("acme", "Cart", "c-1"),
         subjects.presence("router", "1"),
         subjects.runs_index("list"),
         *(one.subjects[0].replace("*", "a").replace(">", "a") for one in STREAMS),
@@ -157,10 +159,13 @@ def test_a_consumer_can_be_named_after_any_service(service: str) -> None:
 
 
 def test_entities_spread_over_all_partitions_as_every_language_computes_them() -> None:
-    partitions = {subjects.partition_of("Cart", f"c-{number}") for number in range(2_000)}
+    partitions = {subjects.partition_of("acme", "Cart", f"c-{number}") for number in range(2_000)}
 
     assert partitions == set(range(subjects.ENTITY_PARTITIONS))
-    assert [subjects.partition_of("Cart", "c-1"), subjects.partition_of("Über", "é")] == [12, 9]
+    assert [subjects.partition_of("acme", "Cart", "c-1"), subjects.partition_of("acme", "Über", "é")] == [
+        52,
+        1,
+    ]
     assert TOKEN.fullmatch(partition_consumer(63))
 
 

@@ -417,12 +417,10 @@ def test_one_tool_may_serve_several_agents() -> None:
         ("tool_executor", object()),
         ("retry_strategy", object()),
         ("concurrent_invocation_mode", ConcurrentInvocationMode.QUEUE),
-        ("session", object()),
-        ("memory", object()),
     ],
 )
 def test_a_parameter_that_would_have_no_effect_is_refused_by_name(name: str, value: Any) -> None:
-    with pytest.raises(ConfigurationError, match=rf"Agent\({name}=|Agent\(session="):
+    with pytest.raises(ConfigurationError, match=rf"Agent\({name}="):
         Agent(**{name: value})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from towpath import Context, entity, function, tool, workflow
+from towpath import Context, EntityType, entity, function, tool, workflow
 from towpath.components import REGISTRY, ComponentType
 from towpath.definitions import component_of
 from towpath.errors import ContextError, RegistrationError
@@ -212,6 +212,14 @@ def test_a_workflow_that_is_not_imperative_is_refused_with_the_remedy() -> None:
 
 
 # --- Entities -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [entity, EntityType])
+def test_names_that_begin_like_towpaths_own_are_refused(make: Callable[[str], EntityType]) -> None:
+    with pytest.raises(
+        RegistrationError, match=r"entity 'towpath.Session': names that begin with 'towpath.' are"
+    ):
+        make("towpath.Session")
 
 
 def test_a_type_of_entity_has_its_methods_and_leaves_them_callable() -> None:

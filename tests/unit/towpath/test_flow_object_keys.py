@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from towpath import function
-from towpath.components import REGISTRY, ComponentType
+from towpath.components import REGISTRY, ComponentType, Registry
 from towpath.context import Context
 from towpath.engine.execution import execute
 from towpath.engine.history import History
@@ -85,7 +85,8 @@ class Cluster:
 
     async def invoke(self, name: str, intent: CallIntended) -> None:
         live = self._runs[name]
-        context = LocalContext(run_id=name, surroundings=Surroundings(entities=self._entities))
+        around = Surroundings(entities=self._entities)
+        context = LocalContext(run_id=name, attribution=live.started.attribution, surroundings=around)
         entity_type, _, method = intent.target.rpartition(".")
         handle = context.entity(entity_type, intent.input["key"])
         result = await getattr(handle, method)(**intent.input["arguments"])
@@ -270,10 +271,9 @@ async def test_a_plain_script_waits_for_no_other_run_and_says_so() -> None:
     assert isinstance(raised.value.__cause__, StepFailedError)
 
 
-def test_only_flows_with_object_keys_bring_the_entity_that_keeps_the_lines() -> None:
-    flows(without=[task("work")])
-    assert REGISTRY.find(ComponentType.ENTITY, "towpath.object-key") is None
+def test_every_registry_finds_the_entity_that_keeps_the_lines() -> None:
+    found = Registry().find(ComponentType.ENTITY, "towpath.object-key")
 
-    flows(having=[task("work", "x")])
-    flows(more=[task("work", "x")])
-    assert REGISTRY.find(ComponentType.ENTITY, "towpath.object-key") is not None
+    assert found is REGISTRY.find(ComponentType.ENTITY, "towpath.object-key")
+    assert found is not None
+    assert set(found.methods) == {"join", "leave"}

@@ -333,7 +333,7 @@ async def test_a_shared_method_cannot_write(context: LocalContext, named: dict[s
 async def test_an_entity_that_calls_itself_is_told_so_instead_of_waiting_for_ever(
     context: LocalContext,
 ) -> None:
-    with pytest.raises(ComponentError, match="is written by a caller of this call"):
+    with pytest.raises(ComponentError, match="would wait for itself"):
         await context.entity("Counter", "a").recurse()
 
 

@@ -1,13 +1,27 @@
 """How models are named, what is asked of them, and what scripted ones say."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given, strategies as st
 
-from towpath import LanguageModel, Message, ModelReply, ModelRequest, ToolCall, script, tool_call
+from towpath import (
+    Context,
+    LanguageModel,
+    Message,
+    ModelReply,
+    ModelRequest,
+    ToolCall,
+    script,
+    tool_call,
+    workflow,
+)
 from towpath.errors import ConfigurationError, ModelError
 from towpath.models import PROVIDERS, resolve
 from towpath.models.port import ToolSpec, digest
+from towpath.testing import VirtualPlatform
 from towpath_schemas.failure import Failure
+from towpath_schemas.journal import CallSettled
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -60,6 +74,22 @@ def test_without_a_default_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch, 
 
     with pytest.raises(ConfigurationError, match="set TOWPATH_DEFAULT_MODEL"):
         resolve(model)
+
+
+async def test_a_model_by_name_is_asked_by_a_prompt_and_in_a_run_that_is_journaled() -> None:
+    script("echoes", lambda request: f"{request.messages[-1].content} {request.max_tokens}")
+    model = LanguageModel("test/echoes")
+
+    @workflow
+    async def asks(ctx: Context) -> Any:
+        return [(await model.generate(prompt="Hello", max_tokens=3)).text, (await model.generate("Bye")).text]
+
+    async with VirtualPlatform(always_replay=True) as platform:
+        run = await platform.start(asks)
+        assert await run.result() == ["Hello 3", "Bye None"]
+    assert [one.target for one in run.journal if isinstance(one, CallSettled)] == ["test/echoes"] * 2
+    assert (await model.generate(prompt="Hello", max_tokens=3)).text == "Hello 3"
+    assert (await model.generate(asked("Hello"))).text == "Hello None"
 
 
 # --- Requests and replies --------------------------------------------------------------------------

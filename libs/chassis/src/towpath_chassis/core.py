@@ -4,8 +4,9 @@ A body that is too large for a message is stored beside it (`payloads`), and who
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import suppress
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -57,7 +58,8 @@ class Core:
     async def open(self) -> None:
         """Subscribe the inbox."""
         await self.subscribe(self._answers.subjects, self._answers.heard, whole=False)
-        await barrier(self.nats)
+        with suppress(NatsError):  # silent, or away: the subscription is told when it is there again
+            await barrier(self.nats)
 
     async def sweep(self) -> None:
         """Tell, for ever, those whose answer is overdue that none will come."""
@@ -114,11 +116,14 @@ class Core:
         with suppress(NatsError):
             await subscription.unsubscribe()
 
-    async def tell(self, subject: str, body: bytes) -> None:
-        """Send a message that may get lost: without a connection, or with no such subject, it is dropped."""
+    async def tell(self, subject: str, body: bytes, *, reply_to: str = "") -> None:
+        """Send a message that may get lost: without a connection, or with no such subject, it is dropped.
+
+        Whoever answers it tells `reply_to`.
+        """
         with suppress(NatsError, BrokerError):
             body, headers = await self._under_way(subject, body, None)
-            await self.nats.publish(subject, body, headers=headers)
+            await self.nats.publish(subject, body, reply_to, headers=headers)
 
     async def respond(self, message: Msg, body: bytes) -> None:
         """Answer a question; where the connection is gone nobody is told, and whoever asked asks again."""
@@ -167,6 +172,26 @@ class Core:
             self._answers.drop(reply)
         if self._loop.time() < ends_at:
             raise UnconfirmedError("the connection to the broker was lost")
+
+    @contextmanager
+    def awaiting(self) -> Generator[tuple[str, "asyncio.Future[Msg]"]]:
+        """Make a subject of one's own until the end of the block, and the promise of what is told there first.
+
+        What is told while the connection is away is lost, so whoever waits long asks again.
+        """
+        told: asyncio.Future[Msg] = self._loop.create_future()
+
+        def take(answer: Msg | None) -> None:
+            if answer is None:
+                self._answers.expect_more(subject, take, math.inf)
+            elif not told.done():
+                told.set_result(answer)
+
+        subject = self._answers.expect(take, math.inf)
+        try:
+            yield subject, told
+        finally:
+            self._answers.drop(subject)
 
     async def _whole_answer(self, answer: Msg) -> Msg:
         try:

@@ -16,10 +16,15 @@ class Health:
 
     def __init__(self) -> None:
         self._checks: dict[str, Check] = {}
+        self._details: dict[str, Callable[[], object]] = {}
 
     def add(self, name: str, check: Check) -> None:
         """Add a check; it is asked at every request and must not block."""
         self._checks[name] = check
+
+    def add_detail(self, name: str, tell: Callable[[], object]) -> None:
+        """Add what people want to know beside; it is asked at every request, must not block, and is written as JSON."""
+        self._details[name] = tell
 
     def failing(self) -> list[str]:
         """Name the checks that do not hold."""
@@ -31,10 +36,11 @@ class Health:
             case "/healthz":
                 return 200, {"status": "ok"}
             case "/readyz":
+                details = {name: tell() for name, tell in self._details.items()}
                 failing = self.failing()
-                return (
-                    (503, {"status": "not ready", "failing": failing}) if failing else (200, {"status": "ok"})
-                )
+                if failing:
+                    return 503, {"status": "not ready", "failing": failing, **details}
+                return 200, {"status": "ok", **details}
             case _:
                 return 404, {"status": "not found", "paths": ["/healthz", "/readyz"]}
 

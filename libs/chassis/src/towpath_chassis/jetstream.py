@@ -6,10 +6,11 @@ stores them in the order in which they were sent. A body that is too large for a
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from nats.aio.client import Client
@@ -24,6 +25,7 @@ from towpath_chassis.errors import (
 )
 from towpath_chassis.messages import (
     Expect,
+    Part,
     Stored,
     StoredMessage,
     conditions,
@@ -85,6 +87,35 @@ class JetStream(Core):
         self, subject: str, body: bytes, *, headers: dict[str, str] | None, message_id: str
     ) -> Stored:
         return stored(await self._ask(subject, body, conditions(headers, message_id, None, None)))
+
+    async def publish_together(self, parts: Sequence[Part]) -> list[Stored]:
+        """Store messages of one stream that is `atomic`: all, or none if one of their conditions does not hold.
+
+        Raises:
+            FencedError: If an `expect` does not hold.
+            AlreadyWrittenError: If a subject is write-once and taken.
+            NotStoredError: If the broker refused them for another reason.
+            UnconfirmedError: If no answer came, so that either may be.
+        """
+        batch_id = uuid4().hex
+        *first, last = [
+            await self._part(part, batch_id, number, last=number == len(parts))
+            for number, part in enumerate(parts, start=1)
+        ]
+        for subject, body, headers in first:
+            await self._send(subject, body, headers, "")
+        end = stored(await self._ask(*last)).sequence
+        return [Stored(end - behind) for behind in reversed(range(len(parts)))]
+
+    async def _part(
+        self, part: Part, batch_id: str, number: int, *, last: bool
+    ) -> tuple[str, bytes, dict[str, str]]:
+        body, headers = part.body, None
+        if len(body) > MAX_MESSAGE_BYTES and subjects.is_ours(part.subject):
+            body, headers = await self.payloads.checked_in(part.subject, body, headers, lasting=True)
+        batch = {"Nats-Batch-Id": batch_id, "Nats-Batch-Sequence": str(number)}
+        commit = {"Nats-Batch-Commit": "1"} if last else {}
+        return part.subject, body, {**(headers or {}), **part.expect.headers(), **batch, **commit}
 
     async def schedule(
         self, subject: str, *, target: str, body: bytes, at: float, expect: Expect | None = None

@@ -52,6 +52,14 @@ class Expect(NamedTuple):
         return written
 
 
+class Part(NamedTuple):
+    """One of several messages that are stored together, all or none; `expect` is about what was there before."""
+
+    subject: str
+    body: bytes
+    expect: Expect
+
+
 class StoredMessage(NamedTuple):
     """A message as it stands in its stream; `at` is RFC 3339 as the broker stamped it."""
 

@@ -57,6 +57,7 @@ def stream_config(stream: Stream) -> dict[str, Any]:
         "allow_msg_schedules": stream.schedules,
         "allow_rollup_hdrs": stream.schedules,
         "allow_msg_ttl": stream.schedules or stream.expiring,
+        "allow_atomic": stream.atomic,
         "num_replicas": 1,
     }
 

@@ -6,10 +6,13 @@ from towpath_cli.approvals import approvals
 from towpath_cli.audit import audit, tail
 from towpath_cli.dead import dead
 from towpath_cli.dev import dev
+from towpath_cli.entities import entity
+from towpath_cli.rebuild import rebuild
 from towpath_cli.replay import replay
 from towpath_cli.run import run
 from towpath_cli.runs import runs
 from towpath_cli.schedules import schedules
+from towpath_cli.sessions import session
 from towpath_cli.streams import stream
 
 app = typer.Typer(
@@ -22,7 +25,10 @@ app = typer.Typer(
 app.command()(dev)
 app.command()(run)
 app.command()(replay)
+app.command()(rebuild)
 app.add_typer(runs, name="runs")
+app.add_typer(entity, name="entity")
+app.add_typer(session, name="session")
 app.add_typer(approvals, name="approvals")
 app.add_typer(schedules, name="schedules")
 app.add_typer(tail, name="tail")

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from rich.table import Column, Table
 from rich.text import Text
 
+from towpath.sessions.entities import Head
+from towpath.sessions.events import SessionMessage
 from towpath_schemas.approvals import ApprovalView
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent, AuditOutcome
@@ -148,6 +150,30 @@ def _next(schedule: ScheduleRecord) -> str:
     if schedule.paused:
         return "paused"
     return "over" if schedule.next_at is None else day_and_clock(schedule.next_at)
+
+
+def session_text(session_id: str, head: Head) -> Text:
+    """Write what is known of a session."""
+    about = head.about
+    facts = {
+        "session": session_id,
+        "app": about.app_name,
+        "user": about.user_id,
+        "metadata": json.dumps(about.metadata) if about.metadata else None,
+        "retention": json.dumps(about.retention.model_dump(exclude_none=True)) if about.retention else None,
+        "latest": day_and_clock(head.latest.timestamp()) if head.latest else None,
+        "events": f"{head.count}, {head.view.length} of them messages in its history",
+    }
+    return _facts(facts)
+
+
+def session_message_line(message: SessionMessage) -> Text:
+    """Write one message of a session: when, who, what."""
+    calls = [f"{call.name}({json.dumps(call.arguments)})" for call in message.tool_calls]
+    said = " ".join(filter(None, [message.content, *calls]))
+    return Text(f"{day_and_clock(message.timestamp.timestamp())}  {message.role:<9} ", style="dim").append(
+        said, style="default"
+    )
 
 
 def letter_line(view: LetterView) -> Text:

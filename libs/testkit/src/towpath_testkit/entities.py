@@ -22,6 +22,10 @@ from towpath_schemas.entities import (
 from towpath_schemas.failure import Failure
 
 SERVICE = "shop"
+TENANT = "acme"
+
+EXPIRES_IN = "<expires in>"
+"""A method of a played runner sets this state value to the seconds after which the state is to expire."""
 
 Method = Callable[[dict[str, Any], InvocationRequested], Any]
 
@@ -37,7 +41,7 @@ def invocation(entity_key: str, method: str, arguments: Any = None, **changes: A
         "entity_key": entity_key,
         "method": method,
         "arguments": arguments,
-        "attribution": Attribution(tenant="acme"),
+        "attribution": Attribution(tenant=TENANT),
         "correlation_id": "correlation",
     }
     return InvocationRequested(**{**known, **changes})
@@ -69,14 +73,14 @@ class PlayedRun:
 
     async def send(self, asked: InvocationRequested) -> int:
         """Put a call into its mailbox; return its place there."""
-        mailbox = subjects.mailbox(asked.entity_type, asked.entity_key)
-        return (await self._js.publish(mailbox, asked.to_body())).sequence
+        return (await self._js.publish(asked.entity.mailbox, asked.to_body())).sequence
 
-    async def read(self, entity_key: str, method: str) -> Answered:
+    async def read(self, entity_key: str, method: str, **changes: Any) -> Answered:
         """Call a shared method."""
-        asked = invocation(entity_key, method, run_id=self.run_id)
-        subject = subjects.entity_read(asked.entity_type, entity_key)
-        return Answered.from_body((await self._js.request(subject, asked.to_body(), within_s=30)).data)
+        asked = invocation(entity_key, method, **{"run_id": self.run_id, **changes})
+        return Answered.from_body(
+            (await self._js.request(asked.entity.readings, asked.to_body(), within_s=30)).data
+        )
 
     async def take(self, message: Message) -> None:
         """Take an answer, as the holder of a run does."""
@@ -151,10 +155,13 @@ class PlayedRunner:
         except ValueError as error:
             failure = Failure(code="user_error", message=str(error), error_type="ValueError")
             return before, InvocationDone(invocation_id=asked.invocation_id, failure=failure)
+        expires_in_s = after.pop(EXPIRES_IN, None)
         values = {
             name: value for name, value in after.items() if name not in before or before[name] is not value
         }
-        changes = Changes(values=values, deleted=tuple(before.keys() - after.keys()))
+        changes = Changes(
+            values=values, deleted=tuple(before.keys() - after.keys()), expires_in_s=expires_in_s
+        )
         return after, InvocationDone(invocation_id=asked.invocation_id, result=result, changes=changes)
 
 

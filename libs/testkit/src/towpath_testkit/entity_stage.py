@@ -18,7 +18,15 @@ from towpath_entity_store.settings import Settings
 from towpath_schemas import subjects
 from towpath_schemas.entities import EntityCommitted
 from towpath_schemas.streams import JOURNAL
-from towpath_testkit.entities import Method, PlayedRun, PlayedRunner, cart, played_run, played_runner
+from towpath_testkit.entities import (
+    TENANT,
+    Method,
+    PlayedRun,
+    PlayedRunner,
+    cart,
+    played_run,
+    played_runner,
+)
 from towpath_testkit.servers import Servers, servers
 
 _LOOK_AGAIN_S = 0.02
@@ -65,16 +73,16 @@ class EntityStage:
 
     async def log_of(self, key: str) -> list[EntityCommitted]:
         """Read an entity's log."""
-        stored = await self.js.newest_of_each(JOURNAL, subjects.entity_logs_of("Cart", key))
+        stored = await self.js.newest_of_each(JOURNAL, subjects.entity_logs_of(TENANT, "Cart", key))
         return [EntityCommitted.from_body(message.body) for message in stored]
 
     async def append(self, key: str, record: EntityCommitted) -> None:
         """Write into an entity's log as another process would."""
-        await self.js.publish(subjects.entity_log("Cart", key, record.number), record.to_body())
+        await self.js.publish(subjects.entity_log(TENANT, "Cart", key, record.number), record.to_body())
 
     async def copy_of(self, key: str) -> dict[bytes, bytes]:
         """Read Redis's copy of an entity; empty where there is none."""
-        found = await self.redis.keys(f"towpath:*:entity:Cart:{key}")
+        found = await self.redis.keys(f"towpath:*:entity:{TENANT}:Cart:{key}")
         return await self.redis.hgetall(found[0]) if found else {}
 
 

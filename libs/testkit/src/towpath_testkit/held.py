@@ -9,8 +9,10 @@ from typing import Any
 from towpath.engine.history import History
 from towpath.engine.live_run import LiveRun
 from towpath.engine.ports import Clock
+from towpath.local.memories import Memories
 from towpath_schemas.calls import Answered, RunEvent
 from towpath_schemas.journal import CallIntended, JournalRecord, read_record
+from towpath_schemas.memory import ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
 from towpath_testkit.builders import answered
 from towpath_testkit.journals import run_started
 
@@ -39,6 +41,8 @@ class Outbox:
     emitted: list[tuple[str, Any, str | None]] = field(default_factory=list[tuple[str, Any, str | None]])
     chunks: list[tuple[int, Any]] = field(default_factory=list[tuple[int, Any]])
     cancelled: list[str] = field(default_factory=list[str])
+    questions: list[MemoryAsked] = field(default_factory=list[MemoryAsked])
+    memories: Memories = field(default_factory=Memories)
     run: LiveRun | None = None
     _seen: set[str] = field(default_factory=set[str])
     _answering: set[asyncio.Task[None]] = field(default_factory=set["asyncio.Task[None]"])
@@ -67,6 +71,15 @@ class Outbox:
     async def read(self, intent: CallIntended) -> Answered:
         """Answer nothing."""
         return answered(intent.key, None)
+
+    async def ask_memory(self, asked: MemoryAsked) -> MemoriesFound:
+        """Note the question, and answer from what is remembered."""
+        self.questions.append(asked)
+        return self.memories.answer(asked)
+
+    async def erase_memory(self, asked: ErasureAsked) -> ErasureDone:
+        """Erase what is remembered."""
+        return self.memories.erase(asked)[1]
 
     async def emit(self, signal_id: str, name: str, payload: Any, run_id: str | None) -> None:
         """Note it."""

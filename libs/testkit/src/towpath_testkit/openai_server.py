@@ -1,9 +1,12 @@
-"""A local server that speaks OpenAI's chat completions, says what it is told to, and fails when it is told to."""
+"""A local server that speaks OpenAI's chat completions and embeddings, and fails when it is told to."""
 
 import asyncio
+import base64
 import json
+import random
 import re
 import socket
+import struct
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -49,7 +52,22 @@ class CutsOff:
     text: str = ""
 
 
-Act = str | Says | Refuses | SaysGarbage | CutsOff
+@dataclass(frozen=True, slots=True)
+class Embeds:
+    """Embeddings: any vectors, but always the same for a text; the last text's comes first.
+
+    Attributes:
+        dimensions: Numbers in each, unless the request says how many.
+        as_text: Whether they are packed in base64 where that is asked for; many servers do not.
+        only: How many are answered at the most.
+    """
+
+    dimensions: int = 1_536
+    as_text: bool = True
+    only: int | None = None
+
+
+Act = str | Says | Embeds | Refuses | SaysGarbage | CutsOff
 
 
 @dataclass(slots=True)
@@ -70,13 +88,19 @@ class OpenAIServer:
     authorisations: list[str | None] = field(default_factory=list[str | None])
     connections: set[int] = field(default_factory=set[int])
 
-    async def complete(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
         """Answer one request by the script."""
         act = self.script[min(len(self.requests), len(self.script) - 1)]
         self.requests.append(await request.json())
         self.authorisations.append(request.headers.get("authorization"))
         self.connections.add(request.client.port if request.client else 0)
+        if isinstance(act, Embeds):
+            return JSONResponse(_embeddings(act, self.requests[-1]))
         return await _perform(Says(act) if isinstance(act, str) else act, self.requests[-1])
+
+
+_PATHS = ("/v1/chat/completions", "/v1/embeddings", "/v1/openai/deployments/{name}/embeddings")
+"""Where OpenAI is asked, and where Azure is."""
 
 
 @asynccontextmanager
@@ -84,7 +108,7 @@ async def openai_server(*script: Act) -> AsyncGenerator[OpenAIServer]:
     """Run a server on a free port of this machine for as long as the block lasts."""
     with _listening() as listener:
         server = OpenAIServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", list(script) or ["Hello."])
-        app = Starlette(routes=[Route("/v1/chat/completions", server.complete, methods=["POST"])])
+        app = Starlette(routes=[Route(path, server.answer, methods=["POST"]) for path in _PATHS])
         runner = _Runner(
             uvicorn.Config(app, log_level="critical", lifespan="off", ws="none", timeout_graceful_shutdown=1)
         )
@@ -141,6 +165,23 @@ async def _perform(act: Says | Refuses | SaysGarbage | CutsOff, asked: Mapping[s
 async def _half_an_answer() -> AsyncGenerator[bytes]:
     yield b'{"id": "chatcmpl-'
     raise ConnectionResetError("the script cuts the connection")
+
+
+def _embeddings(act: Embeds, asked: Mapping[str, Any]) -> dict[str, Any]:
+    size = asked.get("dimensions", act.dimensions)
+    as_text = act.as_text and asked.get("encoding_format") == "base64"
+    found = [
+        {"object": "embedding", "index": index, "embedding": _embedding(text, size, as_text=as_text)}
+        for index, text in enumerate(asked["input"][: act.only])
+    ]
+    usage = {"prompt_tokens": len(found), "total_tokens": len(found)}
+    return {"object": "list", "data": found[::-1], "model": asked["model"], "usage": usage}
+
+
+def _embedding(text: str, size: int, *, as_text: bool) -> str | list[float]:
+    chance = random.Random(text)  # noqa: S311 - the same for the same text is what is wanted
+    numbers = [chance.gauss() for _ in range(size)]
+    return base64.b64encode(struct.pack(f"<{size}f", *numbers)).decode() if as_text else numbers
 
 
 def _completion(said: Says, asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def _of_any_body(service: str, number: int) -> Iterator[Poison]:
             subjects.request("acme", "start", "welcome"): REQUESTS,
             subjects.dispatch("start", service): RUNS,
             subjects.call(service, "greet"): TOOLS,
-            subjects.mailbox("Cart", run): ENTITIES,
+            subjects.mailbox("acme", "Cart", run): ENTITIES,
             subjects.child("acme", "welcome"): REQUESTS,
             subjects.inbox(run, RESULT, "1"): INBOX,
             subjects.inbox(run, CLOSED, run): INBOX,
@@ -108,7 +108,7 @@ def _lost(service: str, number: int) -> Iterator[Poison]:
         subjects.request("acme", "start", "welcome"): REQUESTS,
         subjects.dispatch("start", service): RUNS,
         subjects.call(service, "greet"): TOOLS,
-        subjects.mailbox("Cart", run): ENTITIES,
+        subjects.mailbox("acme", "Cart", run): ENTITIES,
         subjects.inbox(run, RESULT, "1"): INBOX,
         subjects.journal_entry(run, 0): JOURNAL,
         subjects.catalogue(run): CATALOGUE,
@@ -143,8 +143,8 @@ def _work(service: str, number: int) -> Iterator[Poison]:
     yield Poison("odd-entry", RUNS, start, odd, {})
     yield Poison("unheard-of", INBOX, subjects.inbox(run, RESULT, "1"), answer.to_body(), {}, "no run")
     yield Poison("astray", INBOX, subjects.inbox(run, RESULT, "2"), strays, {}, "another")
-    there = subjects.partition_of("Cart", run)
-    elsewhere = f"entities.v1.{(there + 1) % subjects.ENTITY_PARTITIONS}.Cart.{run}"
+    there = subjects.partition_of("acme", "Cart", run)
+    elsewhere = f"entities.v1.{(there + 1) % subjects.ENTITY_PARTITIONS}.acme.Cart.{run}"
     yield Poison("elsewhere", ENTITIES, elsewhere, b"{}", {}, "not the mailbox")
     yield Poison("no-mailbox", ENTITIES, f"entities.v1.{there}.Cart", b"{}", {}, "no mailbox")
     yield Poison("no-entry", JOURNAL, f"journal.v1.odd-{number}", b"{}", {})

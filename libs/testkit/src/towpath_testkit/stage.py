@@ -1,7 +1,7 @@
 """A whole platform of processes for tests, any part of which may be killed and started again."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class Stage:
         *,
         settings: Mapping[str, str] | None = None,
         environment: Mapping[str, str] | None = None,
+        roles: Sequence[str] = SERVICES,
     ) -> None:
         """Describe it; nothing is started yet.
 
@@ -40,6 +41,7 @@ class Stage:
             directory: Where stores, logs and the ledger are kept.
             settings: Settings for the services, beside those that make tests quick.
             environment: Variables that the user code reads.
+            roles: Which services there are; one that is named twice runs twice.
         """
         self.directory = directory
         self.servers = Servers.below(directory, "standard")
@@ -53,6 +55,7 @@ class Stage:
                 settings={"ack_wait_s": "3", **(settings or {})},
                 environment=environment or {},
             ),
+            roles=roles,
         )
 
     @property

@@ -18,6 +18,7 @@ import os
 import random
 import threading
 import time
+import warnings
 from asyncio.base_events import BaseEventLoop
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -246,7 +247,9 @@ def _everything_from(seed: int, loop: VirtualTimeLoop) -> Generator[None]:
     random.seed(seed)
     gc.disable()  # finalizers would run at moments of their own choosing
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # who is killed, or cut off, closes nothing
+            yield
     finally:
         for owner, name, value in before:
             setattr(owner, name, value)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         ConfigurationError,
         ContextError,
         DuplicateStepError,
+        EntityReentrancyError,
         InvalidInputError,
         ModelError,
         NonDeterminismError,
@@ -28,26 +29,35 @@ if TYPE_CHECKING:
         RegistrationError,
         RequestRefusedError,
         RunStoppedError,
+        SessionError,
         StepFailedError,
         StepTimeoutError,
         TowpathError,
         UnavailableError,
         UnknownLetterError,
+        UnknownMemoryError,
         UnknownOutcomeError,
         UnknownRunError,
     )
     from towpath.flows.definition import FlowDefinition, SignalConfig, StepType, TimerConfig, WorkflowStep
     from towpath.flows.steps import task_step, wait_signal_step, wait_timer_step
     from towpath.functions import function
+    from towpath.language_model import LanguageModel
     from towpath.limits import Concurrency, Debounce, RateLimit, Singleton
     from towpath.local.local_context import LocalContext
-    from towpath.models.by_name import LanguageModel
+    from towpath.memory.memory import Memory
+    from towpath.memory.services import DatabaseMemoryService, InMemoryMemoryService, VectorMemoryService
     from towpath.models.port import Message, ModelReply, ModelRequest
     from towpath.models.scripted import script, tool_call
+    from towpath.remembering.items import MemoryItem
     from towpath.retry import RetryPolicy
     from towpath.schedules import Schedule
+    from towpath.sessions.about import Retention
+    from towpath.sessions.events import SessionMessage
+    from towpath.sessions.session import Session
     from towpath.tools.function_tool import tool
     from towpath.tools.tool import Tool, ToolCall, ToolOutcome
+    from towpath.transactions import Transaction
     from towpath.workflows import get_registered_workflows, register_workflow, workflow
 
 _HOMES = {
@@ -64,6 +74,7 @@ _HOMES = {
         "ConfigurationError",
         "ContextError",
         "DuplicateStepError",
+        "EntityReentrancyError",
         "InvalidInputError",
         "ModelError",
         "NonDeterminismError",
@@ -72,10 +83,12 @@ _HOMES = {
         "RegistrationError",
         "RequestRefusedError",
         "RunStoppedError",
+        "SessionError",
         "StepFailedError",
         "StepTimeoutError",
         "TowpathError",
         "UnavailableError",
+        "UnknownMemoryError",
         "UnknownLetterError",
         "UnknownOutcomeError",
         "UnknownRunError",
@@ -89,15 +102,22 @@ _HOMES = {
     ),
     "towpath.flows.steps": ("task_step", "wait_signal_step", "wait_timer_step"),
     "towpath.functions": ("function",),
+    "towpath.language_model": ("LanguageModel",),
     "towpath.limits": ("Concurrency", "Debounce", "RateLimit", "Singleton"),
     "towpath.local.local_context": ("LocalContext",),
-    "towpath.models.by_name": ("LanguageModel",),
+    "towpath.memory.memory": ("Memory",),
+    "towpath.memory.services": ("DatabaseMemoryService", "InMemoryMemoryService", "VectorMemoryService"),
+    "towpath.remembering.items": ("MemoryItem",),
     "towpath.models.port": ("Message", "ModelReply", "ModelRequest"),
     "towpath.models.scripted": ("script", "tool_call"),
     "towpath.retry": ("RetryPolicy",),
     "towpath.schedules": ("Schedule",),
+    "towpath.sessions.about": ("Retention",),
+    "towpath.sessions.events": ("SessionMessage",),
+    "towpath.sessions.session": ("Session",),
     "towpath.tools.function_tool": ("tool",),
     "towpath.tools.tool": ("Tool", "ToolCall", "ToolOutcome"),
+    "towpath.transactions": ("Transaction",),
     "towpath.workflows": ("get_registered_workflows", "register_workflow", "workflow"),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
@@ -115,10 +135,20 @@ __all__ = [  # noqa: RUF022 - by concept
     "current_context",
     "EntityType",
     "entity",
+    "Transaction",
+    "Session",
+    "SessionMessage",
+    "Memory",
+    "MemoryItem",
+    "VectorMemoryService",
+    "InMemoryMemoryService",
+    "DatabaseMemoryService",
+    "Retention",
     "ComponentError",
     "ConfigurationError",
     "ContextError",
     "DuplicateStepError",
+    "EntityReentrancyError",
     "InvalidInputError",
     "ModelError",
     "NonDeterminismError",
@@ -127,10 +157,12 @@ __all__ = [  # noqa: RUF022 - by concept
     "RegistrationError",
     "RequestRefusedError",
     "RunStoppedError",
+    "SessionError",
     "StepFailedError",
     "StepTimeoutError",
     "TowpathError",
     "UnavailableError",
+    "UnknownMemoryError",
     "UnknownLetterError",
     "UnknownOutcomeError",
     "UnknownRunError",

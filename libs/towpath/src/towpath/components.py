@@ -4,11 +4,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from enum import StrEnum
+from importlib import import_module
 from typing import Any, Protocol
 
+from towpath import builtin_entities
 from towpath.errors import RegistrationError
 from towpath.retry import RetryPolicy
-from towpath_schemas.components import ComponentDescribed
+from towpath_schemas.components import ComponentDescribed, MethodDescribed
 from towpath_schemas.limits import Limit
 from towpath_schemas.schedules import ScheduleDeclared
 
@@ -105,6 +107,7 @@ class Component:
             output_schema=dict(self.output_schema),
             limits=self.limits,
             schedules=self.schedules,
+            methods=tuple(MethodDescribed(name=one.name, shared=one.shared) for one in self.methods.values()),
         )
 
 
@@ -139,9 +142,14 @@ class Registry:
         versions[component.version] = component
 
     def find(self, kind: ComponentType, name: str) -> Component | None:
-        """Find a component by kind and name: of several versions, the one that was registered last."""
+        """Find a component by kind and name: of several versions, the one that was registered last.
+
+        Types of entity that come with Towpath are found in every registry.
+        """
         versions = self._components.get((kind, name))
-        return next(reversed(versions.values())) if versions else None
+        if versions:
+            return next(reversed(versions.values()))
+        return _built_in(name) if kind is ComponentType.ENTITY else None
 
     def pinned(self, kind: ComponentType, name: str, version: str | None) -> Component | None:
         """Find the very version that a run began with; one that began without any goes on with what there is."""
@@ -163,6 +171,27 @@ class Registry:
     def clear(self) -> None:
         """Forget everything: for tests."""
         self._components.clear()
+
+
+_BUILT_IN: dict[str, Component] = {}
+
+
+def add_built_in(component: Component) -> None:
+    """Have every registry find a type of entity."""
+    _BUILT_IN[component.name] = component
+
+
+def built_in_types() -> list[Component]:
+    """List the types of entity that come with Towpath."""
+    return [found for name in builtin_entities.MODULES if (found := _built_in(name)) is not None]
+
+
+def _built_in(entity_type: str) -> Component | None:
+    module = builtin_entities.MODULES.get(entity_type)
+    if module is None:
+        return None
+    import_module(module)
+    return _BUILT_IN[entity_type]
 
 
 REGISTRY = Registry()

@@ -20,8 +20,10 @@ from towpath.entity_handle import EntityHandle
 from towpath.errors import ContextError
 from towpath.injection import Injected
 from towpath.moments import moment_after
+from towpath.remembering.asking import MemoryPort
 from towpath.retry import RetryPolicy
 from towpath.scopes import Places, entered
+from towpath.transactions import Transaction
 from towpath_schemas.attribution import Attribution
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ Work = Callable[..., Any] | Coroutine[Any, Any, Any] | Awaitable[Any]
 """What a step may be given: a function (sync or async) with its arguments, or something to await."""
 
 
-class Context(Places, ContextServices, Injected, ABC):
+class Context(Places, ContextServices, MemoryPort, Injected, ABC):
     """What a component may ask of whatever runs it.
 
     Attributes:
@@ -56,6 +58,7 @@ class Context(Places, ContextServices, Injected, ABC):
     method_name: str | None = None
     request_headers: Mapping[str, str] = MappingProxyType({})
     deps: Mapping[str, Any] = MappingProxyType({})
+    _at_end: tuple[Callable[[], Awaitable[None]], ...] = ()
 
     @property
     def invocation_id(self) -> str:
@@ -236,7 +239,25 @@ class Context(Places, ContextServices, Injected, ABC):
 
     @abstractmethod
     def entity(self, entity_type: str, key: str) -> EntityHandle:
-        """Name an entity; the handle's methods are the entity's."""
+        """Name an entity; the handle's methods are the entity's.
+
+        Raises:
+            InvalidInputError: If nothing can be called so.
+        """
+
+    @abstractmethod
+    def transaction(self) -> Transaction:
+        """Begin a transaction: calls of several entities, of which all change something or none does."""
+
+    def expire_in(self, seconds: float | timedelta | None) -> None:
+        """In a write method of an entity: have its whole state forgotten after so long, or, with None, not any more.
+
+        The moment stays when other methods write; to say it anew replaces it.
+
+        Raises:
+            ContextError: If this is no write method of an entity.
+        """
+        raise ContextError("ctx.expire_in is for write methods of entities: it is their state that expires")
 
     @abstractmethod
     def now(self) -> datetime:
@@ -287,6 +308,17 @@ class Context(Places, ContextServices, Injected, ABC):
     @abstractmethod
     def hand_off(self, agent: str, to: str) -> Coroutine[Any, Any, None]:
         """Record that `agent` gave the conversation to the agent named `to`."""
+
+    # --- Its end ------------------------------------------------------------------------------------
+
+    def at_end(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Have `act` awaited once the component has ended well, before its result counts."""
+        self._at_end += (act,)
+
+    async def end_well(self) -> None:
+        """Do what was to be done at the end."""
+        for act in self._at_end:
+            await act()
 
     # --- What is told of it -------------------------------------------------------------------------
 

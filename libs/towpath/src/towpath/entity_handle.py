@@ -1,7 +1,44 @@
-"""An entity, and how the calls of it are written."""
+"""An entity seen from a caller, and how the calls of it are written."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from towpath.errors import InvalidInputError
+from towpath_schemas.entities import EntityName
+
+
+class EntityCall(NamedTuple):
+    """A call of a method of an entity.
+
+    Attributes:
+        arguments: As JSON carries them; see `call_payload`.
+        place: Where in the caller's code it is.
+    """
+
+    name: EntityName
+    method: str
+    arguments: Any
+    place: str = ""
+
+
+class EntityCaller(Protocol):
+    """Makes the calls of one context."""
+
+    async def call(self, call: EntityCall) -> Any:
+        """Make a call, and return its result.
+
+        Raises:
+            ComponentError: If it failed.
+        """
+        ...
+
+    async def commit(self, calls: Sequence[EntityCall], place: str) -> list[Any]:
+        """Make calls one after the other, all or none, and return their results.
+
+        Raises:
+            ComponentError: If one failed, so that nothing was changed.
+        """
+        ...
 
 
 class EntityHandle:
@@ -25,3 +62,19 @@ def call_payload(arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
     if not arguments:
         return named
     return {"*": list(arguments), **named}
+
+
+def entity_name(tenant: str, entity_type: str, key: str) -> EntityName:
+    """Name an entity of a tenant.
+
+    Raises:
+        InvalidInputError: If nothing can be called so.
+    """
+    try:
+        return EntityName.checked(tenant, entity_type, key)
+    except ValueError as error:
+        raise InvalidInputError(str(error)) from error
+
+
+CommitCalls = Callable[[Sequence[EntityCall]], Coroutine[Any, Any, list[Any]]]
+"""Makes calls, all or none."""

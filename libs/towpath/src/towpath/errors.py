@@ -7,6 +7,7 @@ TowpathError
  |- NotSerialisableError      a value that JSON cannot carry (also a TypeError)
  |- ComponentError            a step, call or run failed; carries the `Failure`
  |   |- NonDeterminismError   the code did not repeat what the journal says it did
+ |   |- EntityReentrancyError a method of an entity would have waited for itself
  |   |- SignalTimeoutError    no signal came in time, and there was no default
  |   |- RunStoppedError       a run was cancelled or terminated, so it has no result
  |   |- UnknownOutcomeError   an act was begun, its end was never seen, and it must not be repeated
@@ -16,9 +17,11 @@ TowpathError
  |- NonRetryableError         raised by user code: trying again cannot help
  |- DuplicateStepError        two steps in flight have the same key
  |- ContextError              a context was asked for what it cannot do
+ |- SessionError              a session was asked for what it cannot do
  |- RequestRefusedError       the platform did not take a request; carries the `Failure`
  |- UnknownRunError           there is no run of this id (also a LookupError)
  |- UnknownLetterError        there is no dead letter at this place (also a LookupError)
+ |- UnknownMemoryError        there is no memory of this key within reach (also a LookupError)
  |- UnavailableError          the platform, or a part of it, does not answer
  |- StuckError                a test waits for what cannot happen any more
  `- CrashNotSurvivedError     a run that was killed in a test did not do what it does undisturbed (also an
@@ -80,6 +83,10 @@ class NonDeterminismError(ComponentError):
             ),
         )
         self.expected, self.found, self.entry = expected, found, entry
+
+
+class EntityReentrancyError(ComponentError):
+    """A write method of an entity was called by what it waits for; the message names who waits for whom."""
 
 
 class SignalTimeoutError(ComponentError):
@@ -151,6 +158,10 @@ class ContextError(TowpathError):
     """A context was asked for what it cannot do, such as a write in a shared entity method."""
 
 
+class SessionError(TowpathError):
+    """A session was asked for what it cannot do: prune what is immutable, tell state that was not loaded, and the like."""
+
+
 class RequestRefusedError(TowpathError):
     """The platform did not take a request.
 
@@ -177,6 +188,14 @@ class UnknownLetterError(TowpathError, LookupError):
     def __init__(self, place: int) -> None:
         super().__init__(f"there is no dead letter {place}; `towpath dead list` shows those there are")
         self.place = place
+
+
+class UnknownMemoryError(TowpathError, LookupError):
+    """There is no memory of this key within reach."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"there is no memory {key!r} to update; store() makes one")
+        self.key = key
 
 
 class UnavailableError(TowpathError):

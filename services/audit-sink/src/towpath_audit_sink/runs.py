@@ -17,6 +17,7 @@ from towpath_schemas.envelope import Envelope
 from towpath_schemas.journal import (
     JournalRecord,
     LetterRedriven,
+    MemoriesErased,
     RunPurged,
     RunStarted,
     ScheduleChanged,
@@ -56,7 +57,7 @@ class Run:
             case RunPurged():
                 of = (entry.component, entry.attribution.agent, entry.attribution)
                 caused = (entry.correlation_id, None)
-            case StartRefused() | LetterRedriven() | ScheduleChanged():
+            case StartRefused() | LetterRedriven() | ScheduleChanged() | MemoriesErased():
                 of = (None, entry.attribution.agent, entry.attribution)
                 caused = (entry.correlation_id, None)
             case _:

@@ -29,6 +29,7 @@ from towpath_schemas import subjects
 from towpath_schemas.audit import AuditEvent
 from towpath_schemas.journal import (
     JournalRecord,
+    MemoriesErased,
     RunFinished,
     RunPurged,
     RunStarted,
@@ -102,7 +103,7 @@ class Teller:
         said = await self._said(entry)
         record = said if isinstance(said, str) else _read(said.body)
         known = None if isinstance(record, str) else record
-        tells_all = number == 0 or isinstance(known, RunPurged)
+        tells_all = number == 0 or isinstance(known, RunPurged | MemoriesErased)
         run = self._runs.learn(run_id, known) if tells_all else await self._runs.of(run_id)
         left_out: Mapping[str, LeftOut] = {} if isinstance(said, str) else said.left_out
         told = record if isinstance(record, str) else self._told(entry, record, run, left_out)

@@ -29,6 +29,13 @@ class Offer(NamedTuple):
     limits: tuple[Limit, ...] = ()
 
 
+class EntityOffer(NamedTuple):
+    """Who has the code of a type of entity, and its methods: whether each only reads."""
+
+    service: str
+    methods: dict[str, bool]
+
+
 class Registration(NamedTuple):
     """What a service registered last, and where that is in the catalogue."""
 
@@ -98,6 +105,33 @@ class Catalogue:
             if component.name == name and component.kind in RUNNABLE
         ]
         return min(offered, key=_meant_first, default=None)
+
+    async def find_entity(self, entity_type: str, method: str) -> EntityOffer | None:
+        """Find who has the code of a type of entity, preferably with a method."""
+        found = self._entity(entity_type)
+        if found is None or method not in found.methods:
+            await self.load()  # it may have been registered a moment ago
+            found = self._entity(entity_type)
+        return found
+
+    def _entity(self, entity_type: str) -> EntityOffer | None:
+        offered = (
+            EntityOffer(registered.service, {method.name: method.shared for method in component.methods})
+            for registered, _ in self._services.values()
+            for component in registered.components
+            if component.kind == "entity" and component.name == entity_type
+        )
+        return min(offered, key=lambda offer: offer.service, default=None)
+
+    def unknown_entity(self, entity_type: str) -> str:
+        """Say that nobody has the code of a type of entity, and which there are."""
+        known = {
+            component.name
+            for registered, _ in self._services.values()
+            for component in registered.components
+            if component.kind == "entity"
+        }
+        return f"no service has an entity {entity_type!r}; there are: {', '.join(sorted(known)) or 'none'}"
 
     @property
     def limits(self) -> list[Limit]:

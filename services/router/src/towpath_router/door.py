@@ -23,11 +23,12 @@ from towpath_schemas.shape import Shape
 class Verb(NamedTuple, Generic[RequestedT]):
     """One thing that can be asked for: what its requests say, and who does it.
 
-    `do` returns what the requester is told, or raises `RefusedError`. A request may be delivered more than once.
+    `do` returns what the requester is told (None: somebody else tells it), or raises `RefusedError`. A request may be
+    delivered more than once.
     """
 
     shape: type[RequestedT]
-    do: Callable[[Asked[RequestedT]], Awaitable[Shape]]
+    do: Callable[[Asked[RequestedT]], Awaitable[Shape | None]]
 
 
 class Door:
@@ -56,7 +57,7 @@ class Door:
             except RefusedError as refused:
                 await self._refusals.refuse(request, refused.failure, asked)
                 raise GiveUp(refused.failure) from refused
-            if asked.said.reply_to is not None:
+            if asked.said.reply_to is not None and answer is not None:
                 await self._js.tell(asked.said.reply_to, answer.to_body())
 
     def _verb(self, name: str) -> Verb[Any]:
@@ -67,7 +68,7 @@ class Door:
         return verb
 
 
-async def _done(verb: Verb[RequestedT], asked: Asked[RequestedT]) -> Shape:
+async def _done(verb: Verb[RequestedT], asked: Asked[RequestedT]) -> Shape | None:
     try:
         return await verb.do(asked)
     except PayloadLostError as lost:

@@ -50,7 +50,7 @@ class Releaser:
 
         subscription = await self._js.subscribe(subjects.live(closed.run_id), take)
         try:
-            await self._js.publish(subjects.mailbox(OBJECT_KEY, place.key), left.to_body())
+            await self._js.publish(left.entity.mailbox, left.to_body())
             async with asyncio.timeout(_ANSWERED_WITHIN_S):
                 return await answer
         except TimeoutError:

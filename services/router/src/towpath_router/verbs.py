@@ -9,6 +9,7 @@ from towpath_router.catalogue import Catalogue
 from towpath_router.deciding import Decider
 from towpath_router.door import Verb
 from towpath_router.ending import Ending
+from towpath_router.entity_calls import EntityCalls
 from towpath_router.finishing import Finisher
 from towpath_router.forking import Forker
 from towpath_router.purging import VERB as PURGE, Purger
@@ -22,6 +23,7 @@ from towpath_schemas.requests import (
     BroadcastRequested,
     ControlRequested,
     DecisionRequested,
+    EntityCallRequested,
     ForkRequested,
     RedriveRequested,
     ScheduleControlRequested,
@@ -54,6 +56,7 @@ def verbs(
         "terminate": Verb(ControlRequested, stopper.terminate),
         PURGE: Verb(ControlRequested, Purger(js, runs).purge),
         "decide": Verb(DecisionRequested, Decider(js, runs).decide),
+        "entity": Verb(EntityCallRequested, EntityCalls(js, catalogue).call),
         "fork": Verb(ForkRequested, Forker(js, runs, starter).fork),
         "schedule": Verb(ScheduleRequested, schedules.set),
         "unschedule": Verb(ScheduleControlRequested, schedules.delete),

@@ -17,6 +17,7 @@ from towpath import (
     ModelRequest,
     NonRetryableError,
     RetryPolicy,
+    Session,
     WorkflowContext,
     entity,
     function,
@@ -171,6 +172,15 @@ async def stopped_branches(ctx: WorkflowContext) -> str:
 
 @workflow
 async def race(ctx: WorkflowContext) -> str:
+    return await _first(ctx)
+
+
+@workflow
+async def patient_race(ctx: WorkflowContext) -> list[Any]:
+    return [await _first(ctx), await ctx.signal("paid")]
+
+
+async def _first(ctx: WorkflowContext) -> str:
     paid, late = asyncio.ensure_future(ctx.signal("paid")), asyncio.ensure_future(ctx.sleep(3_600))
     done, waiting = await asyncio.wait({paid, late}, return_when=asyncio.FIRST_COMPLETED)
     for one in waiting:
@@ -428,3 +438,40 @@ def _is_silent(_request: ModelRequest) -> str:
 
 
 script("golden-silence", _is_silent)
+
+
+# --- Memories -------------------------------------------------------------------------------------------
+
+
+@workflow
+async def remembers(ctx: WorkflowContext) -> list[Any]:
+    await ctx.memory.set("tea", "Ada drinks oolong")
+    await ctx.memory.append("cities", "Oslo")
+    found = await ctx.memory.search("What does Ada drink?", limit=1)
+    forgot = await ctx.memory.delete("tea")
+    return [
+        [one.content for one in found],
+        forgot,
+        await ctx.memory.get("tea"),
+        await ctx.memory.get("cities"),
+    ]
+
+
+# --- Sessions -------------------------------------------------------------------------------------------
+
+
+@workflow
+async def chats(ctx: WorkflowContext) -> list[Any]:
+    session = Session("golden", user_id="ada")
+    session.set_state("city", "Oslo", scope="user")
+    await session.send_message("It rained before.", role="assistant")
+    said = await poet.run("How is it?", session=session)
+    with ctx.in_session(session.id):
+        await ctx.step("note", lambda: "noted")
+    await session.prune("keep_summary", model="test/golden-oracle")
+    await session.load()
+    return [
+        said.output,
+        [one.content for one in await session.history()],
+        session.get_state("city", scope="user"),
+    ]

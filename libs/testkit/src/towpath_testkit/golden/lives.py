@@ -1,11 +1,15 @@
 """What befalls the runs of the golden histories: one life for each feature of the engine."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
 from towpath.testing import VirtualPlatform, VirtualRun
 from towpath.testing.crashing import Kill
-from towpath.testing.disturbance import Disturbance
+from towpath.testing.disturbance import Disturbance, Victim
+from towpath.testing.process import Process
+from towpath_schemas.calls import SignalSent
+from towpath_schemas.journal import CallSettled, JournalRecord
 
 Script = Callable[[VirtualPlatform, VirtualRun], Awaitable[None]]
 
@@ -74,6 +78,19 @@ async def _escalate(platform: VirtualPlatform, run: VirtualRun) -> None:
     await run.signal("escalated", {"by": "the boss"})
 
 
+class _SignalAsATimerRings(Disturbance):
+    """A signal comes once a timer has rung, and before the code hears of that."""
+
+    def __init__(self) -> None:
+        self._sending: asyncio.Task[bool] | None = None
+
+    async def after_write(self, victim: Victim, record: JournalRecord) -> None:
+        if self._sending is None and isinstance(record, CallSettled) and isinstance(victim, Process):
+            by = victim.run.started.attribution
+            paid = SignalSent(signal_id="s", run_id=victim.run_id, name="paid", payload=5, attribution=by)
+            self._sending = asyncio.create_task(victim.take(paid))
+
+
 LIVES: dict[str, Life] = {
     "steps": Life("steps", "Ada"),
     "steps_of_a_killed_process": Life("steps", "Ada", disturbance=lambda: Kill("after write", 4)),
@@ -84,6 +101,7 @@ LIVES: dict[str, Life] = {
     "stopped_branches": Life("stopped_branches"),
     "race_won_by_a_signal": Life("race", script=_pay),
     "race_won_by_a_timer": Life("race"),
+    "signal_that_is_given_back": Life("patient_race", disturbance=_SignalAsATimerRings),
     "timers": Life("timers"),
     "signals": Life("signals", script=_send_signals),
     "approvals": Life("approvals", script=_decide),
@@ -108,6 +126,8 @@ LIVES: dict[str, Life] = {
     "entities": Life("banking"),
     "agent": Life("desk", "How is it?"),
     "agents_in_a_workflow": Life("asks_agents", "How is it?"),
+    "memories": Life("remembers"),
+    "session": Life("chats"),
     "models": Life("asks_models"),
     "streaming_function": Life("spelled", "abc"),
     "retried_function": Life("careful"),

@@ -46,6 +46,7 @@ class StreamConfig:
     allow_direct: bool = False
     allow_msg_ttl: bool = False
     allow_msg_schedules: bool = False
+    allow_atomic: bool = False
     num_replicas: int = 1
 
     @classmethod

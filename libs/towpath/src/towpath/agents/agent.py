@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from towpath.agents.loop import HAND_OFF, converse
+from towpath.agents.loop import HAND_OFF, Conversation, converse
 from towpath.agents.result import AgentResult
 from towpath.agents.run import AgentRun
 from towpath.agents.slots import DEFAULT, ConcurrentInvocationMode, one_of, refuse_unsupported
@@ -16,11 +16,14 @@ from towpath.definitions import MARK
 from towpath.errors import ConfigurationError
 from towpath.limits import AnyLimit, described_limits
 from towpath.local.local_context import LocalContext
+from towpath.memory.memory import Memory
+from towpath.memory.reminding import reminder
 from towpath.models import resolve
-from towpath.models.port import LanguageModel, ToolSpec
+from towpath.models.port import LanguageModel, Message, ToolSpec
 from towpath.models.prompts import Prompt, messages_of, text_of
 from towpath.retry import ONCE
 from towpath.schema import CallableSchema, schema_of
+from towpath.sessions.session import Session
 from towpath.tools.tool import Tool
 
 MAX_ITERATIONS = 10
@@ -49,6 +52,8 @@ class Agent:
         agent_id: What it is called in attribution; the name if not given.
         name: What it is called in journals, handoffs and requests.
         description: What it is good for; told to agents that may hand over to it.
+        session: The session in which its runs speak, where a run does not say another.
+        memory: What its runs are reminded of before they answer, where a run does not say another.
         max_iterations: How often a run may call a model.
         handoffs: Agents that it may hand the conversation to.
         limits: How many of its runs on the platform work at once, how often one begins, which of them are one; see
@@ -85,12 +90,13 @@ class Agent:
         retry_strategy: Any = DEFAULT,
         concurrent_invocation_mode: ConcurrentInvocationMode = ConcurrentInvocationMode.THROW,
         instructions: Any = None,
-        session: Any = None,
-        memory: Any = None,
+        session: Session | None = None,
+        memory: Memory | None = None,
         max_iterations: int | None = None,
         handoffs: "Sequence[Agent] | None" = None,
         limits: Sequence[AnyLimit] | None = None,
     ) -> None:
+        one_of(session=session, session_manager=session_manager)
         refuse_unsupported(
             {
                 "structured_output_model": structured_output_model,
@@ -106,8 +112,7 @@ class Agent:
                 "tool_executor": tool_executor,
                 "retry_strategy": retry_strategy,
                 "concurrent_invocation_mode": concurrent_invocation_mode,
-                "session": one_of(session=session, session_manager=session_manager),
-                "memory": memory,
+                "session_manager": session_manager,
             },
             _OTHER_DEFAULTS,
         )
@@ -118,6 +123,8 @@ class Agent:
         self.model = model
         self.messages = tuple(messages_of(messages))
         self.instructions: str | None = None if prompt is None else text_of(prompt)
+        self.session = session
+        self.memory = memory
         self.max_iterations = _at_least_one(MAX_ITERATIONS if max_iterations is None else max_iterations)
         self.handoffs: Sequence[Agent] = handoffs or ()
         self.toolbox: Mapping[str, Tool] = toolbox(tools or ())
@@ -176,33 +183,74 @@ class Agent:
         """
         return resolve(self.model)
 
-    def run(self, prompt: Prompt = None) -> AgentRun:
+    def run(
+        self, prompt: Prompt = None, *, session: Session | None = None, memory: Memory | None = None
+    ) -> AgentRun:
         """Return a run of this agent on `prompt`; it begins when it is awaited.
 
         Each run has a conversation of its own, so any number may be under way. Awaited in a component it
         is as durable as the component is; elsewhere it runs in this process.
-        """
-        return AgentRun(lambda: self._run_anywhere(prompt))
 
-    async def _run_anywhere(self, prompt: Prompt) -> AgentResult:
+        Args:
+            prompt: What the agent is told.
+            session: The session in which it speaks, in place of the agent's: the run knows what was said in it
+                before, and when it ends, all of its own turn is appended at once.
+            memory: What the run is reminded of, in place of the agent's: what is most like the prompt, of the
+                session's user and of the run's.
+        """
+        return AgentRun(lambda: self._run_anywhere(prompt, session or self.session, memory or self.memory))
+
+    async def _run_anywhere(
+        self, prompt: Prompt, session: Session | None, memory: Memory | None
+    ) -> AgentResult:
         context = context_or_none()
         if context is not None:
-            return await self._run_in(context, prompt)
+            return await self._run_in(context, prompt, session, memory)
+        if session is not None:
+            await session.flush()  # what the script has set: inside, that is another's
         alone = LocalContext(component_type=ComponentType.AGENT)
         with running_in(alone):
-            return await self._run_in(alone, prompt)
+            return await self._run_in(alone, prompt, session, memory)
 
-    async def _run_in(self, context: Context, prompt: Prompt) -> AgentResult:
-        return await converse(self, [*self.messages, *messages_of(prompt)], context)
+    async def _run_in(
+        self, context: Context, prompt: Prompt, session: Session | None, memory: Memory | None
+    ) -> AgentResult:
+        with context.in_session(None if session is None else session.id):
+            past = [] if session is None else await session.conversation()
+            known, told = [*self.messages, *past], messages_of(prompt)
+            conversation = Conversation([*known, *told], await self._reminder(context, told, session, memory))
+            result = await converse(self, conversation, context)
+            if session is not None:
+                await session.append(conversation.messages[len(known) :], {"agent": result.agent})
+        return result
+
+    async def _reminder(
+        self, context: Context, told: Sequence[Message], session: Session | None, memory: Memory | None
+    ) -> str | None:
+        if memory is None:
+            return None
+        with context.scope(f"memory:{self.label}", agent=self.label):
+            return await reminder(memory, context, told, session)
 
     async def _execute(self, context: Any, payload: Any) -> AgentResult:
-        """Run as a component; the payload is a prompt, or an object with a `prompt` or a `message`."""
+        """Run as a component.
+
+        The payload is a prompt, or an object with a `prompt` or a `message`, and a `session_id` if it is to speak in
+        that session.
+        """
         match payload:
-            case {"message": str() as prompt, **others} if not others:
-                pass
+            case {"message": str() as prompt, **others} if "prompt" not in others:
+                payload = {**others, "prompt": prompt}
+            case str():
+                payload = {"prompt": payload}
             case _:
-                prompt = _INPUT.bind(payload).named["prompt"]
-        return await self._run_in(context, prompt)
+                pass
+        asked = _INPUT.bind(payload).named
+        session_id = asked.get("session_id")
+        if session_id is None:
+            return await self._run_in(context, asked["prompt"], self.session, self.memory)
+        session = Session(session_id, user_id=context.attribution.user_id)
+        return await self._run_in(context, asked["prompt"], session, self.memory)
 
     def _register(self, name: str) -> None:
         component = Component(
@@ -222,7 +270,7 @@ class Agent:
 
 
 def _input() -> CallableSchema:
-    def agent(prompt: str) -> None: ...
+    def agent(prompt: str, session_id: str | None = None) -> None: ...
 
     return schema_of(agent)
 

@@ -58,9 +58,14 @@ class Role(Protocol):
 
 @dataclass(slots=True)
 class Conversation:
-    """What one run of an agent, and of those it hands over to, has gathered so far; it only grows."""
+    """What one run of an agent, and of those it hands over to, has gathered so far; it only grows.
+
+    Attributes:
+        reminder: What was remembered before it began; every model is told.
+    """
 
     messages: list[Message]
+    reminder: str | None = None
     tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
     iterations: int = 0
     input_tokens: int = 0
@@ -90,9 +95,8 @@ class Conversation:
         )
 
 
-async def converse(agent: Role, messages: Sequence[Message], context: Context) -> AgentResult:
-    """Run `agent` on `messages` until somebody answers, it or whom it handed over to."""
-    conversation = Conversation([*messages])
+async def converse(agent: Role, conversation: Conversation, context: Context) -> AgentResult:
+    """Go on with a conversation until somebody answers, `agent` or whom it handed over to."""
     while True:
         with context.scope(f"agent:{agent.label}", agent=agent.label):
             ended = await _take_turns(agent, conversation, context)
@@ -124,7 +128,7 @@ def _request(agent: Role, conversation: Conversation) -> ModelRequest:
     return ModelRequest.model_construct(
         messages=tuple(conversation.messages),
         tools=agent.specs,
-        system=agent.instructions,
+        system="\n\n".join(filter(None, (agent.instructions, conversation.reminder))) or None,
     )
 
 

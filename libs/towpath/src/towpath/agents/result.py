@@ -1,6 +1,9 @@
 """What a run of an agent gives."""
 
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal, cast
+
+from pydantic_core import from_json
 
 from towpath.models.port import Message, StopReason
 from towpath.tools.tool import ToolCall
@@ -12,6 +15,8 @@ AgentStatus = Literal["completed", "max_iterations"]
 
 class AgentResult(Shape):
     """The answer of an agent, and what it took to get there.
+
+    Where the text of the answer is a JSON object, its fields are attributes as well.
 
     Attributes:
         output: The text of the answer.
@@ -37,3 +42,16 @@ class AgentResult(Shape):
 
     def __str__(self) -> str:
         return self.output
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and name in self._said:
+            return self._said[name]
+        raise AttributeError(f"an AgentResult has no {name!r}, and its output is no JSON object that has")
+
+    @cached_property
+    def _said(self) -> dict[str, Any]:
+        try:
+            said: Any = from_json(self.output)
+        except ValueError:
+            return {}
+        return cast("dict[str, Any]", said) if isinstance(said, dict) else {}

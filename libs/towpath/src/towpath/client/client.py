@@ -2,21 +2,29 @@
 
 from collections.abc import AsyncGenerator
 from datetime import datetime
+from functools import partial
 
 from towpath.client.dead_letters import DeadLetters
 from towpath.client.deciding import Deciding
+from towpath.client.entities import Entities
 from towpath.client.following import events, events_of_run
 from towpath.client.lists import Lists
+from towpath.client.memory import ClientMemory, Reached
 from towpath.client.output import Chunk, chunks_of_run
+from towpath.client.rebuilding import Rebuilding
 from towpath.client.results import Results
 from towpath.client.scheduling import Scheduling
+from towpath.client.sessions import ClientSession
 from towpath.client.steering import Steering
 from towpath.client.streams import Streams
+from towpath.memory.services import MemoryService
+from towpath.runtime.asking import NatsQuestions
+from towpath_schemas.attribution import Attribution, AttributionClaim
 from towpath_schemas.audit import AuditEvent
 
 
-class Client(Results, Lists, Steering, Deciding, Scheduling):
-    """Start runs, now or by schedules, wait for them, find them, tell them what to do, decide what they ask, follow them.
+class Client(Results, Lists, Steering, Deciding, Scheduling, Entities, Rebuilding):
+    """Start runs, now or by schedules, wait for them, find them, tell them what to do, decide what they ask, follow them; call entities.
 
     Use it as an async context manager: `async with Client("nats://127.0.0.1:4222") as client: ...`
     """
@@ -30,6 +38,57 @@ class Client(Results, Lists, Steering, Deciding, Scheduling):
     def streams(self) -> Streams:
         """The broker's streams."""
         return Streams(self._connected)
+
+    def session(
+        self,
+        id: str,  # noqa: A002 - as in `Session`
+        app_name: str | None = None,
+        user_id: str | None = None,
+        *,
+        tenant: str = "default",
+        attribution: AttributionClaim | None = None,
+    ) -> ClientSession:
+        """Name a session of the platform's: `await client.session("chat").history()`.
+
+        Args:
+            id: What it is known by.
+            app_name: Its app, for state of scope `app`.
+            user_id: Its user, for state of scope `user`.
+            tenant: Whose session it is.
+            attribution: Who is behind what is done to it.
+        """
+        reach = partial(self.entity, tenant=tenant, attribution=attribution)
+        return ClientSession(reach, id, app_name=app_name, user_id=user_id)
+
+    def memory(
+        self,
+        service: MemoryService | None = None,
+        scope: str = "user",
+        *,
+        app_name: str | None = None,
+        user_id: str | None = None,
+        tenant: str = "default",
+        attribution: AttributionClaim | None = None,
+        within_s: float = 60.0,
+    ) -> ClientMemory:
+        """Name memories of the platform's: `await client.memory(user_id="ann").erase()`.
+
+        Args:
+            service: By what they are found; see `Memory`.
+            scope: See `Memory`.
+            app_name: Their app.
+            user_id: Whose they are; those of nobody, if it is not given here or in a call.
+            tenant: Whose platform it is.
+            attribution: Who is behind what is done to them; with a user, only that user's are within reach.
+            within_s: Seconds to wait for an answer.
+        """
+        reached = Reached(
+            Attribution.vouched(tenant, attribution),
+            partial(self.entity, tenant=tenant, attribution=attribution),
+            NatsQuestions(self._connected),
+            within_s,
+        )
+        return ClientMemory(reached, service=service, scope=scope, app_name=app_name, user_id=user_id)
 
     def stream(self, run_id: str, *, since: int = 0) -> AsyncGenerator[Chunk]:
         """Yield the chunks that a run's functions yield, while they do, until the run has ended.

@@ -21,12 +21,14 @@ from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import newest_outline
 from towpath_chassis.listening import listening
 from towpath_schemas import identity, subjects
+from towpath_schemas.calls import Answered
 from towpath_schemas.catalogue import event_type_of
 from towpath_schemas.envelope import Envelope
 from towpath_schemas.journal import RunStarted, read_record
 from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 from towpath_schemas.requests import (
     BroadcastRequested,
+    EntityCallRequested,
     RequestDone,
     Requested,
     RequestRefused,
@@ -55,7 +57,9 @@ class Door:
     def take(self, subject: str, body: bytes) -> None:
         """Take the router's word on a request."""
         waiting = self._waiting.get(subject)
-        if waiting is not None and not waiting.done():
+        if (
+            body and waiting is not None and not waiting.done()
+        ):  # the broker says by an empty one that nobody heard us
             waiting.set_result(body)
 
     async def start(
@@ -114,6 +118,18 @@ class Door:
         subject = subjects.request(tenant, verb, target)
         return _read_word(await self._said_about(subject, asked, within_s), RunAccepted)
 
+    async def call_entity(
+        self, entity_type: str, asked: EntityCallRequested, *, tenant: str, within_s: float
+    ) -> Answered:
+        """Ask for a call of an entity, and wait for its outcome.
+
+        Raises:
+            RequestRefusedError: If the platform says no.
+            UnavailableError: If there is no outcome within `within_s` seconds.
+        """
+        subject = subjects.request(tenant, "entity", entity_type)
+        return _read_word(await self._said_about(subject, asked, within_s), Answered)
+
     async def _said_about(self, subject: str, asked: Requested, within_s: float) -> bytes:
         request_id = uuid4().hex
         asked = asked.model_copy(update={"reply_to": f"{self.inbox}.{request_id}"})
@@ -124,7 +140,7 @@ class Door:
             except TimeoutError:
                 _, verb, target = subjects.read_request(subject)
                 raise UnavailableError(
-                    f"no router has said within {within_s:g} s that it did the {verb} of {target!r}; if the request "
+                    f"nobody has said within {within_s:g} s how the request {verb!r} about {target!r} ended; if it "
                     "reached the broker it is kept there, and will be done"
                 ) from None
 
@@ -197,6 +213,8 @@ def _what(asked: Requested) -> str:
     match asked:
         case StartRequested():
             return "the request with its input"
+        case EntityCallRequested():
+            return "the call with its arguments"
         case SignalRequested() | BroadcastRequested():
             return "the signal with its payload"
         case _:

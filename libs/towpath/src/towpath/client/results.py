@@ -103,5 +103,7 @@ async def _within(timeout_s: float | None, run_id: str) -> AsyncGenerator[None]:
 
 async def _stirred(event: asyncio.Event, within_s: float) -> None:
     waiting = asyncio.ensure_future(event.wait())
-    await asyncio.wait({waiting}, timeout=within_s)
-    waiting.cancel()
+    try:
+        await asyncio.wait({waiting}, timeout=within_s)
+    finally:  # also where whoever waits gives up
+        waiting.cancel()

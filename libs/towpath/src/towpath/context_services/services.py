@@ -14,6 +14,8 @@ from towpath.context_services.tool_registry import Stepping, ToolRegistry
 if TYPE_CHECKING:
     from towpath.context_services.metrics import Measured, Metrics
     from towpath.context_services.spans import Spans, Traced
+    from towpath.remembering.run_memory import RunMemory
+    from towpath.remembering.shelf import Remembering
 
 
 class _Logging(Protocol):
@@ -41,6 +43,13 @@ class ContextServices:
         if self._tools is None:
             self._tools = ToolRegistry(cast("Stepping", self))
         return self._tools
+
+    @property
+    def memory(self: "Remembering") -> "RunMemory":
+        """What the user behind the run is remembered by: `await ctx.memory.set("diet", "vegan")`."""
+        from towpath.remembering.run_memory import RunMemory
+
+        return RunMemory(self)
 
     def log(self: _Logging, event: str | None = None, **fields: Any) -> RunLog:
         """Return the run's logger; with an `event`, log it first."""

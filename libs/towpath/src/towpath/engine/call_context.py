@@ -12,6 +12,8 @@ import structlog
 from towpath.components import ComponentType, Registry
 from towpath.context_services.logs import RunLog
 from towpath.coordination import Join
+from towpath.engine.entity_calls import CalledEntities
+from towpath.engine.ports import Entities
 from towpath.errors import ContextError
 from towpath.local.calls import Callee
 from towpath.local.local_context import LocalContext
@@ -30,12 +32,17 @@ class CallContext(LocalContext):
         registry: Registry,
         call: CallRequested | InvocationRequested,
         callee: Callee,
+        entities: Entities,
         state: BufferedState | None = None,
     ) -> None:
         super().__init__(
             run_id=call.run_id,
             attribution=call.attribution,
-            surroundings=Surroundings(registry=registry),
+            surroundings=Surroundings(
+                registry=registry,
+                elsewhere=lambda inner: CalledEntities(registry, entities, call, inner),
+                memories=entities,
+            ),
             callee=callee,
             state=state,
         )
@@ -57,24 +64,33 @@ class CallContext(LocalContext):
 
     @classmethod
     def of_call(
-        cls, registry: Registry, call: CallRequested, kind: ComponentType, *, attempt: int
+        cls, registry: Registry, call: CallRequested, kind: ComponentType, entities: Entities, *, attempt: int
     ) -> "CallContext":
         """Make the context of a function or tool."""
-        return cls(registry, call, Callee(kind, call.name, attempt, call.key))
+        return cls(registry, call, Callee(kind, call.name, attempt, call.key, tried=attempt), entities)
 
     @classmethod
     def of_method(
-        cls, registry: Registry, invocation: InvocationRequested, state: BufferedState
+        cls,
+        registry: Registry,
+        invocation: InvocationRequested,
+        state: BufferedState,
+        entities: Entities,
+        *,
+        shared: bool,
     ) -> "CallContext":
         """Make the context of a method, whose changes stay in `state`."""
+        writes = () if shared else (invocation.entity,)
         callee = Callee(
             ComponentType.ENTITY,
             invocation.entity_type,
             place=invocation.key,
             object_id=invocation.entity_key,
             method_name=invocation.method,
+            callers=(*invocation.callers, *writes),
+            reads_only=shared,
         )
-        return cls(registry, invocation, callee, state)
+        return cls(registry, invocation, callee, entities, state)
 
     @property
     def step_id(self) -> str | None:
@@ -112,10 +128,6 @@ class CallContext(LocalContext):
     ) -> NoReturn:
         """Refuse; see `_refuse`."""
         self._refuse("spawn")
-
-    def entity(self, entity_type: str, key: str) -> NoReturn:
-        """Refuse; see `_refuse`."""
-        self._refuse("entity")
 
     def wait_signal(self, name: str, *, timeout_s: float | None, default: Any, key: str | None) -> NoReturn:
         """Refuse; see `_refuse`."""

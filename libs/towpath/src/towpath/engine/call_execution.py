@@ -8,7 +8,7 @@ from towpath.components import Component, ComponentType, Registry, TellChunk
 from towpath.context import running_in
 from towpath.engine.call_context import CallContext
 from towpath.engine.containing import contained
-from towpath.engine.ports import Sleep
+from towpath.engine.ports import Entities, Sleep
 from towpath.errors import UnknownOutcomeError
 from towpath.failures import failure_of
 from towpath.retry import Attempted, Retry, attempted, retry_after_s
@@ -24,6 +24,7 @@ class CallExecution:
 
     Args:
         registry: What may be called.
+        entities: How it calls entities.
         timeout_s: Seconds an attempt may take, where its component does not say.
         sleep: Waits between attempts.
         on_retry: Told of each attempt that failed and is followed by another.
@@ -32,12 +33,14 @@ class CallExecution:
     def __init__(
         self,
         registry: Registry,
+        entities: Entities,
         *,
         timeout_s: float,
         sleep: Sleep = asyncio.sleep,
         on_retry: Callable[[CallRequested, Retry], None] | None = None,
     ) -> None:
         self._registry = registry
+        self._entities = entities
         self._timeout_s = timeout_s
         self._sleep = sleep
         self._on_retry = on_retry
@@ -67,10 +70,14 @@ class CallExecution:
         limit_s = component.timeout_s or self._timeout_s
 
         async def once(attempt: int) -> Any:
-            context = CallContext.of_call(self._registry, call, component.kind, attempt=attempt)
+            context = CallContext.of_call(
+                self._registry, call, component.kind, self._entities, attempt=attempt
+            )
             with running_in(context, agent=call.agent):
                 executed = component.run(context, call.arguments, tell)
-                return to_json_value(await _within(limit_s, component, executed))
+                result = to_json_value(await _within(limit_s, component, executed))
+                await context.end_well()
+                return result
 
         def tell_retry(retry: Retry) -> None:
             if self._on_retry is not None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from towpath.errors import ComponentError
 from towpath_schemas import identity
+from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import Answered, CallRequested, ChildRequested
 from towpath_schemas.entities import InvocationRequested
 from towpath_schemas.failure import Failure
@@ -70,10 +71,17 @@ def _common(run_id: str, started: RunStarted, intent: CallIntended) -> dict[str,
     return {
         "run_id": run_id,
         "key": intent.key,
-        "attribution": started.attribution,
+        "attribution": _attribution(started, intent),
         "agent": intent.agent,
         "correlation_id": started.correlation_id,
     }
+
+
+def _attribution(started: RunStarted, intent: CallIntended) -> Attribution:
+    """Tell on whose behalf an act is: the run's, in the session of the agent that does it."""
+    if intent.session_id is None:
+        return started.attribution
+    return started.attribution.model_copy(update={"session_id": intent.session_id})
 
 
 def refusal(run_id: str, intent: CallIntended, failure: Failure) -> Answered:

@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
@@ -14,25 +14,31 @@ from towpath.context_services.logs import RunLog
 from towpath.coordination import Approval, Join
 from towpath.engine.acting import Actor, Call
 from towpath.engine.children import Children, DurableChild
+from towpath.engine.entity_calls import is_shared, transaction_of
 from towpath.engine.history import Asked
 from towpath.engine.live_run import LiveRun
+from towpath.engine.memory import MemoryActs
 from towpath.engine.readings import Readings
 from towpath.engine.run_log import run_log
 from towpath.engine.steps import call_model, run_step
 from towpath.engine.waits import Waits
-from towpath.entity_handle import EntityHandle, call_payload
-from towpath.errors import ComponentError, ContinuedAsNewError
+from towpath.entity_handle import EntityCall, EntityHandle, call_payload, entity_name
+from towpath.errors import ContinuedAsNewError
+from towpath.failures import component_error
 from towpath.local.state import Done
 from towpath.models.port import LanguageModel, ModelReply, ModelRequest
 from towpath.moments import Moment
+from towpath.remembering.embedding import Meaning
 from towpath.retry import RetryPolicy, policy_for
 from towpath.scopes import running_task
 from towpath.threads import in_loop
 from towpath.tools.tool import Tool, ToolCall, ToolOutcome
+from towpath.transactions import Transaction
 from towpath.values import revive, to_json_value
 from towpath.work import check_work, result_type_of
 from towpath_schemas.approvals import ApprovalAsked, content_sha256
 from towpath_schemas.journal import CallSettled, HandedOff, Source, StepSettled, ValueDrawn
+from towpath_schemas.memory import ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
 
 DEFAULT_STEP_RETRY = RetryPolicy()
 
@@ -58,6 +64,7 @@ class DurableContext(Context):
         self._registry = registry
         self._actor = Actor(run)
         self._waits = Waits(run, self._actor)
+        self._memory = MemoryActs(run)
         self.children = Children(run, self._actor)
         self._state: dict[str, Any] = {}
         self._patches: dict[str, bool] = {}
@@ -174,20 +181,30 @@ class DurableContext(Context):
 
     def entity(self, entity_type: str, key: str) -> EntityHandle:
         """Name an entity; the handle's methods are the entity's."""
+        entity_name(self.attribution.tenant, entity_type, key)
 
         def invoke(method: str, payload: Any) -> Coroutine[Any, Any, Any]:
             target = f"{entity_type}.{method}"
             arguments = {"key": key, "arguments": to_json_value(payload)}
             made = self._call_here(f"entity:{target}", "entity", target, arguments)
-            ask = self._actor.read if self._is_shared(entity_type, method) else self._actor.call
+            ask = self._actor.read if is_shared(self._registry, entity_type, method) else self._actor.call
             return self._result_of(partial(ask, made), Any)
 
         return EntityHandle(invoke)
 
-    def _is_shared(self, entity_type: str, method: str) -> bool:
-        component = self._registry.find(ComponentType.ENTITY, entity_type)
-        known = component.methods.get(method) if component else None
-        return known is not None and known.shared
+    def transaction(self) -> Transaction:
+        """Begin a transaction, whose commit is one act; see `Context.transaction`."""
+        place, agent = self.place("transaction"), self.scope_agent
+
+        def commit(calls: Sequence[EntityCall]) -> Coroutine[Any, Any, Any]:
+            name, method, arguments, _ = transaction_of(calls, place)
+            said = {"key": name.key, "arguments": arguments}
+            made = Call(
+                place, "entity", f"{name.entity_type}.{method}", self._run.started.service, said, agent=agent
+            )
+            return self._result_of(partial(self._actor.call, made), Any)
+
+        return Transaction(self.attribution.tenant, commit)
 
     # --- Waiting ----------------------------------------------------------------------------------
 
@@ -256,6 +273,23 @@ class DurableContext(Context):
     async def _hand_off(self, place: str, agent: str, to: str) -> None:
         if await self._run.ask(Asked(place, "handoff", f"{agent} to {to}")) is None:
             await self._run.tell(HandedOff(at=self._run.clock(), key=place, agent=agent, to=to))
+
+    # --- Memories -----------------------------------------------------------------------------------
+
+    def ask_memory(
+        self, asked: Sequence[MemoryAsked], meaning: Meaning | None
+    ) -> Coroutine[Any, Any, dict[str, MemoriesFound]]:
+        """Ask about memories as one durable act; see `Context.ask_memory`."""
+        place = self.place(f"memory:{asked[0].question}")
+        return self._memory.ask(place, asked, meaning, self.scope_agent)
+
+    def erase_memory(
+        self, namespace: str | None, user_id: str | None, reason: str | None
+    ) -> Coroutine[Any, Any, ErasureDone]:
+        """Erase memories as one durable act; see `Context.erase_memory`."""
+        by = self.attribution
+        asked = ErasureAsked(namespace=namespace, user_id=user_id, reason=reason, attribution=by)
+        return self._memory.erase(self.place("memory:erase"), asked, self.scope_agent)
 
     # --- Values that replay repeats ----------------------------------------------------------------
 
@@ -326,5 +360,5 @@ def _uuid_from(chance: Random) -> uuid.UUID:
 
 def _result(record: StepSettled | CallSettled, result_type: Any) -> Any:
     if record.failure is not None:
-        raise ComponentError(record.failure)
+        raise component_error(record.failure)
     return record.result if result_type is Any else revive(record.result, result_type)

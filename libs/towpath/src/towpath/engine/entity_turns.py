@@ -7,21 +7,23 @@ from towpath.components import ComponentType, Method, Registry
 from towpath.context import running_in
 from towpath.engine.call_context import CallContext
 from towpath.engine.containing import contained
+from towpath.engine.ports import Entities
 from towpath.failures import failure_of
 from towpath.local.state import BufferedState, ReadOnlyState
 from towpath.values import to_json_value
-from towpath_schemas.entities import Changes, InvocationDone, InvocationRequested, TurnRequested
+from towpath_schemas.entities import InvocationDone, InvocationRequested, TurnRequested
 from towpath_schemas.failure import Failure
 
 
-async def take_turn(registry: Registry, turn: TurnRequested) -> tuple[InvocationDone, ...]:
+async def take_turn(
+    registry: Registry, turn: TurnRequested, entities: Entities
+) -> tuple[InvocationDone, ...]:
     """Execute the calls of a turn one after the other, each on the state that those before it left."""
     state: Mapping[str, Any] = turn.state
     done: list[InvocationDone] = []
     for invocation in turn.invocations:
-        ended = await _invoke(registry, invocation, state, read_only=turn.read_only)
-        changed = {**state, **ended.changes.values}
-        state = {name: value for name, value in changed.items() if name not in ended.changes.deleted}
+        ended = await _invoke(registry, invocation, state, entities, read_only=turn.read_only)
+        state = ended.changes.applied_to(state)
         done.append(ended)
     return tuple(done)
 
@@ -30,6 +32,7 @@ async def _invoke(
     registry: Registry,
     invocation: InvocationRequested,
     committed: Mapping[str, Any],
+    entities: Entities,
     *,
     read_only: bool,
 ) -> InvocationDone:
@@ -41,14 +44,14 @@ async def _invoke(
     state = (
         ReadOnlyState(committed, invocation.entity_type, method.name) if reading else BufferedState(committed)
     )
-    context = CallContext.of_method(registry, invocation, state)
+    context = CallContext.of_method(registry, invocation, state, entities, shared=reading)
     try:
         with running_in(context, agent=invocation.agent):
             result = to_json_value(await contained(method.execute(context, invocation.arguments)))
+            await context.end_well()
     except Exception as error:  # noqa: BLE001 - whatever user code raises is its outcome
         return not_invoked(invocation, failure_of(error).model_copy(update={"retryable": False}))
-    changes = Changes(values=state.values, deleted=tuple(sorted(state.deleted)))
-    return InvocationDone(invocation_id=invocation.invocation_id, result=result, changes=changes)
+    return InvocationDone(invocation_id=invocation.invocation_id, result=result, changes=state.changes)
 
 
 def _find(registry: Registry, invocation: InvocationRequested) -> Method | None:

@@ -71,6 +71,7 @@ async def _attempt(run: LiveRun, registry: Registry, component: Component) -> At
             with counted(run.tasks, work=is_function), running_in(context):
                 async with deadline_of(component):
                     result = await contained(component.run(context, run.started.input, run.outbox.tell_chunk))
+                    await context.end_well()
                     await context.children.joined()
                     return to_json_value(result)
         finally:

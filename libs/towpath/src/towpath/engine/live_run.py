@@ -10,6 +10,7 @@ import structlog
 from towpath.engine.cancelling import Cancelling
 from towpath.engine.fitting import fitting
 from towpath.engine.history import Asked, History, Settled
+from towpath.engine.in_session import in_its_session
 from towpath.engine.ports import Chance, ClaimLostError, Clock, Entries, Outbox, Sleep, system_chance
 from towpath.engine.reception import Reception
 from towpath.engine.tasks import RunTasks, outside
@@ -130,7 +131,7 @@ class LiveRun:
     async def _append(self, record: AnyRecord) -> AnyRecord:
         if self._soon:
             await asyncio.gather(*self._soon)
-        written, body = fitting(record)
+        written, body = fitting(in_its_session(record, self.history))
         number = self.history.take_number()
         await self._write(number, body)
         self.history.add(number, written)

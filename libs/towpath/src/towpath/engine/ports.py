@@ -5,7 +5,9 @@ from random import Random, SystemRandom
 from typing import Any, Protocol
 
 from towpath.errors import TowpathError
+from towpath.remembering.asking import MemoryIndex
 from towpath_schemas.calls import Answered
+from towpath_schemas.entities import InvocationRequested
 from towpath_schemas.journal import CallIntended
 
 Clock = Callable[[], float]
@@ -41,7 +43,19 @@ class Entries(Protocol):
         ...
 
 
-class Outbox(Protocol):
+class Entities(MemoryIndex, Protocol):
+    """How code that is no run of its own calls entities, and asks about memories: in a function, a tool, or a method of another entity."""
+
+    async def invoke(self, asked: InvocationRequested) -> Answered:
+        """Have a method executed that may write, once for each invocation id, and wait for the outcome."""
+        ...
+
+    async def read(self, asked: InvocationRequested) -> Answered:
+        """Have a shared method executed, on what is committed."""
+        ...
+
+
+class Outbox(MemoryIndex, Protocol):
     """How what a run intends reaches those who do it. Sending one intent twice is harmless: its id is derived."""
 
     async def send(self, intent: CallIntended) -> Answered | None:

@@ -6,51 +6,38 @@ before sends when it leaves. All of it is durable, so neither a crash nor a rede
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
 from typing import Any
 
-from towpath.components import REGISTRY
 from towpath.context import Context
-from towpath.definitions import component_of
-from towpath.entities import EntityType
+from towpath.entities import builtin_entity
 from towpath_schemas.object_keys import OBJECT_KEY, turn_signal
+
+line = builtin_entity(OBJECT_KEY)
 
 Waiting = dict[str, str]
 """One in the line: its `holder` id, and the `run_id` to which the signal is sent."""
 
 
+@line.write
 async def join(ctx: Context, holder: str) -> bool:
     """Stand in the line, once; tell whether it is one's turn."""
-    line: list[Waiting] = await ctx.get("line", [])
-    if all(one["holder"] != holder for one in line):
-        line.append({"holder": holder, "run_id": ctx.run_id})
-        ctx.set("line", line)
-    return line[0]["holder"] == holder
+    waiting: list[Waiting] = await ctx.get("line", [])
+    if all(one["holder"] != holder for one in waiting):
+        waiting.append({"holder": holder, "run_id": ctx.run_id})
+        ctx.set("line", waiting)
+    return waiting[0]["holder"] == holder
 
 
+@line.write
 async def leave(ctx: Context, holder: str) -> Waiting | None:
     """Leave the line; return whose turn it is now, if that has changed."""
-    line: list[Waiting] = await ctx.get("line", [])
-    left = [one for one in line if one["holder"] != holder]
+    waiting: list[Waiting] = await ctx.get("line", [])
+    left = [one for one in waiting if one["holder"] != holder]
     if not left:
         ctx.delete("line")
         return None
     ctx.set("line", left)
-    return left[0] if left[0] != line[0] else None
-
-
-@cache
-def _lock_type() -> EntityType:
-    lock = EntityType(OBJECT_KEY)
-    lock.write(join)
-    lock.write(leave)
-    return lock
-
-
-def register_locks() -> None:
-    """Have this process keep lines: it has flows with object keys."""
-    if (component := component_of(_lock_type())) is not None:
-        REGISTRY.add(component)
+    return left[0] if left[0] != waiting[0] else None
 
 
 @asynccontextmanager
@@ -76,4 +63,4 @@ async def _hand_on(context: Context, key: str, holder: str) -> None:
 
 
 def _line(context: Context, key: str) -> Any:
-    return context.entity(OBJECT_KEY, f"{context.attribution.tenant}/{key}")
+    return context.entity(OBJECT_KEY, key)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from towpath.components import Component, ComponentType
-from towpath.errors import ComponentError
-from towpath.failures import failure_of
-from towpath.local.entity_store import EntityPlace
+from towpath.failures import component_error, failure_of
 from towpath.retry import Attempted
+from towpath_schemas.entities import EntityName
 from towpath_schemas.failure import Failure
 
 
@@ -19,8 +18,10 @@ class Callee:
     """What a context is the context of.
 
     Attributes:
-        place: Where in the caller's code it was called; with the run, it identifies the call.
-        writing: Entities that it, or somebody who waits for it, is writing.
+        place: Where in the code of its run it was called; with the run, it identifies the call.
+        tried: Which attempt it is, those of whoever waits for it counted in.
+        callers: Entities that are written by methods which wait for it, or are it, the outermost first.
+        reads_only: Whether it is, or somebody who waits for it is, a shared method of an entity.
     """
 
     component_type: ComponentType
@@ -29,7 +30,21 @@ class Callee:
     place: str | None = None
     object_id: str | None = None
     method_name: str | None = None
-    writing: frozenset[EntityPlace] = frozenset()
+    tried: int = 1
+    callers: tuple[EntityName, ...] = ()
+    reads_only: bool = False
+
+    def inside(self, place: str) -> str:
+        """Tell where in the code of the run `place` of its own code is."""
+        return f"{self.place}/{place}" if self.place else place
+
+    def called(
+        self, component_type: ComponentType, name: str, place: str, *, attempt: int = 1, **more: Any
+    ) -> "Callee":
+        """Describe what it calls, and waits for."""
+        known: dict[str, Any] = {"callers": self.callers, "reads_only": self.reads_only, **more}
+        tried = self.tried + attempt - 1
+        return Callee(component_type, name, attempt, self.inside(place), tried=tried, **known)
 
 
 @asynccontextmanager
@@ -52,7 +67,7 @@ def value_of(ended: Attempted) -> Any:
         ComponentError: If it failed.
     """
     if ended.error is not None:
-        raise ComponentError(final_failure(ended.error)) from ended.error
+        raise component_error(final_failure(ended.error)) from ended.error
     return ended.value
 
 

@@ -1,13 +1,16 @@
 """The entities of this process: their committed state, and who may write it next."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import math
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-EntityPlace = tuple[str, str]
-"""Type and key of an entity."""
+from towpath.local.memories import Memories
+from towpath_schemas.entities import NEVER, Changes, EntityName
+from towpath_schemas.memory import ITEM, MEMORY_TYPE, ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
 
 
 @dataclass(slots=True)
@@ -19,25 +22,53 @@ class _Turnstile:
 
 
 class EntityStore:
-    """The committed state of entities, in memory."""
+    """The committed state of entities, in memory.
 
-    def __init__(self) -> None:
-        self._committed: dict[EntityPlace, dict[str, Any]] = {}
-        self._turnstiles: dict[EntityPlace, _Turnstile] = {}
+    Attributes:
+        memories: What of it can be searched.
+    """
 
-    def committed(self, place: EntityPlace) -> Mapping[str, Any]:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._committed: dict[EntityName, dict[str, Any]] = {}
+        self._expires_at: dict[EntityName, float] = {}
+        self._turnstiles: dict[EntityName, _Turnstile] = {}
+        self.memories = Memories()
+
+    def committed(self, name: EntityName) -> Mapping[str, Any]:
         """Return the state as the last write left it; later writes do not change what is returned."""
-        return self._committed.get(place, {})
+        if self._expires_at.get(name, math.inf) <= self._clock():
+            self._committed.pop(name, None)
+            del self._expires_at[name]
+        return self._committed.get(name, {})
 
-    def commit(self, place: EntityPlace, values: Mapping[str, Any], deleted: frozenset[str]) -> None:
+    def commit(self, name: EntityName, changes: Changes) -> None:
         """Apply the changes of one write, all at once."""
-        kept = {name: value for name, value in self.committed(place).items() if name not in deleted}
-        self._committed[place] = {**kept, **values}
+        values, deleted = changes.values, changes.deleted
+        kept = {name: value for name, value in self.committed(name).items() if name not in deleted}
+        self._committed[name] = {**kept, **values}
+        if changes.expires_in_s == NEVER:
+            self._expires_at.pop(name, None)
+        elif changes.expires_in_s is not None:
+            self._expires_at[name] = self._clock() + changes.expires_in_s
+        if name.entity_type == MEMORY_TYPE and (ITEM in values or ITEM in deleted):
+            self.memories.learn(name, values.get(ITEM))
+
+    async def ask_memory(self, asked: MemoryAsked) -> MemoriesFound:
+        """Answer a question about memories; see `MemoryIndex.ask_memory`."""
+        return self.memories.answer(asked)
+
+    async def erase_memory(self, asked: ErasureAsked) -> ErasureDone:
+        """Drop memories and all they ever were; see `MemoryIndex.erase_memory`."""
+        names, done = self.memories.erase(asked)
+        for name in names:
+            self._committed.pop(name, None)
+        return done
 
     @asynccontextmanager
-    async def writing(self, place: EntityPlace) -> AsyncGenerator[None]:
+    async def writing(self, name: EntityName) -> AsyncGenerator[None]:
         """Be the only writer of an entity; whoever asked first is next."""
-        turnstile = self._turnstiles.setdefault(place, _Turnstile())
+        turnstile = self._turnstiles.setdefault(name, _Turnstile())
         turnstile.users += 1
         try:
             async with turnstile.lock:
@@ -45,7 +76,7 @@ class EntityStore:
         finally:
             turnstile.users -= 1
             if not turnstile.users:
-                del self._turnstiles[place]
+                del self._turnstiles[name]
 
 
 ENTITIES = EntityStore()

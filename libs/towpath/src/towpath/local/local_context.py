@@ -1,34 +1,39 @@
 """The context of a component that runs in this process: every act happens at once, and only once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, NoReturn, TypeVar
 from uuid import UUID
 
-from towpath.components import Component, ComponentType, Method
+from towpath.components import Component, ComponentType
 from towpath.context import Context, Work, running_in
 from towpath.context_services.logs import RunLog
 from towpath.coordination import ChildHandle, Join
 from towpath.definitions import component_of
-from towpath.entity_handle import EntityHandle, call_payload
+from towpath.entity_handle import EntityCall, EntityCaller, EntityHandle, call_payload, entity_name
 from towpath.errors import ComponentError, ContextError, ContinuedAsNewError, DuplicateStepError, ModelError
 from towpath.local.calls import Callee, deadline_of, final_failure, value_of
 from towpath.local.children import LocalChild
-from towpath.local.entity_store import EntityPlace
+from towpath.local.entity_calls import LocalEntities
 from towpath.local.run_log import LocalLog
-from towpath.local.state import BufferedState, Done, ReadOnlyState
+from towpath.local.state import BufferedState, Done
 from towpath.local.surroundings import Surroundings
 from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, ModelRequest
-from towpath.moments import Moment
+from towpath.moments import Moment, in_seconds
+from towpath.remembering.asking import Erasing, MemoryIndex, answers_of
+from towpath.remembering.embedding import Meaning
 from towpath.retry import ONCE, Attempted, RetryPolicy, attempted, policy_for
 from towpath.tools.tool import Tool, ToolCall, ToolOutcome
+from towpath.transactions import Transaction
 from towpath.values import revive, to_json_value
 from towpath.work import check_work, drop_work, is_awaitable, result_type_of, run_work
 from towpath_schemas.attribution import Attribution
+from towpath_schemas.entities import NEVER
 from towpath_schemas.failure import Failure
 from towpath_schemas.identity import call_id
+from towpath_schemas.memory import ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
 
 Found = TypeVar("Found")
 
@@ -214,12 +219,13 @@ class LocalContext(Context):
         """Try a component as often as it says, each time in a context of its own."""
 
         async def once(attempt: int) -> Any:
-            context = self._inner(
-                Callee(component.kind, component.name, attempt, place, writing=self._callee.writing)
-            )
+            callee = self._callee.called(component.kind, component.name, place, attempt=attempt)
+            context = self._inner(callee)
             with running_in(context, agent=agent):
                 async with deadline_of(component):
-                    return to_json_value(await component.execute(context, payload))
+                    result = to_json_value(await component.execute(context, payload))
+                    await context.end_well()
+                    return result
 
         agent = self.scope_agent
         return await self._attempted(once, component.retry)
@@ -242,54 +248,30 @@ class LocalContext(Context):
 
     def entity(self, entity_type: str, key: str) -> EntityHandle:
         """Name an entity of this process; the handle's methods are the entity's."""
+        called = entity_name(self.attribution.tenant, entity_type, key)
 
-        async def invoke(name: str, payload: Any) -> Any:
-            found = self._around.registry.find(ComponentType.ENTITY, entity_type)
-            methods = self._found(found, f"entity {entity_type!r}").methods
-            method = self._found(methods.get(name), f"method {entity_type}.{name}")
-            run = self._read_entity if method.shared else self._write_entity
-            return value_of(await run((entity_type, key), method, to_json_value(payload)))
+        def invoke(method: str, payload: Any) -> Coroutine[Any, Any, Any]:
+            place = self.place(f"entity:{entity_type}.{method}")
+            return self._entities.call(EntityCall(called, method, to_json_value(payload), place))
 
         return EntityHandle(invoke)
 
-    async def _read_entity(self, place: EntityPlace, method: Method, payload: Any) -> Attempted:
-        state = ReadOnlyState(self._around.entities.committed(place), place[0], method.name)
-        return await self._run_method(place, method, payload, state, self._callee.writing)
+    def transaction(self) -> Transaction:
+        """Begin a transaction; see `Context.transaction`."""
+        place = self.place("transaction")
+        return Transaction(self.attribution.tenant, lambda calls: self._entities.commit(calls, place))
 
-    async def _write_entity(self, place: EntityPlace, method: Method, payload: Any) -> Attempted:
-        """Run the method as the only writer; its changes are committed if it succeeds."""
-        writing = self._callee.writing
-        if place in writing:
-            raise ContextError(
-                f"{place[0]} {place[1]!r} is written by a caller of this call, which waits for it"
-            )
-        entities = self._around.entities
-        async with entities.writing(place):
-            state = BufferedState(entities.committed(place))
-            ended = await self._run_method(place, method, payload, state, writing | {place})
-            if ended.error is None:
-                entities.commit(place, state.values, frozenset(state.deleted))
-        return ended
+    @property
+    def _entities(self) -> EntityCaller:
+        if self._around.elsewhere is not None:
+            return self._around.elsewhere(self._callee)
+        return LocalEntities(self._around, self._callee, self._inner)
 
-    async def _run_method(
-        self,
-        place: EntityPlace,
-        method: Method,
-        payload: Any,
-        state: BufferedState,
-        writing: frozenset[EntityPlace],
-    ) -> Attempted:
-        entity_type, key = place
-        where = self.place(f"entity:{entity_type}.{method.name}")
-        callee = Callee(ComponentType.ENTITY, entity_type, 1, where, key, method.name, writing)
-        context = self._inner(callee, state)
-
-        async def once(_attempt: int) -> Any:
-            with running_in(context, agent=agent):
-                return to_json_value(await method.execute(context, payload))
-
-        agent = self.scope_agent
-        return await self._attempted(once, ONCE)
+    def expire_in(self, seconds: float | timedelta | None) -> None:
+        """Have the entity's state forgotten; see `Context.expire_in`."""
+        if self.component_type is not ComponentType.ENTITY:
+            super().expire_in(seconds)
+        self._state.expire_in(NEVER if seconds is None else in_seconds(seconds))
 
     def _found(self, found: Found | None, what: str) -> Found:
         if found is None:
@@ -377,6 +359,35 @@ class LocalContext(Context):
     async def hand_off(self, agent: str, to: str) -> None:
         """Log that `agent` gave the conversation to the agent named `to`."""
         self._log.info("agent handed off", agent=agent, to=to)
+
+    # --- Memories ---------------------------------------------------------------------------------
+
+    def ask_memory(
+        self, asked: Sequence[MemoryAsked], meaning: Meaning | None
+    ) -> Coroutine[Any, Any, dict[str, MemoriesFound]]:
+        """Ask about memories; see `Context.ask_memory`."""
+        return self._ask_memory(asked, meaning)
+
+    async def _ask_memory(
+        self, asked: Sequence[MemoryAsked], meaning: Meaning | None
+    ) -> dict[str, MemoriesFound]:
+        async def once(_attempt: int) -> dict[str, MemoriesFound]:
+            return await answers_of(self._memories, asked, meaning)
+
+        return value_of(await self._attempted(once, DEFAULT_MODEL_RETRY))
+
+    async def erase_memory(
+        self, namespace: str | None, user_id: str | None, reason: str | None
+    ) -> ErasureDone:
+        """Erase memories; see `Context.erase_memory`."""
+        by = self.attribution
+        asked = ErasureAsked(namespace=namespace, user_id=user_id, reason=reason, attribution=by)
+        erasing = Erasing(self._memories, asked)
+        return value_of(await self._attempted(lambda _attempt: erasing.done(), DEFAULT_MODEL_RETRY))
+
+    @property
+    def _memories(self) -> MemoryIndex:
+        return self._around.memories or self._around.entities
 
     # --- Values and state -------------------------------------------------------------------------
 

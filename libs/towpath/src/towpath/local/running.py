@@ -1,11 +1,17 @@
-"""Running a component in this process, by name or by its definition."""
+"""Running in this process: a component, by name or by its definition, or what a plain script does itself."""
 
 from typing import Any
 
 from towpath.components import REGISTRY, Component
+from towpath.context import Context, context_or_none
 from towpath.definitions import component_of
 from towpath.errors import ConfigurationError
 from towpath.local.local_context import LocalContext
+
+
+def here() -> Context:
+    """Return the context of the component that is running; in a plain script, one of the script's own."""
+    return context_or_none() or LocalContext()
 
 
 async def run(component: Any, payload: Any = None, *, context: LocalContext | None = None) -> Any:

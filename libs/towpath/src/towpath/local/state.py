@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Generator, Mapping
 from typing import Any
 
 from towpath.entities import read_only_error
+from towpath.errors import NotSerialisableError
 from towpath.values import to_json_value
+from towpath_schemas.entities import Changes
 
 
 class Done(Awaitable[None]):
@@ -22,6 +24,19 @@ class BufferedState:
         self._committed = committed
         self.values: dict[str, Any] = {}
         self.deleted: set[str] = set()
+        self._expires_in_s: float | None = None
+
+    @property
+    def changes(self) -> Changes:
+        """What was changed."""
+        deleted = tuple(sorted(self.deleted))
+        return Changes(values=self.values, deleted=deleted, expires_in_s=self._expires_in_s)
+
+    @property
+    def after(self) -> dict[str, Any]:
+        """All values as they are with the changes."""
+        kept = {name: value for name, value in self._committed.items() if name not in self.deleted}
+        return {**kept, **self.values}
 
     def get(self, name: str, default: Any) -> Any:
         """Read a value; changing what is returned changes no state."""
@@ -35,15 +50,30 @@ class BufferedState:
         """Write a value.
 
         Raises:
-            NotSerialisableError: If JSON cannot carry it.
+            NotSerialisableError: If JSON cannot carry it, or its name is no text.
         """
-        self.values[name] = to_json_value(value)
+        self.values.update(to_json_value({_checked(name): value}))
         self.deleted.discard(name)
 
     def delete(self, name: str) -> None:
-        """Remove a value."""
-        self.values.pop(name, None)
+        """Remove a value.
+
+        Raises:
+            NotSerialisableError: If its name is no text.
+        """
+        self.values.pop(_checked(name), None)
         self.deleted.add(name)
+
+    def expire_in(self, seconds: float) -> None:
+        """Have all values forgotten so long after they are committed; `NEVER` is allowed."""
+        self._expires_in_s = seconds
+
+
+def _checked(name: object) -> str:
+    if not isinstance(name, str):
+        raise NotSerialisableError(f"the name of a state value is text, not {name!r}")
+    to_json_value(name)
+    return name
 
 
 class ReadOnlyState(BufferedState):
@@ -60,6 +90,14 @@ class ReadOnlyState(BufferedState):
             ContextError: Always.
         """
         raise read_only_error(self._entity_type, self._method, name)
+
+    def expire_in(self, seconds: float) -> None:
+        """Refuse.
+
+        Raises:
+            ContextError: Always.
+        """
+        raise read_only_error(self._entity_type, self._method, "the whole state")
 
     def delete(self, name: str) -> None:
         """Refuse.

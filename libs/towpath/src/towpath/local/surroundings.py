@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from random import Random
 
 from towpath.components import REGISTRY, Registry
+from towpath.entity_handle import EntityCaller
+from towpath.local.calls import Callee
 from towpath.local.entity_store import ENTITIES, EntityStore
+from towpath.remembering.asking import MemoryIndex
 
 
 def _wall_clock() -> datetime:
@@ -16,10 +19,17 @@ def _wall_clock() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Where components are found, where entities live, what time it is, and what chance says."""
+    """Where components are found, where entities live, what time it is, and what chance says.
+
+    Attributes:
+        elsewhere: How a callee reaches entities that are not this process's own; None where `entities` are meant.
+        memories: Where the memories of such are asked for; None where those in `entities` are meant.
+    """
 
     registry: Registry = REGISTRY
     entities: EntityStore = ENTITIES
+    elsewhere: Callable[[Callee], EntityCaller] | None = None
+    memories: MemoryIndex | None = None
     clock: Callable[[], datetime] = _wall_clock
     random: Random = field(default_factory=Random)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -1,26 +1,21 @@
-"""Models of OpenAI, and of all servers that speak its chat completions: the only module that knows `openai`."""
+"""Models of OpenAI, and of all servers that speak its chat completions."""
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from typing import Any, cast
-from weakref import WeakKeyDictionary
 
-import openai
+from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionMessageToolCall
 
-from towpath.errors import ConfigurationError, ModelError
+from towpath.models.openai_client import Server, client_of, failures_of
 from towpath.models.port import Message, ModelReply, ModelRequest, StopReason, ToolSpec
-from towpath.retry import retry_after_s
 from towpath.tools.tool import ToolCall
-from towpath_schemas.failure import Failure
 from towpath_schemas.journal import Usage
 
+_ANSWERS = "a chat completion"
+
 _MAX_NAME_CHARS = 64
-_RETRYABLE = frozenset({408, 409, 429})
-_HOPELESS_CODES = frozenset({"insufficient_quota", "billing_hard_limit_reached"})
 _STOP_REASONS: dict[str, StopReason] = {
     "stop": "end_turn",
     "tool_calls": "tool_use",
@@ -41,8 +36,7 @@ class OpenAIModel:
 
     def __init__(self, model: str, *, base_url: str | None = None, api_key: str | None = None) -> None:
         self._model = model
-        self._base_url = base_url
-        self._api_key = api_key
+        self._server = Server(base_url=base_url, api_key=api_key)
 
     @property
     def name(self) -> str:
@@ -58,8 +52,8 @@ class OpenAIModel:
         Raises:
             ConfigurationError: If there is no key.
         """
-        client = _client(self._base_url, self._api_key)
-        async with _failures_of(self.name):
+        client = client_of(self._server)
+        async with failures_of(self.name, answers=_ANSWERS):
             return _reply(await _complete(client, _asked(self._model, request)))
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[str | ModelReply]:
@@ -68,43 +62,20 @@ class OpenAIModel:
         Raises:
             ConfigurationError: If there is no key.
         """
-        client = _client(self._base_url, self._api_key)
+        client = client_of(self._server)
         asked: dict[str, Any] = _asked(self._model, request) | {"stream_options": {"include_usage": True}}
-        async with _failures_of(self.name), client.chat.completions.stream(**asked) as events:
+        async with (
+            failures_of(self.name, answers=_ANSWERS),
+            client.chat.completions.stream(**asked) as events,
+        ):
             async for event in events:
                 if event.type == "content.delta" and event.delta:
                     yield event.delta
             yield _reply(events.current_completion_snapshot)
 
 
-async def _complete(client: openai.AsyncOpenAI, asked: dict[str, Any]) -> ChatCompletion:
+async def _complete(client: AsyncOpenAI, asked: dict[str, Any]) -> ChatCompletion:
     return cast("ChatCompletion", await client.chat.completions.create(**asked))
-
-
-_Clients = dict[tuple[str | None, str | None], openai.AsyncOpenAI]
-_clients: "WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients]" = WeakKeyDictionary()
-
-
-def _client(base_url: str | None, api_key: str | None) -> openai.AsyncOpenAI:
-    """Return the loop's client of a server: connections are kept, and belong to the loop that opened them."""
-    of_loop = _clients.setdefault(asyncio.get_running_loop(), {})
-    place = (base_url, api_key)
-    if place not in of_loop:
-        of_loop[place] = _new_client(base_url, api_key)
-    return of_loop[place]
-
-
-def _new_client(base_url: str | None, api_key: str | None) -> openai.AsyncOpenAI:
-    try:
-        return openai.AsyncOpenAI(base_url=base_url, api_key=api_key, max_retries=0)
-    except openai.OpenAIError as error:
-        raise ConfigurationError("OPENAI_API_KEY is not set; set it, or name another model") from error
-
-
-async def close_clients() -> None:
-    """Close the connections that the running loop holds."""
-    for client in _clients.pop(asyncio.get_running_loop(), {}).values():
-        await client.close()
 
 
 # --- What is asked --------------------------------------------------------------------------------
@@ -184,37 +155,3 @@ def _arguments(written: str) -> Any:
         return json.loads(written or "{}")
     except json.JSONDecodeError:
         return written
-
-
-# --- What goes wrong ------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def _failures_of(model: str) -> AsyncGenerator[None]:
-    """Turn what the client library raises into a `ModelError`."""
-    try:
-        yield
-    except openai.APIStatusError as error:
-        raise ModelError(_status_failure(model, error)) from error
-    except openai.APIConnectionError as error:
-        raise ModelError(_failure(model, f"no connection: {error}", error, retryable=True)) from error
-    except (openai.APIError, ValueError, TypeError, AttributeError, IndexError) as error:
-        message = f"the answer is not a chat completion: {type(error).__name__}: {error}"
-        raise ModelError(_failure(model, message, error, retryable=True)) from error
-
-
-def _status_failure(model: str, error: openai.APIStatusError) -> Failure:
-    hopeless = error.code in _HOPELESS_CODES
-    retryable = not hopeless and (error.status_code in _RETRYABLE or error.status_code >= 500)  # noqa: PLR2004
-    failure = _failure(model, f"HTTP {error.status_code}: {error.message}", error, retryable=retryable)
-    wait_s = retry_after_s(error) if retryable else None
-    return failure if wait_s is None else failure.model_copy(update={"retry_after_s": wait_s})
-
-
-def _failure(model: str, message: str, error: Exception, *, retryable: bool) -> Failure:
-    return Failure(
-        code="model_error",
-        message=f"{model}: {message}",
-        retryable=retryable,
-        error_type=type(error).__name__,
-    )

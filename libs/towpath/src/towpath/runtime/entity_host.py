@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from towpath.components import Registry
 from towpath.engine.entity_turns import not_invoked, take_turn
+from towpath.runtime.entity_calls import NatsEntities
 from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
 from towpath_schemas import subjects
@@ -28,6 +29,7 @@ class EntityHost:
     def __init__(self, chassis: Chassis[Any], registry: Registry) -> None:
         self._js = chassis.js
         self._registry = registry
+        self._entities = NatsEntities(chassis.js)
         self._drain_s = chassis.settings.drain_s
         self._turns: set[asyncio.Task[None]] = set()
 
@@ -56,7 +58,7 @@ class EntityHost:
             return
         living = asyncio.create_task(self._say_working(message))
         try:
-            done = await take_turn(self._registry, turn)
+            done = await take_turn(self._registry, turn, self._entities)
         finally:
             living.cancel()
         body = TurnProgress(done=done).to_body()

@@ -7,8 +7,9 @@ from typing import Any
 from towpath.engine.alarms import alarm, alarm_id
 from towpath.engine.commands import Command, command, excess, fitting_signal, invocation, refusal
 from towpath.engine.live_run import LiveRun
+from towpath.runtime.asking import NatsQuestions
 from towpath.runtime.output import Output
-from towpath_chassis.errors import NoResponderError, NotStoredError, UnconfirmedError
+from towpath_chassis.errors import NotStoredError, UnconfirmedError
 from towpath_chassis.inbox import RESULT
 from towpath_chassis.service import Chassis
 from towpath_schemas import identity, subjects
@@ -23,10 +24,9 @@ from towpath_schemas.shape import Shape
 from towpath_schemas.streams import INBOX
 
 _AGAIN_AFTER_S = 0.2
-_READ_WITHIN_S = 30.0
 
 
-class NatsOutbox:
+class NatsOutbox(NatsQuestions):
     """The `Outbox` of one run on the platform.
 
     Args:
@@ -35,8 +35,8 @@ class NatsOutbox:
     """
 
     def __init__(self, chassis: Chassis[Any], reachable: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(chassis.js)
         self._chassis = chassis
-        self._js = chassis.js
         self._reachable = reachable
         self._run: LiveRun | None = None
 
@@ -122,13 +122,7 @@ class NatsOutbox:
     async def read(self, intent: CallIntended) -> Answered:
         """Ask a shared method of an entity; see `Outbox.read`."""
         asked = invocation(self._sender.run_id, self._sender.started, intent)
-        subject = subjects.entity_read(asked.entity_type, asked.entity_key)
-        while True:
-            try:
-                answer = await self._js.request(subject, asked.to_body(), within_s=_READ_WITHIN_S)
-                return Answered.from_body(answer.data)
-            except (NoResponderError, UnconfirmedError):
-                await asyncio.sleep(_AGAIN_AFTER_S)
+        return await self.read_entity(asked)
 
     async def emit(self, signal_id: str, name: str, payload: Any, run_id: str | None) -> None:
         """Send a signal through the public door, where it is checked whose run it is for; see `Outbox.emit`."""
@@ -172,6 +166,6 @@ def _subject(question: Command) -> str:
         case CallRequested():
             return subjects.call(question.service, question.name)
         case InvocationRequested():
-            return subjects.mailbox(question.entity_type, question.entity_key)
+            return question.entity.mailbox
         case ChildRequested():
             return subjects.child(question.attribution.tenant, question.component)

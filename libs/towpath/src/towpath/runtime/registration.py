@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from towpath.components import Registry
+from towpath.components import Registry, built_in_types
 from towpath_chassis.service import Chassis
 from towpath_schemas import subjects
 from towpath_schemas.catalogue import event_type_of
@@ -14,7 +14,7 @@ async def register(chassis: Chassis[Any], registry: Registry, *, service: str, v
     registered = ServiceRegistered(
         service=service,
         version=version,
-        components=tuple(component.described() for component in registry),
+        components=tuple(component.described() for component in (*registry, *built_in_types())),
     )
     headers = chassis.envelope(event_type_of(ServiceRegistered)).headers()
     await chassis.js.publish(subjects.catalogue(service), registered.to_body(), headers=headers)

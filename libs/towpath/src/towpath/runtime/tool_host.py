@@ -15,6 +15,7 @@ from towpath.components import Registry
 from towpath.engine.call_execution import CallExecution, answer_of
 from towpath.retry import Retry
 from towpath.runtime.deadly import Quarantine, begin_suspect, deadly, forget_suspect, is_suspect
+from towpath.runtime.entity_calls import NatsEntities
 from towpath.runtime.output import Output
 from towpath_chassis.delivery import GiveUp
 from towpath_chassis.errors import UnconfirmedError
@@ -44,7 +45,9 @@ class ToolHost:
         self._chassis = chassis
         self._max_losses = max_losses
         self._quarantine = Quarantine()
-        self._execution = CallExecution(registry, timeout_s=timeout_s, on_retry=_log_retry)
+        self._execution = CallExecution(
+            registry, NatsEntities(chassis.js), timeout_s=timeout_s, on_retry=_log_retry
+        )
 
     async def on_call(self, message: Message) -> None:
         """Handle one call: its answer is where it belongs before this ends.

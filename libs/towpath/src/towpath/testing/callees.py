@@ -1,13 +1,19 @@
 """Executes what runs call: functions, tools and methods of entities, each call once."""
 
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import Any
+
 from towpath.components import Registry
 from towpath.engine.call_execution import CallExecution
-from towpath.engine.entity_turns import take_turn
+from towpath.engine.entity_turns import not_invoked, take_turn
 from towpath.local.entity_store import EntityStore
 from towpath.testing.timeline import Timeline
 from towpath_schemas import identity
 from towpath_schemas.calls import Answered, CallRequested
 from towpath_schemas.entities import InvocationDone, InvocationRequested, TurnRequested
+from towpath_schemas.memory import ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
+from towpath_schemas.transactions import TRANSACTION, entities_in, failure_of_call, invocations_in
 
 _TIMEOUT_S = 60.0
 """Seconds an attempt may take where its component does not say, as in a tool-runner."""
@@ -21,10 +27,11 @@ class Callees:
     """
 
     def __init__(self, registry: Registry, timeline: Timeline) -> None:
-        self.entities = EntityStore()
+        self.entities = EntityStore(timeline.now)
         self._registry = registry
         self._timeline = timeline
-        self._execution = CallExecution(registry, timeout_s=_TIMEOUT_S, sleep=self._sleep)
+        self._execution = CallExecution(registry, self, timeout_s=_TIMEOUT_S, sleep=self._sleep)
+        self._remembered: dict[str, InvocationDone] = {}
         self._begun = 0
         self._sleeping = 0
 
@@ -43,30 +50,70 @@ class Callees:
 
     async def invoke(self, asked: InvocationRequested) -> Answered:
         """Execute a call of an entity's method: of those of one key, one at a time, in the order in which they came."""
-        place = (asked.entity_type, asked.entity_key)
         self._begun += 1
         try:
-            async with self.entities.writing(place):
-                done = await self._take_turn(asked, read_only=False)
-                self.entities.commit(place, done.changes.values, frozenset(done.changes.deleted))
+            if asked.method == TRANSACTION:
+                return _answered(asked, await self._transact(asked))
+            async with self.entities.writing(asked.entity):
+                done = self._remembered.get(asked.invocation_id)
+                if done is None:
+                    done = await self._take_turn(asked, self.entities.committed(asked.entity))
+                    self._remembered[asked.invocation_id] = done
+                    self.entities.commit(asked.entity, done.changes)
             return _answered(asked, done)
         finally:
             self._begun -= 1
 
+    async def _transact(self, asked: InvocationRequested) -> InvocationDone:
+        """Execute a transaction: nothing is committed before all of its calls have ended well."""
+        invocations = invocations_in(asked)
+        async with AsyncExitStack() as stack:
+            for name in entities_in(invocations):
+                await stack.enter_async_context(self.entities.writing(name))
+            done = self._remembered.get(asked.invocation_id)
+            if done is None:
+                done = self._remembered[asked.invocation_id] = await self._transacted(asked, invocations)
+        return done
+
+    async def _transacted(
+        self, asked: InvocationRequested, invocations: tuple[InvocationRequested, ...]
+    ) -> InvocationDone:
+        states = {name: dict(self.entities.committed(name)) for name in entities_in(invocations)}
+        ended: list[InvocationDone] = []
+        for number, one in enumerate(invocations):
+            done = await self._take_turn(one, states[one.entity])
+            if done.failure is not None:
+                return not_invoked(asked, failure_of_call(one, number, done.failure))
+            states[one.entity] = done.changes.applied_to(states[one.entity])
+            ended.append(done)
+        for one, done in zip(invocations, ended, strict=True):
+            self.entities.commit(one.entity, done.changes)
+        return InvocationDone(invocation_id=asked.invocation_id, result=[done.result for done in ended])
+
     async def read(self, asked: InvocationRequested) -> Answered:
         """Execute a shared method of an entity on its committed state."""
-        return _answered(asked, await self._take_turn(asked, read_only=True))
+        committed = self.entities.committed(asked.entity)
+        return _answered(asked, await self._take_turn(asked, committed, read_only=True))
 
-    async def _take_turn(self, asked: InvocationRequested, *, read_only: bool) -> InvocationDone:
-        state = dict(self.entities.committed((asked.entity_type, asked.entity_key)))
+    async def ask_memory(self, asked: MemoryAsked) -> MemoriesFound:
+        """Ask about memories."""
+        return await self.entities.ask_memory(asked)
+
+    async def erase_memory(self, asked: ErasureAsked) -> ErasureDone:
+        """Erase memories."""
+        return await self.entities.erase_memory(asked)
+
+    async def _take_turn(
+        self, asked: InvocationRequested, state: Mapping[str, Any], *, read_only: bool = False
+    ) -> InvocationDone:
         turn = TurnRequested(
             entity_type=asked.entity_type,
             entity_key=asked.entity_key,
-            state=state,
+            state=dict(state),
             invocations=(asked,),
             read_only=read_only,
         )
-        (done,) = await take_turn(self._registry, turn)
+        (done,) = await take_turn(self._registry, turn, self)
         return done
 
     async def _sleep(self, seconds: float) -> None:

@@ -8,6 +8,7 @@ from towpath.components import Component
 from towpath.engine.closing import closed
 from towpath.engine.commands import Command
 from towpath.engine.tasks import outside
+from towpath.remembering.asking import MemoryIndex
 from towpath.testing.callees import Callees
 from towpath.testing.environment import Environment
 from towpath.testing.family import answer_to, orphaned, told_failure
@@ -121,6 +122,11 @@ class Host:
     async def read(self, asked: InvocationRequested) -> Answered:
         """Execute a shared method of an entity; see `Post.read`."""
         return await self.callees.read(asked)
+
+    @property
+    def memories(self) -> MemoryIndex:
+        """The memories of all entities; see `Post.memories`."""
+        return self.callees.entities
 
     # --- Bringing runs what comes for them ------------------------------------------------------------
 

@@ -5,12 +5,14 @@ from typing import Any, Protocol
 
 from towpath.engine.alarms import alarm
 from towpath.engine.commands import Command, command, excess, fitting_signal, invocation, refusal
+from towpath.remembering.asking import MemoryIndex
 from towpath.testing.stored_run import StoredRun
 from towpath.testing.timeline import Timeline
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent
 from towpath_schemas.entities import InvocationRequested
 from towpath_schemas.journal import CallIntended
+from towpath_schemas.memory import ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
 from towpath_schemas.requests import SignalRequested
 
 
@@ -31,6 +33,11 @@ class Post(Protocol):
 
     async def read(self, asked: InvocationRequested) -> Answered:
         """Execute a shared method of an entity."""
+        ...
+
+    @property
+    def memories(self) -> MemoryIndex:
+        """The memories of all entities."""
         ...
 
 
@@ -71,6 +78,14 @@ class VirtualOutbox:
     async def read(self, intent: CallIntended) -> Answered:
         """Ask a shared method of an entity."""
         return await self._post.read(invocation(self._stored.run_id, self._stored.started, intent))
+
+    async def ask_memory(self, asked: MemoryAsked) -> MemoriesFound:
+        """Ask the memories of the platform."""
+        return await self._post.memories.ask_memory(asked)
+
+    async def erase_memory(self, asked: ErasureAsked) -> ErasureDone:
+        """Erase memories of the platform."""
+        return await self._post.memories.erase_memory(asked)
 
     async def emit(self, signal_id: str, name: str, payload: Any, run_id: str | None) -> None:
         """Send a signal to one run, or to all of the tenant that wait for it."""

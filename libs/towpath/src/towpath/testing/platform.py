@@ -24,6 +24,7 @@ from towpath.values import to_json_value
 from towpath_schemas import identity
 from towpath_schemas.approvals import ApprovalView
 from towpath_schemas.attribution import Attribution, AttributionClaim
+from towpath_schemas.entities import EntityName
 from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 
 _BEGINNING = datetime(2025, 1, 1, tzinfo=UTC)
@@ -193,8 +194,9 @@ class VirtualPlatform:
         await self.rest()
 
     def entity_state(self, entity_type: str, key: str) -> dict[str, Any]:
-        """Return what an entity's last write has committed."""
-        return dict(self._host.callees.entities.committed((entity_type, key)))
+        """Return what the last write of one of the tenant's entities has committed."""
+        name = EntityName(self._tenant, entity_type, key)
+        return dict(self._host.callees.entities.committed(name))
 
     # --- Approvals ----------------------------------------------------------------------------------
 

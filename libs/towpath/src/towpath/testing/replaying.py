@@ -17,6 +17,7 @@ from towpath.testing.journals import Given, read_journal
 from towpath.testing.virtual_loop import VirtualTimeLoop, run_virtual
 from towpath_schemas.calls import Answered
 from towpath_schemas.journal import CallIntended, JournalRecord, RunFinished, RunStarted
+from towpath_schemas.memory import ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
 
 T = TypeVar("T")
 
@@ -197,6 +198,12 @@ class _Nobody:
         raise AssertionError(_NOTHING_IS_DONE)
 
     async def read(self, intent: CallIntended) -> Answered:
+        raise AssertionError(_NOTHING_IS_DONE)
+
+    async def ask_memory(self, asked: MemoryAsked) -> MemoriesFound:
+        raise AssertionError(_NOTHING_IS_DONE)
+
+    async def erase_memory(self, asked: ErasureAsked) -> ErasureDone:
         raise AssertionError(_NOTHING_IS_DONE)
 
     async def emit(self, signal_id: str, name: str, payload: Any, run_id: str | None) -> None:

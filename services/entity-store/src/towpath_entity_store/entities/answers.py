@@ -20,7 +20,7 @@ class Answers:
 
     def begin(self, sequence: int, invocation: InvocationRequested, outcome: InvocationDone) -> None:
         """Begin to bring the answer to the invocation at `sequence` of ENTITIES."""
-        task = asyncio.create_task(bring(self._js, answered(invocation, outcome)))
+        task = asyncio.create_task(self._bring(invocation, outcome))
         self._brought[sequence] = task
         task.add_done_callback(lambda ended: self._forget_failed(sequence, ended))
         if len(self._brought) > _REMEMBERED:
@@ -43,7 +43,15 @@ class Answers:
         Raises:
             BrokerError: If it could not be brought.
         """
-        await bring(self._js, answered(invocation, outcome))
+        await self._bring(invocation, outcome)
+
+    async def _bring(self, invocation: InvocationRequested, outcome: InvocationDone) -> None:
+        """Bring an answer to its run; somebody else, who waits for it, is told, and asks again if that got lost."""
+        answer = answered(invocation, outcome)
+        if invocation.reply_to is None:
+            await bring(self._js, answer)
+        else:
+            await self._js.tell(invocation.reply_to, answer.to_body())
 
     async def finish(self, within_s: float) -> None:
         """Wait for the answers that are under way."""

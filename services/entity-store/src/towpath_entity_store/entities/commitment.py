@@ -8,7 +8,7 @@ from towpath_entity_store.entities.errors import TooLargeError
 from towpath_entity_store.entities.limits import Limits
 from towpath_entity_store.entities.mailbox import Letter, Mail
 from towpath_entity_store.entities.values import to_json
-from towpath_schemas.entities import Changes, EntityCommitted, InvocationDone
+from towpath_schemas.entities import NEVER, Changes, EntityCommitted, InvocationDone
 from towpath_schemas.failure import Failure
 
 _UNCHANGED = Changes()
@@ -31,13 +31,15 @@ def commitment(
         TooLargeError: If the record or the state after it is too large.
     """
     values, deleted = merged(outcomes)
+    at = time.time()
     record = EntityCommitted(
         number=entity.number + 1,
         through=mail.through,
-        at=time.time(),
+        at=at,
         owner=owner,
         values=values,
         deleted=deleted,
+        expires_at=_expiry(entity, outcomes, at),
         invocations=tuple(letter.invocation for letter in mail.letters),
         outcomes=tuple(_without_changes(outcome) for outcome in outcomes),
     )
@@ -56,6 +58,18 @@ def _check_state(entity: Entity, record: EntityCommitted, limit: int) -> None:
     size = len(to_json(changed(entity.state, record.values, record.deleted)))
     if size > limit:
         raise TooLargeError("the entity's state", size, limit)
+
+
+def _expiry(entity: Entity, outcomes: tuple[InvocationDone, ...], now: float) -> float | None:
+    """Tell when the state expires after a turn: as the last of its methods said that said anything."""
+    said = [
+        outcome.changes.expires_in_s
+        for outcome in outcomes
+        if outcome.failure is None and outcome.changes.expires_in_s is not None
+    ]
+    if not said:
+        return entity.expires_at
+    return None if said[-1] == NEVER else now + said[-1]
 
 
 def failed(mail: Mail, failure: Failure) -> tuple[InvocationDone, ...]:

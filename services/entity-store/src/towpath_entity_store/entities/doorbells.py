@@ -11,8 +11,8 @@ from towpath_chassis.errors import PayloadLostError
 from towpath_entity_store.entities.actors import Actors
 from towpath_entity_store.entities.answers import Answers
 from towpath_entity_store.entities.errors import KeyLostError, NoRunnerError
-from towpath_entity_store.entities.names import EntityName
-from towpath_schemas.entities import InvocationDone, InvocationRequested
+from towpath_entity_store.entities.mailbox import invocation_in
+from towpath_schemas.entities import EntityName, InvocationDone, InvocationRequested
 from towpath_schemas.failure import Failure
 from towpath_schemas.shape import problems
 
@@ -46,9 +46,9 @@ class Doorbells:
                 after_s = min(backoff_s(attempt), _PUT_OFF_AT_MOST_S)
                 raise RetryLater(str(error), after_s=after_s) from error
             except PayloadLostError as lost:
-                await self._fail(_read(await body()), lost)
+                await self._fail(_read(subject, await body()), lost)
             if not await self._answers.brought(sequence):
-                invocation = _read(await body())
+                invocation = _read(subject, await body())
                 outcome = entity.remembered.get(invocation.invocation_id) or _forgotten(invocation)
                 await self._answers.repeat(invocation, outcome)
 
@@ -68,11 +68,13 @@ def _named(subject: str) -> EntityName:
         raise GiveUp(f"this is no mailbox: {error}") from error
 
 
-def _read(body: bytes) -> InvocationRequested:
+def _read(mailbox: str, body: bytes) -> InvocationRequested:
     try:
-        return InvocationRequested.from_body(body)
+        return invocation_in(mailbox, body)
     except ValidationError as error:
         raise GiveUp(f"this is no invocation: {problems(error)}") from error
+    except ValueError as error:
+        raise GiveUp(f"this invocation lies in the wrong mailbox: {error}") from error
 
 
 def _forgotten(invocation: InvocationRequested) -> InvocationDone:

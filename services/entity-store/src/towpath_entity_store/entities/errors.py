@@ -4,11 +4,12 @@ EntityStoreError
 |- KeyLostError    somebody else has written to the entity's log
 |- NoRunnerError   nobody executes the methods of a service now
 `- UnsettledError  the turn has no outcome that could be committed
+   |- RefusedTurnError  it cannot be executed, or fails as a whole
    |- TurnLostError   runner after runner was lost over it
    `- TooLargeError   it is larger than a payload may be
 """
 
-from towpath_entity_store.entities.names import EntityName
+from towpath_schemas.entities import EntityName
 from towpath_schemas.failure import Failure
 from towpath_schemas.payloads import too_large
 
@@ -39,6 +40,10 @@ class UnsettledError(EntityStoreError):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
+
+
+class RefusedTurnError(UnsettledError):
+    """The turn cannot be executed, or fails as a whole."""
 
 
 class TurnLostError(UnsettledError):

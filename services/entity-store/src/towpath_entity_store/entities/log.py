@@ -1,7 +1,8 @@
 """The log of each entity: write-once records, each stored only right behind the one its writer knows."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import structlog
 
@@ -13,18 +14,36 @@ from towpath_chassis.errors import (
     UnconfirmedError,
 )
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.messages import Expect, StoredMessage
+from towpath_chassis.messages import Expect, Part, StoredMessage
 from towpath_entity_store.entities.entity import Entity
 from towpath_entity_store.entities.errors import KeyLostError
-from towpath_entity_store.entities.names import EntityName
 from towpath_schemas import subjects
-from towpath_schemas.entities import EntityCommitted
+from towpath_schemas.entities import EntityCommitted, EntityName
 from towpath_schemas.streams import JOURNAL, PAYLOADS
 
 log = structlog.get_logger(__name__)
 
 _READS = 5
 _AGAIN_AFTER_S = 0.1
+
+
+class NewRecord(NamedTuple):
+    """A record that is to be written right behind the record of its entity at sequence `after`."""
+
+    name: EntityName
+    number: int
+    body: bytes
+    after: int
+
+
+class Newest(NamedTuple):
+    """The number of the newest record and its sequence, which no other has; 0 where there is none.
+
+    After an erasure the numbers begin anew.
+    """
+
+    number: int = 0
+    sequence: int = 0
 
 
 class EntityLog:
@@ -34,10 +53,12 @@ class EntityLog:
         self._js = js
         self._remembers = remembers
 
-    async def newest_number(self, name: EntityName) -> int:
-        """Tell the number of the newest record; 0 where there is none."""
+    async def newest(self, name: EntityName) -> Newest:
+        """Tell which record is the newest."""
         newest = await self._js.last(JOURNAL, name.records, whole=False)
-        return 0 if newest is None else subjects.read_entity_log(newest.subject)
+        return (
+            Newest() if newest is None else Newest(subjects.read_entity_log(newest.subject), newest.sequence)
+        )
 
     async def load(self, name: EntityName) -> Entity:
         """Fold the log.
@@ -71,6 +92,34 @@ class EntityLog:
                 if stored is not None and stored.body == body:
                     return stored.sequence
                 raise KeyLostError(name) from error
+            except UnconfirmedError:
+                await asyncio.sleep(_AGAIN_AFTER_S)
+
+    async def append_together(self, records: Sequence[NewRecord]) -> list[int]:
+        """Write records of several entities, all or none; return their sequences.
+
+        A lost answer is asked about until it is known: when this returns, all of them are stored.
+
+        Raises:
+            KeyLostError: If somebody else has written to one of the logs, so that nothing was written.
+        """
+        parts = [
+            Part(new.name.record(new.number), new.body, Expect(new.after, new.name.records))
+            for new in records
+        ]
+        while True:
+            try:
+                return [stored.sequence for stored in await self._js.publish_together(parts)]
+            except (FencedError, AlreadyWrittenError) as error:
+                stored = [await self._read_back(part.subject) for part in parts]
+                found = [
+                    one.sequence
+                    for one, part in zip(stored, parts, strict=True)
+                    if one and one.body == part.body
+                ]
+                if len(found) == len(parts):
+                    return found
+                raise KeyLostError(records[0].name) from error
             except UnconfirmedError:
                 await asyncio.sleep(_AGAIN_AFTER_S)
 

@@ -3,16 +3,15 @@
 from typing import NamedTuple
 
 import structlog
-from pydantic import ValidationError
 
 from towpath_chassis.errors import PayloadLostError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import StoredMessage
 from towpath_chassis.payloads import size_whole
 from towpath_entity_store.entities.entity import Entity
-from towpath_entity_store.entities.names import EntityName
-from towpath_schemas.entities import InvocationRequested
+from towpath_schemas.entities import EXPIRE, EntityName, InvocationRequested
 from towpath_schemas.streams import ENTITIES
+from towpath_schemas.transactions import TRANSACTION
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +22,11 @@ class Letter(NamedTuple):
     sequence: int
     invocation: InvocationRequested
     traceparent: str | None
+
+    @property
+    def stands_alone(self) -> bool:
+        """Whether it is a turn of its own."""
+        return self.invocation.method in {TRANSACTION, EXPIRE}
 
 
 class Mail(NamedTuple):
@@ -57,10 +61,12 @@ async def _sorted(js: JetStream, stored: list[StoredMessage], entity: Entity, li
         if letter is not None and not _is_repeated(letter, entity, letters):
             size += size_whole(message)
             service = service or letter.invocation.service
-            if letter.invocation.service != service:
+            if letter.invocation.service != service or (letters and letter.stands_alone):
                 break
             letters[letter.invocation.invocation_id] = letter
         through = message.sequence
+        if letter is not None and letter.stands_alone:
+            break
     return Mail(tuple(letters.values()), through)
 
 
@@ -69,11 +75,23 @@ def _is_repeated(letter: Letter, entity: Entity, letters: dict[str, Letter]) -> 
     return invocation_id in entity.remembered or invocation_id in letters
 
 
+def invocation_in(mailbox: str, body: bytes) -> InvocationRequested:
+    """Read an invocation.
+
+    Raises:
+        ValueError: If it is none, or is of another entity than the one whose mailbox it was in.
+    """
+    invocation = InvocationRequested.from_body(body)
+    if invocation.entity.mailbox != mailbox:
+        raise ValueError(f"it calls {invocation.entity}, whose mailbox is {invocation.entity.mailbox!r}")
+    return invocation
+
+
 async def _letter(js: JetStream, message: StoredMessage) -> Letter | None:
     try:
         whole = await js.whole_stored(message)
-        invocation = InvocationRequested.from_body(whole.body)
-    except (ValidationError, PayloadLostError):  # its doorbell buries it with the reason
+        invocation = invocation_in(message.subject, whole.body)
+    except (ValueError, PayloadLostError):  # its doorbell buries it with the reason
         log.warning("an invocation cannot be read", subject=message.subject, sequence=message.sequence)
         return None
     return Letter(message.sequence, invocation, message.headers.get("traceparent"))

@@ -1,6 +1,7 @@
 """Shared methods: executed on the last committed state, beside whatever is being written."""
 
 import asyncio
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -9,13 +10,13 @@ from towpath_entity_store.entities.actors import Actors
 from towpath_entity_store.entities.answers import answered
 from towpath_entity_store.entities.errors import NoRunnerError, UnsettledError
 from towpath_entity_store.entities.log import EntityLog
-from towpath_entity_store.entities.names import EntityName
-from towpath_entity_store.entities.projection import Projection
+from towpath_entity_store.entities.projection import Copy, Projection
 from towpath_entity_store.entities.turns import Turns
 from towpath_entity_store.redis_door import RedisFailedError
 from towpath_schemas.calls import Answered
-from towpath_schemas.entities import InvocationDone, InvocationRequested, TurnRequested
+from towpath_schemas.entities import STATE, EntityName, InvocationDone, InvocationRequested, TurnRequested
 from towpath_schemas.failure import Failure
+from towpath_schemas.sessions import needed
 
 _AGAIN_AFTER_S = 0.5
 
@@ -33,7 +34,11 @@ class Reads:
         """Execute a shared method; a failure of the platform is told as one that may be retried."""
         try:
             async with asyncio.timeout(within_s):
-                outcome = await self._outcome(invocation)
+                if invocation.method == STATE:
+                    state = await self.state(invocation.entity)
+                    outcome = InvocationDone(invocation_id=invocation.invocation_id, result=state)
+                else:
+                    outcome = await self._outcome(invocation)
         except UnsettledError as error:
             outcome = _failed(invocation, error.failure)
         except (TimeoutError, BrokerError) as error:
@@ -49,28 +54,31 @@ class Reads:
         Raises:
             UnconfirmedError: If the broker is not there.
         """
-        number = await self._log.newest_number(name)
-        if number == 0:
+        newest = await self._log.newest(name)
+        if newest.number == 0:
             return {}
         hot = self._actors.committed(name)
-        if hot is not None and hot.number == number:
-            return hot.state
-        copy = await self._projection.state(name, number)
-        return await self._healed(name) if copy is None else copy
+        if hot is not None and hot.sequence == newest.sequence:
+            return hot.state_at(time.time())
+        try:
+            copy = await self._projection.look(name)
+        except RedisFailedError:
+            return (await self._log.load(name)).state_at(time.time())
+        return copy.state_at(time.time()) if copy.is_of(newest) else await self._healed(name, copy)
 
-    async def _healed(self, name: EntityName) -> dict[str, Any]:
+    async def _healed(self, name: EntityName, copy: Copy) -> dict[str, Any]:
         entity = await self._log.load(name)
         with suppress(RedisFailedError):  # then the next read comes from the log as well
-            await self._projection.replace(name, entity)
-        return entity.state
+            await self._projection.mend(name, copy, entity)
+        return entity.state_at(time.time())
 
     async def _outcome(self, invocation: InvocationRequested) -> InvocationDone:
-        name = EntityName(invocation.entity_type, invocation.entity_key)
+        name = invocation.entity
         while True:
             turn = TurnRequested(
                 entity_type=name.entity_type,
                 entity_key=name.key,
-                state=await self.state(name),
+                state=needed(await self.state(name), (invocation,)),
                 invocations=(invocation,),
                 read_only=True,
             )
@@ -80,6 +88,12 @@ class Reads:
                 await asyncio.sleep(_AGAIN_AFTER_S)
             else:
                 return _unchanging(outcome, invocation)
+
+
+def misplaced(invocation: InvocationRequested, subject: str) -> Answered:
+    """Refuse a call that was not asked where its entity is read."""
+    message = f"{invocation.entity} is read on {invocation.entity.readings}, not on {subject}"
+    return answered(invocation, _failed(invocation, Failure(code="forbidden", message=message)))
 
 
 def _unchanging(outcome: InvocationDone, invocation: InvocationRequested) -> InvocationDone:

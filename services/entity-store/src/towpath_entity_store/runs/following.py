@@ -93,6 +93,17 @@ class RunsFollower:
         except TimeoutError:
             log.info("the index of runs is not complete yet")
 
+    async def rebuild(self) -> None:
+        """Empty the index and have it built from the audit stream; return once it stands.
+
+        Raises:
+            RedisFailedError: If Redis is lost; then it is built once it is back.
+        """
+        await self._index.empty(_BUILDS_FOR_S)
+        while await self._index.standing() != "ready":
+            self._stirred.set()
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
     async def watch(self) -> None:
         """See, for ever, that the index is there."""
         while True:

@@ -6,6 +6,8 @@ from towpath_entity_store.redis_door import RedisDoor, Script
 from towpath_entity_store.runs.changes import Change
 
 _FLUSHED = b"flushed"
+_OF_RUNS = ("run:", "open:", "closed:", "purged:")
+_SCANNED = 1_000
 
 Standing = Literal["missing", "building", "ready"]
 
@@ -98,6 +100,14 @@ return 'folded'
 """)
 
 
+# KEYS: the index's own mark, the mark of who empties it. ARGV: for how long, in milliseconds.
+_BEGIN = Script.of("""
+if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then return 0 end
+redis.call('SET', KEYS[1], 'building', 'PX', ARGV[1])
+return 1
+""")
+
+
 class IndexFlushedError(Exception):
     """Redis was emptied: the index must be built again."""
 
@@ -109,6 +119,7 @@ class RunsIndex:
         self.redis = redis
         self._prefix = f"{prefix}runs:"
         self._mark = f"{self._prefix}standing"
+        self._emptied = f"{self._prefix}emptied"
 
     def key(self, name: str) -> str:
         """Name a key of the index in Redis: a list, or what is known of a run."""
@@ -143,8 +154,32 @@ class RunsIndex:
 
     async def begin_building(self, for_s: float) -> bool:
         """Become the one who builds the index, for a while; False where somebody else does."""
-        said = await self.redis.ask("SET", self._mark, "building", "NX", "PX", int(for_s * 1_000))
-        return said is not None
+        marks = [self._mark, self._emptied]
+        return await self.redis.run(_BEGIN, marks, [int(for_s * 1_000)]) == 1
+
+    async def empty(self, for_s: float) -> None:
+        """Delete all of the index; while that goes on, for `for_s` seconds at the most, nobody builds it.
+
+        What is known of runs goes first, so that whoever is interrupted leaves nothing that would not be built again.
+
+        Raises:
+            RedisFailedError: If Redis is lost.
+        """
+        await self.redis.ask("SET", self._emptied, "", "PX", int(for_s * 1_000))
+        await self.redis.ask("DEL", self._mark)
+        for of in (*_OF_RUNS, ""):
+            await self._delete(f"{self.key(of)}*", for_s)
+        await self.redis.ask("DEL", self._emptied)
+
+    async def _delete(self, pattern: str, for_s: float) -> None:
+        cursor: bytes | int = 0
+        while True:
+            cursor, found = await self.redis.ask("SCAN", cursor, "MATCH", pattern, "COUNT", _SCANNED)
+            if chosen := [key for key in found if key != self._emptied.encode()]:
+                await self.redis.ask("UNLINK", *chosen)
+            await self.redis.ask("PEXPIRE", self._emptied, int(for_s * 1_000))
+            if int(cursor) == 0:
+                return
 
     async def go_on_building(self, for_s: float) -> None:
         """Remain the one who builds it."""

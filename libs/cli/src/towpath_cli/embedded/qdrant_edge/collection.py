@@ -6,7 +6,7 @@ from typing import Self
 from qdrant_edge import CountRequest, EdgeShard, UpdateOperation
 
 from towpath_cli.embedded.qdrant_edge.errors import engine_errors
-from towpath_cli.embedded.qdrant_edge.fields import Json, only
+from towpath_cli.embedded.qdrant_edge.fields import Json, only, the_only
 from towpath_cli.embedded.qdrant_edge.filters import filter_from, required_filter
 from towpath_cli.embedded.qdrant_edge.translation import (
     field_type_from,
@@ -17,6 +17,7 @@ from towpath_cli.embedded.qdrant_edge.translation import (
     record_json,
     scored_point_json,
     scroll_request_from,
+    update_mode_from,
 )
 from towpath_cli.embedded.qdrant_edge.vectors import DEFAULT_VECTOR, VectorSpace
 
@@ -103,9 +104,11 @@ class Collection:
         return self._update(UpdateOperation.delete_field_index(field))
 
     def upsert(self, body: Json) -> Json:
-        """Store points, all or none; a stored point of the same id is replaced."""
-        points = [point_from(point, self._space) for point in only(body, ("points",))["points"]]
-        return self._update(UpdateOperation.upsert_points(points))
+        """Store points, all or none; a stored point of the same id is replaced, unless `update_mode` says else."""
+        given = only(body, ("points", "update_mode"))
+        points = [point_from(point, self._space) for point in given["points"]]
+        mode = update_mode_from(given.get("update_mode", "upsert"))
+        return self._update(UpdateOperation.upsert_points(points, update_mode=mode))
 
     def set_payload(self, body: Json) -> Json:
         """Set fields of the payload of some points."""
@@ -123,6 +126,12 @@ class Collection:
         if "points" in given:
             return self._update(UpdateOperation.delete_points(given["points"]))
         return self._update(UpdateOperation.delete_points_by_filter(required_filter(given["filter"])))
+
+    def batch(self, body: Json) -> list[Json]:
+        """Change points in several ways, one after the other, up to the first that is refused."""
+        ways = {"upsert": self.upsert, "set_payload": self.set_payload, "delete": self.delete_points}
+        asked = [the_only(operation, ways) for operation in only(body, ("operations",))["operations"]]
+        return [ways[way](given) for way, given in asked]
 
     def retrieve(self, body: Json) -> list[Json]:
         """Read points by id; unknown ids are left out."""

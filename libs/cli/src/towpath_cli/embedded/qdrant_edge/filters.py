@@ -23,6 +23,7 @@ from qdrant_edge import (
     ValuesCount,
 )
 
+from towpath_cli.embedded.qdrant_edge.errors import UnsupportedError
 from towpath_cli.embedded.qdrant_edge.fields import Json, only, the_only
 
 Condition: TypeAlias = (
@@ -108,6 +109,8 @@ def _field_condition(body: Json) -> FieldCondition:
 
 def _match(body: Json) -> Match:
     kind, value = the_only(body, MATCHES)
+    if isinstance(value, bool):  # the engine's binding would look for the number
+        raise UnsupportedError("a match by `true` or `false`")
     return MATCHES[kind](value)
 
 

@@ -19,6 +19,7 @@ OPERATIONS: dict[tuple[str, str], Callable[[Collection, Json], Any]] = {
     ("POST", "points/count"): Collection.count,
     ("POST", "points/payload"): Collection.set_payload,
     ("POST", "points/delete"): Collection.delete_points,
+    ("POST", "points/batch"): Collection.batch,
 }
 
 

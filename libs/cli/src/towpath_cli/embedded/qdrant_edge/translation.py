@@ -16,6 +16,7 @@ from qdrant_edge import (
     ScoredPoint,
     ScrollRequest,
     SparseVector,
+    UpdateMode,
 )
 
 from towpath_cli.embedded.qdrant_edge.errors import UnsupportedError
@@ -38,6 +39,12 @@ FIELD_TYPES = {
     "uuid": PayloadSchemaType.Uuid,
 }
 
+UPDATE_MODES = {
+    "upsert": UpdateMode.Upsert,
+    "insert_only": UpdateMode.InsertOnly,
+    "update_only": UpdateMode.UpdateOnly,
+}
+
 _SEARCH = ("query", "using", "prefetch", "filter", "score_threshold", "limit", "params")
 
 
@@ -57,6 +64,11 @@ def point_from(body: Json, space: VectorSpace) -> Point:
     # The stubs' invariant unions do not know that a dict of fewer kinds of vectors is one of theirs.
     vectors = cast("Any", space.point_vectors(given["vector"]))
     return Point(id=given["id"], vector=vectors, payload=given.get("payload", {}))
+
+
+def update_mode_from(name: str) -> UpdateMode:
+    """Translate what an upsert does about points that are stored already."""
+    return UPDATE_MODES[name]
 
 
 def query_request_from(body: Json) -> QueryRequest:

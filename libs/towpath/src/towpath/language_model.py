@@ -1,9 +1,13 @@
 """`LanguageModel(...)` as programs write it: a model by name, resolved when it is first asked."""
 
 from collections.abc import AsyncGenerator
+from typing import Any, overload
 
+from towpath.context_services.llm import LLMResponse
+from towpath.local.running import here
 from towpath.models import resolve
 from towpath.models.port import LanguageModel as Port, ModelReply, ModelRequest, streamed
+from towpath.models.prompts import Prompt
 
 
 class LanguageModel:
@@ -26,14 +30,31 @@ class LanguageModel:
     def __repr__(self) -> str:
         return f"LanguageModel({self._model!r})"
 
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        """Answer `request`, trying once.
+    @overload
+    async def generate(self, request: ModelRequest) -> ModelReply: ...
+
+    @overload
+    async def generate(
+        self, request: Prompt = None, *, prompt: Prompt = None, **asked: Any
+    ) -> LLMResponse: ...
+
+    async def generate(
+        self, request: ModelRequest | Prompt = None, *, prompt: Prompt = None, **asked: Any
+    ) -> ModelReply:
+        """Answer a prompt, as `ctx.llm.generate` does: in a run it is one journaled act.
+
+        Args:
+            request: The prompt; or a request of the port, which is answered as it is, trying once, and not journaled.
+            prompt: Text, or messages.
+            **asked: What else `ctx.llm.generate` takes, such as `max_tokens`, `system` or `schema`.
 
         Raises:
             ConfigurationError: If no such model is known.
             ModelError: If the provider refused or failed.
         """
-        return await self._resolved().generate(request)
+        if isinstance(request, ModelRequest):
+            return await self._resolved().generate(request)
+        return await here().llm.generate(prompt if request is None else request, model=self._model, **asked)
 
     def stream(self, request: ModelRequest) -> AsyncGenerator[str | ModelReply]:
         """Answer `request`, trying once: the text piece by piece, and the whole reply last."""

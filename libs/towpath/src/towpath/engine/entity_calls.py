@@ -1,0 +1,103 @@
+"""Calls of entities by code that is no run of its own: a function, a tool, a method of another entity.
+
+Nothing of them is journaled where they are made. Their ids are derived from the call that makes them, so that the same
+call, executed again after a crash, makes the same calls, which the entities have answered before. An attempt that
+follows one that failed is told what succeeded, and asks again for what failed.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from towpath.components import ComponentType, Registry
+from towpath.engine.ports import Entities
+from towpath.entity_handle import EntityCall
+from towpath.failures import component_error
+from towpath.local.calls import Callee
+from towpath.local.entity_calls import check_wait
+from towpath_schemas import identity
+from towpath_schemas.calls import Answered, CallRequested
+from towpath_schemas.entities import InvocationRequested
+from towpath_schemas.transactions import TRANSACTION, TransactionArguments, TransactionCall
+
+
+class CalledEntities:
+    """Makes the calls of one piece of code, which `callee` describes, within the execution of `base`."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        entities: Entities,
+        base: CallRequested | InvocationRequested,
+        callee: Callee,
+    ) -> None:
+        self._registry = registry
+        self._entities = entities
+        self._base = base
+        self._callee = callee
+
+    async def call(self, call: EntityCall) -> Any:
+        """Make a call; see `EntityCaller.call`."""
+        if is_shared(self._registry, call.name.entity_type, call.method):
+            return _result(await self._entities.read(self._asked(call)))
+        check_wait(self._callee, call)
+        return _result(await self._invoked(call))
+
+    async def commit(self, calls: Sequence[EntityCall], place: str) -> list[Any]:
+        """Make calls, all or none; see `EntityCaller.commit`."""
+        for call in calls:
+            check_wait(self._callee, call)
+        return _result(await self._invoked(transaction_of(calls, place)))
+
+    async def _invoked(self, call: EntityCall) -> Answered:
+        answer = await self._entities.invoke(self._asked(call))
+        for attempt in range(2, self._callee.tried + 1):
+            if answer.failure is None:
+                break
+            again = call._replace(place=f"{call.place}@{attempt}")
+            answer = await self._entities.invoke(self._asked(again))
+        return answer
+
+    def _asked(self, call: EntityCall) -> InvocationRequested:
+        key = self._callee.inside(call.place)
+        return InvocationRequested(
+            invocation_id=identity.call_id(self._base.run_id, key),
+            run_id=self._base.run_id,
+            key=key,
+            service=self._base.service,
+            entity_type=call.name.entity_type,
+            entity_key=call.name.key,
+            method=call.method,
+            arguments=call.arguments,
+            attribution=self._base.attribution,
+            agent=self._base.agent,
+            correlation_id=self._base.correlation_id,
+            callers=self._callee.callers,
+        )
+
+
+def is_shared(registry: Registry, entity_type: str, method: str) -> bool:
+    """Tell whether a method only reads, as far as this process knows it."""
+    component = registry.find(ComponentType.ENTITY, entity_type)
+    known = component.methods.get(method) if component else None
+    return known is not None and known.shared
+
+
+def transaction_of(calls: Sequence[EntityCall], place: str) -> EntityCall:
+    """Write a transaction as one call, of the first of its entities in the order in which all take them."""
+    said = tuple(
+        TransactionCall(
+            entity_type=call.name.entity_type,
+            entity_key=call.name.key,
+            method=call.method,
+            arguments=call.arguments,
+        )
+        for call in calls
+    )
+    arguments = TransactionArguments(calls=said).model_dump(mode="json")
+    return EntityCall(min(call.name for call in calls), TRANSACTION, arguments, place)
+
+
+def _result(answer: Answered) -> Any:
+    if answer.failure is not None:
+        raise component_error(answer.failure)
+    return answer.result

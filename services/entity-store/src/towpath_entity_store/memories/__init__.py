@@ -1,0 +1,1 @@
+"""Memories: their log, brought into Qdrant, where they are searched; and erased from both."""

@@ -1,0 +1,186 @@
+"""Memories on the durable engine: each question is one act, so a run sees the same whenever it is replayed."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from towpath import (
+    Agent,
+    ComponentError,
+    Context,
+    InMemoryMemoryService,
+    Memory,
+    ModelRequest,
+    Session,
+    VectorMemoryService,
+    script,
+    workflow,
+)
+from towpath.testing import VirtualPlatform, crash_everywhere
+from towpath_schemas.attribution import AttributionClaim
+from towpath_schemas.journal import CallSettled
+
+ADA = AttributionClaim(user_id="ada")
+BOB = AttributionClaim(user_id="bob")
+
+
+@pytest.fixture(autouse=True)
+def words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOWPATH_DEFAULT_EMBEDDER", "test/words")
+
+
+@pytest.fixture(params=[False, True], ids=["held", "replayed"])
+async def platform(request: pytest.FixtureRequest) -> Any:
+    async with VirtualPlatform(always_replay=request.param) as standing:
+        yield standing
+
+
+@pytest.fixture
+def asked() -> list[ModelRequest]:
+    """Have `test/listens` answer, and keep what it is asked."""
+    heard: list[ModelRequest] = []
+
+    def answers(request: ModelRequest) -> str:
+        heard.append(request)
+        return "I see."
+
+    script("listens", answers)
+    return heard
+
+
+async def test_what_one_run_stored_another_recalls_and_nobody_else(platform: VirtualPlatform) -> None:
+    memory = Memory()
+
+    @workflow
+    async def learn(ctx: Context) -> Any:
+        await memory.store("boat", "sails a boat", type="hobby")
+        await memory.update("boat", sure=True)
+        return await memory.list_keys()
+
+    @workflow
+    async def know(ctx: Context) -> Any:
+        found = await memory.search("boat", filter={"type": "hobby"})
+        return [(one.key, one.content, one.metadata["sure"]) for one in found]
+
+    assert await platform.run(learn, attribution=ADA) == ["boat"]
+    assert await platform.run(know, attribution=ADA) == [["boat", "sails a boat", True]]
+    assert await platform.run(know, attribution=BOB) == []
+    assert await platform.run(know) == []
+
+
+async def test_a_run_that_is_replayed_sees_what_it_saw_though_more_is_known_by_then(
+    platform: VirtualPlatform,
+) -> None:
+    memory = Memory()
+
+    @workflow
+    async def learn(ctx: Context, text: str) -> None:
+        await memory.store("boat", text)
+
+    @workflow
+    async def ponder(ctx: Context) -> Any:
+        before = await memory.search("boat")
+        await ctx.sleep(3_600)
+        after = await memory.search("boat")
+        then = await memory.search("boat", as_of=before.as_of)
+        return [[one.content for one in found] for found in (before, after, then)]
+
+    await platform.run(learn, "has no boat", attribution=ADA)
+    pondering = await platform.start(ponder, attribution=ADA)
+    await platform.run(learn, "has a boat", attribution=ADA)
+
+    assert await pondering.result() == [["has no boat"], ["has a boat"], ["has no boat"]]
+
+
+async def test_a_question_is_one_record_that_names_what_was_found(
+    platform: VirtualPlatform, asked: list[ModelRequest]
+) -> None:
+    memory = Memory()
+    agent = Agent(name="crew", model="test/listens", memory=memory)
+
+    @workflow
+    async def learn(ctx: Context) -> None:
+        await memory.store("boat", "sails a boat")
+
+    await platform.run(learn, attribution=ADA)
+    run = await platform.start(agent, "which boat", attribution=ADA)
+    await run.result()
+
+    questions = [one for one in run.journal if isinstance(one, CallSettled) and one.act == "memory"]
+    assert [(one.key, one.target, one.agent) for one in questions] == [
+        ("memory:crew#0/memory:search#0", "search", "crew")
+    ]
+    found = questions[0].result["app/-x/user/ada"]["found"]
+    assert [(one["key"], one["content"]) for one in found] == [("boat", "sails a boat")]
+    assert "sails a boat" in (asked[-1].system or "")
+
+
+async def test_memories_survive_a_crash_at_any_moment(asked: list[ModelRequest]) -> None:
+    memory = Memory()
+    agent = Agent(name="crew", model="test/listens", memory=memory)
+
+    @workflow
+    async def voyage(ctx: Context) -> Any:
+        await memory.store("boat", "sails a boat", user_id="ada")
+        await ctx.memory.append("log", "cast off")
+        await asyncio.gather(*(memory.store(key, f"boat {key}", user_id="ada") for key in ("n0", "n1")))
+        await agent.run("which boat", session=Session("chat", user_id="ada"))
+        gone = await memory.forget(["n0", "never"], user_id="ada")
+        left = await memory.list_keys("ada")
+        await memory.erase("ada")
+        return [left, gone, await memory.list_keys("ada")]
+
+    survived = await crash_everywhere(voyage)
+
+    assert survived.finished.result == [["boat", "n1"], 1, []]
+
+
+async def test_a_question_embeds_its_text_once_however_often_the_run_is_replayed() -> None:
+    class Counted:
+        name, dimensions = "mine/counted", 1
+        texts: list[str] = []
+
+        async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+            self.texts.extend(texts)
+            return [[1.0] for _ in texts]
+
+    memory = Memory(VectorMemoryService(Counted()))
+
+    @workflow
+    async def ponder(ctx: Context) -> Any:
+        await memory.store("boat", "sails a boat")
+        found = await memory.search("a question")
+        await ctx.sleep(60)
+        return len(found)
+
+    async with VirtualPlatform(always_replay=True) as platform:
+        assert await platform.run(ponder, attribution=ADA) == 1
+
+    assert Counted.texts == ["sails a boat", "a question"]
+
+
+async def test_memory_of_the_process_is_journaled_as_steps(platform: VirtualPlatform) -> None:
+    memory = Memory(InMemoryMemoryService())
+
+    @workflow
+    async def voyage(ctx: Context) -> Any:
+        await memory.store("boat", "sails a boat")
+        found = await memory.search("boat")
+        return [found[0].key, await memory.forget("boat"), (await memory.erase()).records]
+
+    assert await platform.run(voyage) == ["boat", 1, 1]
+
+
+async def test_a_run_that_is_told_of_a_failure_may_go_on(platform: VirtualPlatform) -> None:
+    @workflow
+    async def voyage(ctx: Context) -> str:
+        try:
+            await Memory(VectorMemoryService("nobody/knows")).search("boat")
+        except ComponentError as error:
+            await ctx.sleep(60)
+            return error.failure.message
+        return "found"
+
+    assert "no embedding model 'nobody/knows' is known" in await platform.run(voyage)
