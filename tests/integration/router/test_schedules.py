@@ -137,7 +137,7 @@ async def test_of_two_routers_one_starts_the_run_of_each_moment_and_none_is_left
     other = await until(lambda: scheduled(towpath.js, name="other"), lambda seen: len(seen) >= 3)
 
     assert gaps([*runs]) == gaps([*other]) == {1.0}
-    assert await messages_in(towpath.js, RUNS) >= len(runs) + len(other)
+    await until(lambda: messages_in(towpath.js, RUNS), lambda count: count >= len(runs) + len(other))
 
 
 async def test_a_killed_router_leaves_no_moment_out_and_none_twice(towpath: Platform) -> None:

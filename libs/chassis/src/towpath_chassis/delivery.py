@@ -134,26 +134,41 @@ class Delivery:
         self._consumer = consumer
         self._max_attempts = max_attempts
 
-    async def conclude(self, message: Msg, handle: Callable[[Msg], Awaitable[object]]) -> None:
-        """Handle one message, then acknowledge, delay or bury it."""
+    async def conclude(
+        self,
+        message: Msg,
+        handle: Callable[[Msg], Awaitable[object]],
+        newest: Callable[[], Msg] | None = None,
+    ) -> None:
+        """Handle one message, then acknowledge, delay or bury it.
+
+        Args:
+            message: The message.
+            handle: Its handler.
+            newest: Tells its newest delivery, where it may be delivered again meanwhile: a broker that was killed may
+                not know the earlier one any more.
+        """
         attempt = message.metadata.num_delivered
+        newest = newest or (lambda: message)
         try:
             await handle(await self._js.whole(message) if self._whole else message)
         except asyncio.CancelledError:
-            await self._settle(message, DeliveredAgain(0.0, "the process is stopping"), attempt, tries=1)
+            await self._settle(newest, DeliveredAgain(0.0, "the process is stopping"), attempt, tries=1)
             raise
         except Exception as error:  # noqa: BLE001 - the boundary between handlers and the broker
             _tell(error, message, attempt)
             verdict = judge(error, attempt, self._max_attempts)
-            await self._settle(message, self._in_time(verdict, message), attempt)
+            await self._settle(newest, self._in_time(verdict, message), attempt)
         else:
-            await self._settle(message, Acknowledged(), attempt)
+            await self._settle(newest, Acknowledged(), attempt)
 
-    async def _settle(self, message: Msg, verdict: Verdict, attempt: int, *, tries: int = _TRIES) -> None:
+    async def _settle(
+        self, newest: Callable[[], Msg], verdict: Verdict, attempt: int, *, tries: int = _TRIES
+    ) -> None:
         """Tell the broker; where no connection stands, when it does: else it would wait for all of `ack_wait_s`."""
         for _ in range(tries):
             try:
-                await self._say(message, verdict, attempt)
+                await self._say(newest(), verdict, attempt)
             except NatsError:
                 await asyncio.sleep(_AGAIN_AFTER_S)
             else:

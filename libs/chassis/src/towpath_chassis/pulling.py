@@ -7,6 +7,7 @@ is handled at once may as well come through a FastStream subscriber; both end in
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import orjson
@@ -68,8 +69,8 @@ class Puller:
         self._delivery = Delivery(
             js, stream=stream, consumer=consumer, max_attempts=max_attempts, whole=whole
         )
-        self._held: dict[asyncio.Task[None], Msg] = {}
-        self._in_hand: set[int] = set()
+        self._held: dict[asyncio.Task[None], int] = {}
+        self._in_hand: dict[int, Msg] = {}
         self._room = asyncio.Event()
         self._pull_ended = asyncio.Event()
         self._asked = 0
@@ -158,15 +159,18 @@ class Puller:
         self._asked -= 1
         if self._asked <= 0:
             self._pull_ended.set()
-        if message.metadata.sequence.stream not in self._in_hand:
-            self._begin(message)
+        self._take(message)
 
-    def _begin(self, message: Msg) -> None:
+    def _take(self, message: Msg) -> None:
         """Handle a message; one that is in our hands is not begun again: what ends the first ends them all."""
-        self._in_hand.add(message.metadata.sequence.stream)
-        task = asyncio.create_task(self._delivery.conclude(message, self._handle))
-        self._held[task] = message
-        task.add_done_callback(self._let_go)
+        sequence = message.metadata.sequence.stream
+        is_begun = sequence in self._in_hand
+        self._in_hand[sequence] = message
+        if not is_begun:
+            newest = partial(self._in_hand.__getitem__, sequence)
+            task = asyncio.create_task(self._delivery.conclude(message, self._handle, newest))
+            self._held[task] = sequence
+            task.add_done_callback(self._let_go)
 
     def _on_status(self, status: str) -> None:
         if status == _PIN_LOST:
@@ -175,8 +179,7 @@ class Puller:
         self._pull_ended.set()
 
     def _let_go(self, task: asyncio.Task[None]) -> None:
-        message = self._held.pop(task)
-        self._in_hand.discard(message.metadata.sequence.stream)
+        del self._in_hand[self._held.pop(task)]
         self._room.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a message was not concluded", exc_info=error)
@@ -184,7 +187,7 @@ class Puller:
     async def _keep_alive_for_ever(self) -> None:
         while True:
             await asyncio.sleep(self._ack_wait_s / _KEEPALIVES_PER_ACK_WAIT)
-            for message in list(self._held.values()):
+            for message in list(self._in_hand.values()):
                 with suppress(NatsError):
                     await message.in_progress()
 
