@@ -1,8 +1,7 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 set positional-arguments
 
-# Many tests wait for servers, so there is one worker more than there are processors. A file stays with one of them: the
-# examples of a document stand on those before, and a platform that a file's tests share is started once.
+# Many tests wait for servers, so there is one worker more than there are processors.
 test_workers := env("TOWPATH_TEST_WORKERS", shell("echo $(($1 + 1))", num_cpus()))
 
 [doc("List what you can do")]
@@ -85,12 +84,12 @@ schemas-are-fresh:
 [doc("Tests and every example in the docs; servers are started where a test needs one")]
 [group("test")]
 test *args:
-    pytest --dist loadfile --numprocesses "{{ test_workers }}" --maxprocesses 4 "$@"
+    pytest --numprocesses "{{ test_workers }}" --maxprocesses 4 "$@"
 
 [doc("Only the tests that need no server")]
 [group("test")]
 quick *args:
-    pytest --dist loadfile --numprocesses "{{ test_workers }}" --maxprocesses 4 -m "not live and not docker and not soak" "$@"
+    pytest --numprocesses "{{ test_workers }}" --maxprocesses 4 -m "not live and not docker and not soak" "$@"
 
 [doc("Kill and pause things for minutes, and count what was lost")]
 [group("test")]

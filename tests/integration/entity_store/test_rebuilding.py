@@ -36,7 +36,7 @@ async def test_copies_are_compared_and_those_that_differ_are_written_while_calls
         await calling
 
         assert said.done
-        assert said.looked_at in {99, 100}  # k1 may have moved on
+        assert 99 <= said.looked_at <= 101  # k1 may move on, and be met twice, or not at all
         assert 99 <= said.written <= said.looked_at
         sizes = {n: len((await stage.copy_of(f"k{n}"))[b"=items"]) for n in range(100)}
         assert sizes == {n: len('["a","a","a","a"]' if n < 2 else '["a","a","a"]') for n in range(100)}
