@@ -209,7 +209,7 @@ class MemoryAsked(Shape):
         after: Of keys and of what is recalled, the `following` of the page before.
         filter: What the metadata must be; all of it.
         min_score: Leave out what is less like it. Not for what is found by words: their scores have no end.
-        as_of: Answer as one would have right after this record of the log; None for now.
+        as_of: Answer as one would have right after this record of the log; None for the newest.
         hybrid: Search by meaning and by words, and put together the ranks of both.
     """
 

@@ -12,6 +12,7 @@ from towpath import Client
 from towpath_cli.embedded import free_port
 from towpath_cli.one_loop import in_one_loop
 from towpath_cli.plan import Plan
+from towpath_testkit.hosting import loaded_anew
 from towpath_testkit.servers import servers
 
 APP = Path(__file__).parent / "edge_app.py"
@@ -41,8 +42,9 @@ async def plan(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Plan]
             directory=directory,
             http_port=free_port(),
         )
-        async with in_one_loop(described):
-            yield described
+        with loaded_anew(APP):
+            async with in_one_loop(described):
+                yield described
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

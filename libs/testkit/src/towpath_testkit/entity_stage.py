@@ -1,7 +1,6 @@
 """An entity store between played neighbours, on real servers."""
 
 import asyncio
-import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,10 +9,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.service import connection, running
+from towpath_chassis.service import connection
 from towpath_chassis.streams import ensure_streams
-from towpath_cli.embedded import ChildProcess
-from towpath_entity_store.app import app
 from towpath_entity_store.settings import Settings
 from towpath_schemas import subjects
 from towpath_schemas.entities import EntityCommitted
@@ -27,16 +24,16 @@ from towpath_testkit.entities import (
     played_run,
     played_runner,
 )
-from towpath_testkit.servers import Servers, servers
+from towpath_testkit.entity_stores import EntityStores
+from towpath_testkit.servers import servers
 
 _LOOK_AGAIN_S = 0.02
 
 
 @dataclass
-class EntityStage:
+class EntityStage(EntityStores):
     """Everything around the entity stores of one test."""
 
-    servers: Servers
     js: JetStream
     redis: Any
     runner: PlayedRunner
@@ -44,32 +41,7 @@ class EntityStage:
 
     def settings(self, **changes: Any) -> Settings:
         """Choose settings with which a test does not take long."""
-        known: dict[str, Any] = {
-            "nats_url": self.servers.nats.url,
-            "redis_url": self.servers.redis.url,
-            "turn_silence_s": 0.5,
-            "redis_within_s": 0.5,
-            "partition_pin_s": 0.5,
-            "ack_wait_s": 2.0,
-            "drain_s": 2.0,
-            "health_port": 0,
-        }
-        return Settings(**{**known, **changes})
-
-    @asynccontextmanager
-    async def store(self, **changes: Any) -> AsyncGenerator[int]:
-        """Run an entity store in this process; yields its health port."""
-        async with running("entity-store", self.settings(**changes), app) as port:
-            yield port or 0
-
-    def store_process(self, instance: str, **changes: Any) -> ChildProcess:
-        """Describe an entity store in a process of its own."""
-        given = self.settings(instance=instance, **changes).model_dump(
-            exclude_none=True, exclude={"health_port"}
-        )
-        environment = [f"TOWPATH_{name.upper()}={value}" for name, value in given.items()]
-        command = ["/usr/bin/env", *environment, sys.executable, "-m", "towpath_entity_store"]
-        return ChildProcess(command, log_path=self.servers.nats.process.log_path.with_name(f"{instance}.log"))
+        return super().settings(**{"turn_silence_s": 0.5, **changes})
 
     async def log_of(self, key: str) -> list[EntityCommitted]:
         """Read an entity's log."""

@@ -4,8 +4,10 @@ Runners serve what the test decorated, so that a test's workflow can see the tes
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -44,6 +46,14 @@ def own_registry() -> Generator[None]:
         REGISTRY.clear()
         for component in before:
             REGISTRY.add(component)
+
+
+@contextmanager
+def loaded_anew(app: Path) -> Generator[None]:
+    """Let user code be loaded into a registry of its own, whoever has loaded it before in this process."""
+    with own_registry():
+        sys.modules.pop(app.stem, None)
+        yield
 
 
 class Hosted:

@@ -1,7 +1,6 @@
 """Entity stores with Qdrant, for tests of memories: their log is written as an entity's owner would."""
 
 import asyncio
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
@@ -15,10 +14,8 @@ from redis.asyncio import Redis
 
 from towpath_chassis.errors import NoResponderError
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.service import connection, running
+from towpath_chassis.service import connection
 from towpath_chassis.streams import ensure_streams
-from towpath_cli.embedded import ChildProcess
-from towpath_entity_store.app import app
 from towpath_entity_store.settings import Settings
 from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution
@@ -36,7 +33,8 @@ from towpath_schemas.memory import (
     vector_text,
 )
 from towpath_schemas.shape import Shape
-from towpath_testkit.servers import Servers, servers
+from towpath_testkit.entity_stores import EntityStores
+from towpath_testkit.servers import servers
 
 TENANT = "acme"
 MODEL = "test/two"
@@ -67,14 +65,13 @@ def memory_item(
 
 
 @dataclass
-class MemoryStage:
+class MemoryStage(EntityStores):
     """Everything around the entity stores of one test, and the log of its memories.
 
     Attributes:
         numbers: The newest record of each item's log.
     """
 
-    servers: Servers
     js: JetStream
     redis: Any
     qdrant: AsyncQdrantClient
@@ -82,33 +79,7 @@ class MemoryStage:
 
     def settings(self, **changes: Any) -> Settings:
         """Choose settings with which a test does not take long."""
-        known: dict[str, Any] = {
-            "nats_url": self.servers.nats.url,
-            "redis_url": self.servers.redis.url,
-            "qdrant_url": self.servers.qdrant.url,
-            "redis_within_s": 0.5,
-            "partition_pin_s": 0.5,
-            "ack_wait_s": 2.0,
-            "drain_s": 2.0,
-            "memory_within_s": 20.0,
-            "health_port": 0,
-        }
-        return Settings(**{**known, **changes})
-
-    @asynccontextmanager
-    async def store(self, **changes: Any) -> AsyncGenerator[int]:
-        """Run an entity store in this process; yields its health port."""
-        async with running("entity-store", self.settings(**changes), app) as port:
-            yield port or 0
-
-    def store_process(self, instance: str, **changes: Any) -> ChildProcess:
-        """Describe an entity store in a process of its own."""
-        given = self.settings(instance=instance, **changes).model_dump(
-            exclude_none=True, exclude={"health_port"}
-        )
-        environment = [f"TOWPATH_{name.upper()}={value}" for name, value in given.items()]
-        command = ["/usr/bin/env", *environment, sys.executable, "-m", "towpath_entity_store"]
-        return ChildProcess(command, log_path=self.servers.nats.process.log_path.with_name(f"{instance}.log"))
+        return super().settings(**{"qdrant_url": self.servers.qdrant.url, "memory_within_s": 20.0, **changes})
 
     async def write(
         self,

@@ -127,7 +127,7 @@ class VirtualTimeLoop(BaseEventLoop):
         return self.create_task(work, name=name, context=context)
 
     def halt(self, name: str) -> None:
-        """Run nothing of a process any more, as `kill -9` does; or for now, see `go_on`."""
+        """Run nothing of a process any more, as `kill -9` does, or until it is let `go_on`."""
         self._still.add(name)
         for place, handle in enumerate(self._ready):
             if self._is_still(handle):

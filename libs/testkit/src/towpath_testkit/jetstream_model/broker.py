@@ -23,7 +23,7 @@ class Broker:
         streams: What it keeps, for a look from outside.
         faults: What goes wrong at it.
         is_up: Whether it runs, be it paused.
-        is_paused: Whether it does nothing for now.
+        is_paused: Whether it does nothing until it is resumed.
     """
 
     def __init__(self, network: SimulatedNetwork, *, host: str = "broker", port: int = 4222) -> None:

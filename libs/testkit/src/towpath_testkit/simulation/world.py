@@ -82,7 +82,7 @@ class Process:
         self._is_over.set()
 
     def stop(self) -> None:
-        """Let it do nothing for now, as SIGSTOP does: its connections stand."""
+        """Let it do nothing until it goes on, as SIGSTOP does: its connections stand."""
         self._world.note(f"{self.name} is stopped")
         self._world.loop.halt(self.name)
 
