@@ -56,7 +56,7 @@ class Ageing:
         if lifetime > 0:
             self._own[message.sequence] = message.at_ns + lifetime * SECOND
             self._arm(0)
-        elif not self._running and config.max_age:
+        elif not self._running and (config.max_age or config.allow_msg_ttl):
             self._start(config.max_age)
 
     def removed(self, message: Message) -> None:

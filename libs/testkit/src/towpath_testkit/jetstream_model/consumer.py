@@ -227,12 +227,15 @@ class Consumer:
 
     def _check_pending(self) -> None:
         now_ns, wait_ns = self._clock.now_ns(), self.config.ack_wait
-        expired = self.flight.overdue(now_ns, self._store.first)
+        forgot = self.flight.forget_gone(self._store.first)
+        expired = self.flight.overdue(now_ns)
         left = [wait_ns - (now_ns - one.at_ns) for one in self.flight.pending.values()]
         if expired:
             self.flight.queue_overdue(expired, now_ns)
         if not self.flight.reset_if_idle():
             self._redelivery.set(min([one for one in left if one > 0] + [wait_ns + LATE_NS]))
+        if forgot:
+            self.flight.write()
         self.signal()
 
     # --- What happens to the stream ---------------------------------------------------------------

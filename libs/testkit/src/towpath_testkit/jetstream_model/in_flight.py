@@ -94,12 +94,14 @@ class InFlight:
     def not_delivered(self, sequence: int) -> None:
         """Undo `next_again`: nobody was there."""
         if sequence not in self._queue:
-            self.again[sequence] = self.again.get(sequence, 0) - 1
+            self.is_gone(sequence)
             self._queue.append(sequence)
 
     def is_gone(self, sequence: int) -> None:
         """Undo `next_again` for a message that the stream has no more."""
-        self.again[sequence] = self.again.get(sequence, 0) - 1
+        times = self.again.pop(sequence, 0) - 1
+        if times > 0:
+            self.again[sequence] = times
 
     def _let_go(self, sequence: int, times: int) -> None:
         delivered = self.pending.pop(sequence, None)
@@ -150,14 +152,19 @@ class InFlight:
         """How many messages will be delivered again, soon."""
         return len(self._queue)
 
-    def overdue(self, now_ns: int, first: int) -> list[int]:
-        """Find what was not acknowledged in time; forget what the stream has no more (below `first`)."""
-        for sequence in [one for one in self.pending if one < first or one <= self.floor_sequence]:
+    def forget_gone(self, first: int) -> bool:
+        """Forget what the stream has no more (below `first`); tell whether there was any."""
+        gone = [one for one in self.pending if one < first or one <= self.floor_sequence]
+        for sequence in gone:
             delivered = self.pending.pop(sequence)
             self.again.pop(sequence, None)
             self.drop_from_queue(sequence)
             self.floor_sequence = max(self.floor_sequence, sequence)
             self.floor_count = max(self.floor_count, delivered.count)
+        return bool(gone)
+
+    def overdue(self, now_ns: int) -> list[int]:
+        """Find what was not acknowledged in time."""
         expired = [
             sequence
             for sequence, delivered in sorted(self.pending.items())
@@ -198,6 +205,10 @@ class InFlight:
             self.again.clear()
             self.floor_count, self.floor_sequence = self.next_count - 1, self.next_sequence - 1
         self._queue = [sequence for sequence in self._queue if sequence >= self.next_sequence]
+        self.write()
+
+    def write(self) -> None:
+        """Write everything down."""
         self.record.replace(
             (self.next_count - 1, self.next_sequence - 1),
             (self.floor_count, self.floor_sequence),

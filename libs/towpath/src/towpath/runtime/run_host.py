@@ -43,7 +43,11 @@ _NOT_TAKEN = Taken(taken=False).to_body()
 
 @dataclass(slots=True)
 class _Held:
-    """A run in memory, by which claim it is here, and how answers reach it."""
+    """A run in memory, by which claim it is here, and how answers reach it.
+
+    Attributes:
+        reaching: Held by who changes the subscription: one that nobody knows of would answer for ever.
+    """
 
     run: LiveRun
     epoch: int
@@ -51,6 +55,7 @@ class _Held:
     subscription: Subscription | None = None
     suspending: bool = False
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+    reaching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class RunHost:
@@ -198,14 +203,16 @@ class RunHost:
     # --- Being reached ----------------------------------------------------------------------------
 
     async def _make_reachable(self, held: _Held) -> None:
-        if held.subscription is None and not held.suspending:
-            subject = subjects.live(held.run.run_id)
-            held.subscription = await self._js.subscribe(subject, partial(self._on_event, held))
+        async with held.reaching:
+            if held.subscription is None and not held.suspending and not held.gone.is_set():
+                subject = subjects.live(held.run.run_id)
+                held.subscription = await self._js.subscribe(subject, partial(self._on_event, held))
 
     async def _make_unreachable(self, held: _Held) -> None:
-        subscription, held.subscription = held.subscription, None
-        if subscription is not None:
-            await self._js.unsubscribe(subscription)
+        async with held.reaching:
+            subscription, held.subscription = held.subscription, None
+            if subscription is not None:
+                await self._js.unsubscribe(subscription)
 
     async def _on_event(self, held: _Held, message: Message) -> None:
         """Take an event for a live run; an empty one only asks whether the run is held."""
