@@ -2,8 +2,9 @@
 
 P3: forty steps in a row. P4: a hundred steps, and a hundred child runs, at the same time. P9: from the publish of a
 signal to the waiting run's next line, live and suspended. P10: many suspended runs: what the services grow by, and
-how long a thousand of them take to wake. P11: many timers: by how much they are late. P13: a long workflow: what a
-step costs at its end beside its beginning, and how long it takes to be taken up again.
+how long a thousand of them take to wake. P11: many timers: by how much they are late; and timers that end while all
+services are stopped: how long after these are back. P13: a long workflow: what a step costs at its end beside its
+beginning, and how long it takes to be taken up again.
 """
 
 # nats-py is untyped in part, and a plain client is what this is about.
@@ -28,10 +29,12 @@ from nats.js.errors import NotFoundError
 from towpath_schemas import identity
 from towpath_testkit.measure import quantiles_ms
 from towpath_testkit.settled import until
-from towpath_testkit.stage import Stage
+from towpath_testkit.stage import SERVICES, Stage
 
 ROUNDS = 5
 SIGNALS = 60
+AWAY_S = 8.0
+"""In how long timers end that do so while everything is stopped."""
 SUSPENDED = {"run.suspended"}
 RUNS_PER_S = 150
 """Timers that end in a second: what two cores do beside the client, so that lateness is not a queue."""
@@ -167,6 +170,18 @@ class Engine:
         late = [(await self.result(run_id, 1_200))["late_s"] for run_id in runs]
         return {"timers": len(late), **quantiles_ms([max(0.0, one) for one in late])}
 
+    async def timers_of_a_stopped_platform(self) -> dict[str, Any]:
+        """Let timers end while no service runs, and tell how long after the return of all of them runs go on."""
+        ends_at = time.time() + AWAY_S
+        runs = [await self.start("sleeps", {"until": ends_at}) for _ in range(SIGNALS)]
+        await asyncio.gather(*(self.until_last(run_id, {"call.intended"} | SUSPENDED) for run_id in runs))
+        await asyncio.gather(*map(self._stage.kill, SERVICES))
+        await asyncio.sleep(max(0.0, ends_at - time.time()))
+        await asyncio.gather(*map(self._stage.start, SERVICES))
+        back_at = time.time()
+        late = [ends_at + (await self.result(run_id))["late_s"] - back_at for run_id in runs]
+        return {"timers": len(late), **quantiles_ms([max(0.0, one) for one in late])}
+
     async def growth(self) -> dict[str, Any]:
         figures: dict[str, Any] = {}
         for count in (1_000, 10_000):
@@ -196,6 +211,7 @@ async def main(size: int) -> None:
             show("P4 fan-out of 100", await engine.fan_out())
             show("P9 signal, live", await engine.signals(suspended=False))
             show("P9 signal, suspended", await engine.signals(suspended=True))
+            show("P11 all stopped", await engine.timers_of_a_stopped_platform())
             show("P13 growth", await engine.growth())
             show("P10 suspended runs", await engine.many_suspended())
             show("P11 timers", await engine.many_timers())

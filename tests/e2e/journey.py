@@ -102,3 +102,10 @@ async def journey(ctx: WorkflowContext, road: str) -> dict[str, Any]:
         await ctx.entity("Milestones", road).passed(ctx.run_id, leg)
         log.append([noted, paid, stamped.output, left_at <= ctx.now()])
     return {"legs": log}
+
+
+@workflow
+async def vigil(ctx: WorkflowContext, until: float) -> str:
+    """Sleep until a moment, and ring a bell."""
+    await ctx.sleep(max(0.0, until - ctx.now().timestamp()))
+    return await ctx.step("ring", _effect, f"{ctx.run_id}-ring", "rang")
