@@ -109,6 +109,13 @@ bench *args:
     python tests/bench/engine.py "$@"
     python tests/bench/search_quality.py
     python tests/bench/memories.py
+    python tests/bench/agent_loops.py
+
+[doc("Install other agent SDKs into .peers, for the benchmark to measure them as well")]
+[group("test")]
+peers:
+    uv venv --quiet --no-project --allow-existing .peers
+    VIRTUAL_ENV=.peers uv pip install --quiet strands-agents openai-agents pydantic-ai-slim langgraph langchain-core
 
 [doc("Write the JSON Schemas and the AsyncAPI document from the models")]
 [group("make")]
