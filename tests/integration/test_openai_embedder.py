@@ -8,7 +8,7 @@ import pytest
 from towpath.embeddings import embedder
 from towpath.embeddings.openai import OpenAIEmbedder
 from towpath.errors import ConfigurationError, ModelError
-from towpath.models.openai_client import close_clients
+from towpath.models.openai.clients import close_clients
 from towpath.retry import ONCE, RetryPolicy
 from towpath_testkit.openai_server import CutsOff, Embeds, Refuses, SaysGarbage, openai_server
 

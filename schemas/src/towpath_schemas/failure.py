@@ -22,6 +22,7 @@ FailureCode = Literal[
     "unknown_verb",  # the subject asks for something the router does not do
     "forged_attribution",  # the event claims a tenant other than its subject's
     "payload_too_large",  # over the limit in bytes that the message names
+    "given_up",  # a call could not be handled, and is kept as the dead letter that the message names
     "payload_missing",  # what a message or a journal entry names is not kept any more, or is damaged
     "invalid_input",  # the component's own types refuse the input
     "user_error",  # the component raised
@@ -30,6 +31,12 @@ FailureCode = Literal[
     "unknown_outcome",  # an act was begun, its end was never seen, and it must not be repeated
     "deadly",  # its process ended each time it was begun
     "model_error",  # the model provider refused or failed
+    "model_auth",  # the model provider does not know the key, or does not let it do this
+    "model_quota",  # nothing is left of what may be spent at the model provider
+    "model_throttled",  # the model provider is asked too often
+    "model_timeout",  # the model did not answer in time
+    "context_overflow",  # the conversation is longer than the model reads
+    "content_filtered",  # the model provider's filter refused the conversation
     "non_determinism",  # the code did not repeat what the journal says it did
     "other_embeddings",  # a search by a vector, where all memories have those of another model or size
     "reentrancy",  # a write method of an entity was called by what it waits for

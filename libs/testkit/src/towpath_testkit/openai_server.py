@@ -1,16 +1,12 @@
-"""A local server that speaks OpenAI's chat completions and embeddings, and fails when it is told to."""
+"""A local server that speaks as OpenAI does, chat completions, responses and embeddings, and fails when it is told to."""
 
 import asyncio
-import base64
 import json
-import random
-import re
 import socket
-import struct
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,15 +14,29 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from towpath_testkit.openai_answers import (
+    Embeds,
+    Says,
+    completion,
+    completion_events,
+    embeddings,
+    failed_response,
+    response,
+    response_events,
+)
 
-@dataclass(frozen=True, slots=True)
-class Says:
-    """An answer: text, or tool calls as (id, name, arguments); arguments may be text that is no JSON."""
-
-    text: str | None = None
-    tool_calls: Sequence[tuple[str, str, Mapping[str, Any] | str]] = ()
-    finish_reason: str | None = None
-    delay_s: float = 0
+__all__ = [
+    "CutsOff",
+    "Embeds",
+    "FailsMidway",
+    "Hangs",
+    "OpenAIServer",
+    "Received",
+    "Refuses",
+    "Says",
+    "SaysGarbage",
+    "openai_server",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,38 +46,55 @@ class Refuses:
     status: int = 429
     code: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    message: str = "the server refuses"
+    type: str = "error"
 
 
 @dataclass(frozen=True, slots=True)
 class SaysGarbage:
-    """Status 200 and a body that is no chat completion."""
+    """Status 200 and a body that is no answer."""
 
     body: str = '{"choices": [{"mess'
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
 class CutsOff:
-    """The connection ends in the middle of the answer; where it is streamed, after the text."""
+    """The connection ends in the middle of the answer; where it is streamed, after the text.
+
+    Attributes:
+        politely: Whether it is closed as if the answer were whole.
+    """
 
     text: str = ""
+    politely: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Embeds:
-    """Embeddings: any vectors, but always the same for a text; the last text's comes first.
+class FailsMidway:
+    """An error with status 200: after the text where the answer is streamed, else in its place."""
 
-    Attributes:
-        dimensions: Numbers in each, unless the request says how many.
-        as_text: Whether they are packed in base64 where that is asked for; many servers do not.
-        only: How many are answered at the most.
-    """
-
-    dimensions: int = 1_536
-    as_text: bool = True
-    only: int | None = None
+    text: str = ""
+    error: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-Act = str | Says | Embeds | Refuses | SaysGarbage | CutsOff
+@dataclass(frozen=True, slots=True)
+class Hangs:
+    """No answer, until who asks gives up; where it is streamed, none after the text."""
+
+    text: str | None = None
+
+
+Act = str | Says | Embeds | Refuses | SaysGarbage | CutsOff | FailsMidway | Hangs
+
+
+class Received(NamedTuple):
+    """A request as it came."""
+
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -77,30 +104,32 @@ class OpenAIServer:
     Attributes:
         base_url: What to give the client library.
         script: What it does at each request, in order; the last act is repeated.
-        requests: The bodies of all requests so far.
-        authorisations: Their `Authorization` headers.
+        received: All requests so far.
         connections: The ports from which they came, one for each connection.
     """
 
     base_url: str
     script: list[Act]
-    requests: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    authorisations: list[str | None] = field(default_factory=list[str | None])
+    received: list[Received] = field(default_factory=list[Received])
     connections: set[int] = field(default_factory=set[int])
+
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """The bodies of all requests so far."""
+        return [one.body for one in self.received]
+
+    @property
+    def authorisations(self) -> list[str | None]:
+        """Their `Authorization` headers."""
+        return [one.headers.get("authorization") for one in self.received]
 
     async def answer(self, request: Request) -> Response:
         """Answer one request by the script."""
-        act = self.script[min(len(self.requests), len(self.script) - 1)]
-        self.requests.append(await request.json())
-        self.authorisations.append(request.headers.get("authorization"))
+        act = self.script[min(len(self.received), len(self.script) - 1)]
+        url, headers = request.url, dict(request.headers)
+        self.received.append(Received(url.path, url.query, headers, await request.json()))
         self.connections.add(request.client.port if request.client else 0)
-        if isinstance(act, Embeds):
-            return JSONResponse(_embeddings(act, self.requests[-1]))
-        return await _perform(Says(act) if isinstance(act, str) else act, self.requests[-1])
-
-
-_PATHS = ("/v1/chat/completions", "/v1/embeddings", "/v1/openai/deployments/{name}/embeddings")
-"""Where OpenAI is asked, and where Azure is."""
+        return await _perform(Says(act) if isinstance(act, str) else act, request, self.received[-1])
 
 
 @asynccontextmanager
@@ -108,7 +137,7 @@ async def openai_server(*script: Act) -> AsyncGenerator[OpenAIServer]:
     """Run a server on a free port of this machine for as long as the block lasts."""
     with _listening() as listener:
         server = OpenAIServer(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", list(script) or ["Hello."])
-        app = Starlette(routes=[Route(path, server.answer, methods=["POST"]) for path in _PATHS])
+        app = Starlette(routes=[Route("/{path:path}", server.answer, methods=["POST"])])
         runner = _Runner(
             uvicorn.Config(app, log_level="critical", lifespan="off", ws="none", timeout_graceful_shutdown=1)
         )
@@ -143,95 +172,108 @@ def _listening() -> Generator[socket.socket]:
         yield listener
 
 
-async def _perform(act: Says | Refuses | SaysGarbage | CutsOff, asked: Mapping[str, Any]) -> Response:
+# --- What it does ---------------------------------------------------------------------------------
+
+
+async def _perform(
+    act: Says | Embeds | Refuses | SaysGarbage | CutsOff | FailsMidway | Hangs,
+    request: Request,
+    asked: Received,
+) -> Response:
     match act:
-        case Says() if asked.get("stream"):
-            await asyncio.sleep(act.delay_s)
-            return StreamingResponse(_events(_deltas(act, asked)), media_type="text/event-stream")
-        case Says():
-            await asyncio.sleep(act.delay_s)
-            return JSONResponse(_completion(act, asked))
+        case Says() | Embeds():
+            return await _answered(act, asked)
         case Refuses():
-            error = {"message": "the server refuses", "type": "error", "param": None, "code": act.code}
+            error = {"message": act.message, "type": act.type, "param": None, "code": act.code}
             return JSONResponse({"error": error}, act.status, dict(act.headers))
         case SaysGarbage():
-            return Response(act.body, media_type="application/json")
-        case CutsOff() if asked.get("stream"):
-            return StreamingResponse(_cut(_deltas(Says(act.text), asked)), media_type="text/event-stream")
+            return Response(act.body, media_type=act.content_type)
         case CutsOff():
-            return StreamingResponse(_half_an_answer(), headers={"content-length": "1000"})
+            return _cut(act, asked)
+        case FailsMidway():
+            return _failed(act, asked)
+        case Hangs():
+            return await _hung(act, request, asked)
+
+
+async def _answered(act: Says | Embeds, asked: Received) -> Response:
+    if isinstance(act, Embeds):
+        return JSONResponse(embeddings(act, asked.body))
+    await asyncio.sleep(act.delay_s)
+    return _streamed(_events(act, asked)) if asked.body.get("stream") else JSONResponse(_whole(act, asked))
+
+
+def _whole(act: Says, asked: Received) -> dict[str, Any]:
+    return response(act, asked.body) if _is_responses(asked) else completion(act, asked.body)
+
+
+def _events(act: Says, asked: Received) -> Iterator[dict[str, Any]]:
+    return response_events(act, asked.body) if _is_responses(asked) else completion_events(act, asked.body)
+
+
+def _is_responses(asked: Received) -> bool:
+    return asked.path.endswith("/responses")
+
+
+def _said_before(text: str, asked: Received) -> list[dict[str, Any]]:
+    """Return the events of an answer that is not finished."""
+    events = list(_events(Says(text), asked))
+    return events[:-1] if _is_responses(asked) else events[:-2]
+
+
+def _cut(act: CutsOff, asked: Received) -> Response:
+    if asked.body.get("stream"):
+        return _streamed(_said_before(act.text, asked), broken=not act.politely)
+    return StreamingResponse(_half_an_answer(), headers={"content-length": "1000"})
+
+
+def _failed(act: FailsMidway, asked: Received) -> Response:
+    if _is_responses(asked):
+        last = {
+            "type": "response.failed",
+            "sequence_number": 9,
+            "response": failed_response(act.error, asked.body),
+        }
+        whole = last["response"]
+    else:
+        last = whole = {"error": dict(act.error)}
+    if asked.body.get("stream"):
+        return _streamed([*_said_before(act.text, asked), last])
+    return JSONResponse(whole)
+
+
+async def _hung(act: Hangs, request: Request, asked: Received) -> Response:
+    if act.text is not None and asked.body.get("stream"):
+        return StreamingResponse(_never_ending(_said_before(act.text, asked)), media_type="text/event-stream")
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    return Response()
+
+
+def _streamed(events: Iterable[Mapping[str, Any]], *, broken: bool = False) -> Response:
+    return StreamingResponse(_written(events, broken=broken), media_type="text/event-stream")
+
+
+async def _written(events: Iterable[Mapping[str, Any]], *, broken: bool) -> AsyncGenerator[bytes]:
+    for event in events:
+        yield _event(event)
+        await asyncio.sleep(0)
+    if broken:
+        raise ConnectionResetError("the script cuts the connection")
+    yield b"data: [DONE]\n\n"
+
+
+async def _never_ending(events: Iterable[Mapping[str, Any]]) -> AsyncGenerator[bytes]:
+    for event in events:
+        yield _event(event)
+    await asyncio.get_running_loop().create_future()  # Starlette gives it up when who asks has
+
+
+def _event(event: Mapping[str, Any]) -> bytes:
+    named = f"event: {event['type']}\n" if "type" in event else ""
+    return f"{named}data: {json.dumps(event)}\n\n".encode()
 
 
 async def _half_an_answer() -> AsyncGenerator[bytes]:
     yield b'{"id": "chatcmpl-'
     raise ConnectionResetError("the script cuts the connection")
-
-
-def _embeddings(act: Embeds, asked: Mapping[str, Any]) -> dict[str, Any]:
-    size = asked.get("dimensions", act.dimensions)
-    as_text = act.as_text and asked.get("encoding_format") == "base64"
-    found = [
-        {"object": "embedding", "index": index, "embedding": _embedding(text, size, as_text=as_text)}
-        for index, text in enumerate(asked["input"][: act.only])
-    ]
-    usage = {"prompt_tokens": len(found), "total_tokens": len(found)}
-    return {"object": "list", "data": found[::-1], "model": asked["model"], "usage": usage}
-
-
-def _embedding(text: str, size: int, *, as_text: bool) -> str | list[float]:
-    chance = random.Random(text)  # noqa: S311 - the same for the same text is what is wanted
-    numbers = [chance.gauss() for _ in range(size)]
-    return base64.b64encode(struct.pack(f"<{size}f", *numbers)).decode() if as_text else numbers
-
-
-def _completion(said: Says, asked: Mapping[str, Any]) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": said.text}
-    if said.tool_calls:
-        message["tool_calls"] = [_tool_call(*call) for call in said.tool_calls]
-    reason = said.finish_reason or ("tool_calls" if said.tool_calls else "stop")
-    return {
-        "id": "chatcmpl-1",
-        "object": "chat.completion",
-        "created": 0,
-        "model": asked["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": reason, "logprobs": None}],
-        "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18},
-    }
-
-
-def _deltas(said: Says, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Write an answer as the chunks of a stream: one for each word, one for each tool call, the reason, the usage."""
-    whole = _completion(said, asked)
-    choice = whole["choices"][0]
-    words = [{"content": word} for word in re.findall(r"\S+\s*", said.text or "")]
-    calls = [
-        {"tool_calls": [{"index": index, **call}]}
-        for index, call in enumerate(choice["message"].get("tool_calls", ()))
-    ]
-    chunk = {name: whole[name] for name in ("id", "created", "model")} | {"object": "chat.completion.chunk"}
-    deltas = [{"role": "assistant"}, *words, *calls]
-    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
-    choices.append({"index": 0, "delta": {}, "finish_reason": choice["finish_reason"]})
-    return [
-        *({**chunk, "choices": [one]} for one in choices),
-        {**chunk, "choices": [], "usage": whole["usage"]},
-    ]
-
-
-async def _events(chunks: Sequence[dict[str, Any]]) -> AsyncGenerator[bytes]:
-    for chunk in chunks:
-        yield f"data: {json.dumps(chunk)}\n\n".encode()
-        await asyncio.sleep(0)
-    yield b"data: [DONE]\n\n"
-
-
-async def _cut(chunks: Sequence[dict[str, Any]]) -> AsyncGenerator[bytes]:
-    async for event in _events(chunks[:-2]):
-        if b"[DONE]" in event:
-            raise ConnectionResetError("the script cuts the connection")
-        yield event
-
-
-def _tool_call(call_id: str, name: str, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
-    written = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": written}}

@@ -7,6 +7,7 @@ TowpathError
  |- NotSerialisableError      a value that JSON cannot carry (also a TypeError)
  |- ComponentError            a step, call or run failed; carries the `Failure`
  |   |- NonDeterminismError   the code did not repeat what the journal says it did
+ |   |- GivenUpError          a call could not be handled, and is kept as a dead letter
  |   |- EntityReentrancyError a method of an entity would have waited for itself
  |   |- SignalTimeoutError    no signal came in time, and there was no default
  |   |- RunStoppedError       a run was cancelled or terminated, so it has no result
@@ -14,15 +15,29 @@ TowpathError
  |   |- StepFailedError       a step of a flow failed; names the step
  |   |   `- StepTimeoutError  a step waited in vain, and its flow does not say what then
  |   `- ModelError            the model provider refused or failed
+ |       |- ModelAuthError        it does not know the key, or does not let it do this
+ |       |- ModelQuotaError       nothing is left of what may be spent there
+ |       |- ModelThrottledError   it is asked too often
+ |       |- ModelTimeoutError     it did not answer in time
+ |       |- ContextOverflowError  the conversation is longer than the model reads
+ |       `- ContentFilteredError  its filter refused the conversation
  |- NonRetryableError         raised by user code: trying again cannot help
  |- DuplicateStepError        two steps in flight have the same key
  |- ContextError              a context was asked for what it cannot do
+ |- ApprovalRequiredError     a tool wants a person's yes, and nobody can be asked here
+ |- ConcurrencyError          a conversation is under way with an agent that has one at a time
+ |- MaxTokensError            the model's answer was cut off at its token limit
+ |- StructuredOutputError     the model did not answer with the object that was asked for
+ |- BudgetExhaustedError      what a run may spend is spent; ends it as a result of its own
+ |- InterruptError            a hook asked a question that nobody has answered yet
  |- SessionError              a session was asked for what it cannot do
+ |- SnapshotError             a snapshot cannot be taken or loaded as asked
  |- RequestRefusedError       the platform did not take a request; carries the `Failure`
  |- UnknownRunError           there is no run of this id (also a LookupError)
  |- UnknownLetterError        there is no dead letter at this place (also a LookupError)
  |- UnknownMemoryError        there is no memory of this key within reach (also a LookupError)
  |- UnavailableError          the platform, or a part of it, does not answer
+ |- SandboxUnavailableError   a limit of a sandbox cannot be enforced here, so nothing was run
  |- StuckError                a test waits for what cannot happen any more
  `- CrashNotSurvivedError     a run that was killed in a test did not do what it does undisturbed (also an
                               AssertionError)
@@ -85,6 +100,10 @@ class NonDeterminismError(ComponentError):
         self.expected, self.found, self.entry = expected, found, entry
 
 
+class GivenUpError(ComponentError):
+    """A call could not be handled; the message says why, and names its dead letter and how to have it done after all."""
+
+
 class EntityReentrancyError(ComponentError):
     """A write method of an entity was called by what it waits for; the message names who waits for whom."""
 
@@ -127,7 +146,31 @@ class StepTimeoutError(StepFailedError):
 
 
 class ModelError(ComponentError):
-    """The model provider refused or failed."""
+    """The model provider refused or failed; which of the errors below it is follows from the failure's code."""
+
+
+class ModelAuthError(ModelError):
+    """The model provider does not know the key, or does not let it do this."""
+
+
+class ModelQuotaError(ModelError):
+    """Nothing is left of what may be spent at the model provider."""
+
+
+class ModelThrottledError(ModelError):
+    """The model provider is asked too often; the failure's `retry_after_s` says how long it wants to be left alone."""
+
+
+class ModelTimeoutError(ModelError):
+    """The model did not answer in time."""
+
+
+class ContextOverflowError(ModelError):
+    """The conversation is longer than the model reads."""
+
+
+class ContentFilteredError(ModelError):
+    """The model provider's filter refused the conversation."""
 
 
 class NonRetryableError(TowpathError):
@@ -158,8 +201,68 @@ class ContextError(TowpathError):
     """A context was asked for what it cannot do, such as a write in a shared entity method."""
 
 
+class ApprovalRequiredError(TowpathError):
+    """A tool wants a person's yes before it runs, and nobody can be asked here; nothing was run.
+
+    Attributes:
+        tool: The tool's name.
+        arguments: What it was to be called with.
+        call_id: The model's id of the call; empty where no model asked for it.
+    """
+
+    def __init__(self, tool: str, arguments: Any, call_id: str = "") -> None:
+        super().__init__(
+            f"tool {tool!r} wants a person's yes, and nobody can be asked here; give a handler with "
+            "`with confirming(handler): ...`, or run it on the platform, where it waits for an approval"
+        )
+        self.tool, self.arguments, self.call_id = tool, arguments, call_id
+
+
+class ConcurrencyError(TowpathError):
+    """A conversation is under way with an agent that has one at a time."""
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(
+            f"{agent} is in a conversation; wait until it ends, use agent.run() for runs of their own, or give "
+            'concurrent_invocation_mode="queue"'
+        )
+        self.agent = agent
+
+
+class MaxTokensError(TowpathError):
+    """The model's answer was cut off at its token limit."""
+
+    def __init__(self, agent: str) -> None:
+        super().__init__(f"the model of {agent} stopped at its token limit; allow it more, or ask for less")
+        self.agent = agent
+
+
+class StructuredOutputError(TowpathError):
+    """The model did not answer with the object that was asked for, however often it was told."""
+
+
+class BudgetExhaustedError(TowpathError):
+    """What a run may spend is spent; a meter raises it, and the run ends with the status `budget`."""
+
+
+class InterruptError(TowpathError):
+    """A hook asked a question that nobody has answered yet: the tool call ends here until somebody does.
+
+    Attributes:
+        interrupt: The question.
+    """
+
+    def __init__(self, interrupt: Any) -> None:
+        super().__init__(f"{interrupt.name!r} is not answered yet")
+        self.interrupt = interrupt
+
+
 class SessionError(TowpathError):
     """A session was asked for what it cannot do: prune what is immutable, tell state that was not loaded, and the like."""
+
+
+class SnapshotError(TowpathError):
+    """A snapshot cannot be taken or loaded as asked; the message names the field or the version."""
 
 
 class RequestRefusedError(TowpathError):
@@ -200,6 +303,16 @@ class UnknownMemoryError(TowpathError, LookupError):
 
 class UnavailableError(TowpathError):
     """The platform, or a part of it, does not answer; the message names the part."""
+
+
+class SandboxUnavailableError(TowpathError):
+    """A limit of a sandbox cannot be enforced here, so nothing was run."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"code cannot be kept apart here ({why}); run as root with CAP_SYS_ADMIN, allow user namespaces "
+            "(sysctl user.max_user_namespaces), or give another Sandbox"
+        )
 
 
 class StuckError(TowpathError):

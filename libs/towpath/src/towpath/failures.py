@@ -2,9 +2,17 @@
 
 from towpath.errors import (
     ComponentError,
+    ContentFilteredError,
     ContextError,
+    ContextOverflowError,
     EntityReentrancyError,
+    GivenUpError,
     InvalidInputError,
+    ModelAuthError,
+    ModelError,
+    ModelQuotaError,
+    ModelThrottledError,
+    ModelTimeoutError,
     NonRetryableError,
     NotSerialisableError,
 )
@@ -34,7 +42,25 @@ def component_error(failure: Failure) -> ComponentError:
     return _ERRORS.get(failure.code, ComponentError)(failure)
 
 
-_ERRORS: dict[FailureCode, type[ComponentError]] = {"reentrancy": EntityReentrancyError}
+def model_error(failure: Failure) -> ModelError:
+    """Make the exception that tells how a model call failed: of one failure always the same, now and in replay."""
+    return _MODEL_ERRORS.get(failure.code, ModelError)(failure)
+
+
+_MODEL_ERRORS: dict[FailureCode, type[ModelError]] = {
+    "model_error": ModelError,
+    "model_auth": ModelAuthError,
+    "model_quota": ModelQuotaError,
+    "model_throttled": ModelThrottledError,
+    "model_timeout": ModelTimeoutError,
+    "context_overflow": ContextOverflowError,
+    "content_filtered": ContentFilteredError,
+}
+_ERRORS: dict[FailureCode, type[ComponentError]] = {
+    "given_up": GivenUpError,
+    "reentrancy": EntityReentrancyError,
+    **_MODEL_ERRORS,
+}
 
 
 def escaped(raised: BaseException) -> NonRetryableError:

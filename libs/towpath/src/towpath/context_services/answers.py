@@ -76,7 +76,8 @@ def answer_form(response_format: Format | None, schema: Any) -> AnswerForm | Non
     return AnswerForm(adapter.json_schema(), adapter)
 
 
-def unfit(model: str, problem: str) -> ModelError:
-    """Say that a model did not answer in the form that was asked for."""
-    message = f"{model}: the answer does not have the form that was asked for: {problem}"
+def unfit(model: str, problem: str, stop_reason: str) -> ModelError:
+    """Say that a model did not answer in the form that was asked for, and why it stopped, if that may be the cause."""
+    why = "" if stop_reason == "end_turn" else f" (it stopped because of {stop_reason})"
+    message = f"{model}: the answer does not have the form that was asked for{why}: {problem}"
     return ModelError(Failure(code="model_error", message=message))

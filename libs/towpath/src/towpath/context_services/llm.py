@@ -44,6 +44,11 @@ class LLMResponse(ModelReply):
     object: Any = None
     model: str
 
+    @property
+    def parsed(self) -> Any:
+        """The same as `object`."""
+        return self.object
+
 
 class Question(NamedTuple):
     """What is asked of whom, and in which form it is to be answered."""
@@ -83,6 +88,7 @@ class LLM:
         messages: Prompt = None,
         model: str | LanguageModel | None = None,
         tools: Iterable[Any] = (),
+        tool_choice: str | None = None,
         response_format: Format | None = None,
         schema: Any = None,
         system: str | None = None,
@@ -94,10 +100,11 @@ class LLM:
         An answer that does not fit `schema` is sent back once, with what is wrong with it: an act of its own.
 
         Args:
-            prompt: Text, or messages as mappings of `role` and `content`.
+            prompt: Text, or messages as mappings of `role` and `content`; or a list of text and `Image`s.
             messages: The conversation so far, before the prompt.
             model: `provider/model`; a name without a provider is the default one's, none is the default model.
             tools: What the model may ask for: tools, and functions of which tools are made.
+            tool_choice: "auto", "any" (it must ask for one), "none", or the name of the tool it must ask for.
             response_format: `json` for an answer that is read into `.object`.
             schema: What the JSON is to be: a JSON Schema, of which the model is told, or a type, such as a pydantic
                 model, which also checks the answer.
@@ -116,6 +123,7 @@ class LLM:
             model,
             form,
             tools=tools,
+            tool_choice=tool_choice,
             system=system,
             temperature=temperature,
             max_tokens=max_tokens,
@@ -129,6 +137,7 @@ class LLM:
         messages: Prompt = None,
         model: str | LanguageModel | None = None,
         tools: Iterable[Any] = (),
+        tool_choice: str | None = None,
         system: str | None = None,
         temperature: float | None = None,
         max_tokens: int | None = None,
@@ -140,6 +149,7 @@ class LLM:
             messages: The conversation so far, before the prompt.
             model: As in `generate`.
             tools: As in `generate`; what the model asks for is in the last chunk's response.
+            tool_choice: As in `generate`.
             system: The system prompt.
             temperature: How freely it answers.
             max_tokens: How long the answer may be.
@@ -152,6 +162,7 @@ class LLM:
             (*messages_of(messages), *messages_of(prompt)),
             model,
             tools=tools,
+            tool_choice=tool_choice,
             system=system,
             temperature=temperature,
             max_tokens=max_tokens,
@@ -166,7 +177,7 @@ class LLM:
         *,
         tools: Iterable[Any],
         system: str | None,
-        **limits: float | None,
+        **wishes: Any,
     ) -> Question:
         if not messages:
             raise TypeError("nothing is asked; give a prompt, or messages")
@@ -177,7 +188,7 @@ class LLM:
                 "tools": tuple(map(ToolSpec.of, self._context.tools.offer(tools))),
                 "system": "\n\n".join(told) or None,
                 "answer_schema": form and form.schema,
-                **limits,
+                **wishes,
             }
         )
         return Question(self._model(model), request, form)
@@ -202,4 +213,4 @@ class LLM:
         try:
             return question.response(reply)
         except ValueError as error:
-            raise unfit(question.model.name, str(error)) from error
+            raise unfit(question.model.name, str(error), reply.stop_reason) from error

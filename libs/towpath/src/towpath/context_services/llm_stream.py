@@ -6,7 +6,16 @@ from contextlib import aclosing
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from towpath.errors import ModelError
-from towpath.models.port import LanguageModel, ModelReply, ModelRequest, streamed
+from towpath.failures import model_error
+from towpath.models.port import (
+    LanguageModel,
+    ModelReply,
+    ModelRequest,
+    Piece,
+    ReasoningPiece,
+    ToolUsePiece,
+    streamed,
+)
 from towpath_schemas.failure import Failure
 
 Response = TypeVar("Response")
@@ -19,10 +28,14 @@ class LLMChunk(NamedTuple, Generic[Response]):
     Attributes:
         text: What it adds to the text; it may be empty.
         response: The whole answer, in the last chunk.
+        reasoning: What it adds to what the model thinks before it speaks.
+        tool_use: A tool call while the model writes it.
     """
 
     text: str = ""
     response: Response | None = None
+    reasoning: str = ""
+    tool_use: ToolUsePiece | None = None
 
 
 class LLMStream(Awaitable["LLMStream[Response]"], AsyncIterable[LLMChunk[Response]], Generic[Response]):
@@ -54,14 +67,14 @@ class LLMStream(Awaitable["LLMStream[Response]"], AsyncIterable[LLMChunk[Respons
         return self._chunks()
 
     async def _chunks(self) -> AsyncGenerator[LLMChunk[Response]]:
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
         relay = _Relay(self._model, pieces.put_nowait)
         call = asyncio.ensure_future(self._invoke(relay, self._request))
         call.add_done_callback(lambda _: pieces.put_nowait(None))
         call.add_done_callback(_heard)
         try:
-            while (text := await pieces.get()) is not None:
-                yield LLMChunk(text)
+            while (piece := await pieces.get()) is not None:
+                yield _chunk(piece)
             reply = await call
             yield LLMChunk("" if relay.said else reply.text, self._response_of(reply))
         except GeneratorExit:
@@ -80,7 +93,7 @@ class _Relay:
         enough: Set when nobody listens any more.
     """
 
-    def __init__(self, model: LanguageModel, tell: Callable[[str], None]) -> None:
+    def __init__(self, model: LanguageModel, tell: Callable[[Piece], None]) -> None:
         self.said = False
         self.enough = False
         self._model = model
@@ -96,7 +109,7 @@ class _Relay:
         except ModelError as error:
             if not self.said:
                 raise
-            raise ModelError(error.failure.model_copy(update={"retryable": False})) from error
+            raise model_error(error.failure.model_copy(update={"retryable": False})) from error
 
     async def _relayed(self, request: ModelRequest) -> ModelReply:
         heard: list[str] = []
@@ -104,16 +117,27 @@ class _Relay:
             async for piece in pieces:
                 if isinstance(piece, ModelReply):
                     return piece
-                heard.append(piece)
+                if isinstance(piece, str):
+                    heard.append(piece)
                 self._told(piece)
                 if self.enough:
                     return ModelReply(text="".join(heard))
         message = f"{self.name}: the stream ended without a reply"
         raise ModelError(Failure(code="model_error", message=message))
 
-    def _told(self, piece: str) -> None:
+    def _told(self, piece: Piece) -> None:
         self.said = True
         self._tell(piece)
+
+
+def _chunk(piece: Piece) -> "LLMChunk[Any]":
+    match piece:
+        case str():
+            return LLMChunk(piece)
+        case ReasoningPiece():
+            return LLMChunk(reasoning=piece.text)
+        case ToolUsePiece():
+            return LLMChunk(tool_use=piece)
 
 
 def _heard(call: "asyncio.Future[ModelReply]") -> None:

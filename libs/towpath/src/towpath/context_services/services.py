@@ -9,13 +9,14 @@ from towpath.context_services.headers import Headers
 from towpath.context_services.llm import LLM, Asking
 from towpath.context_services.logs import RunLog
 from towpath.context_services.secrets import Secrets
-from towpath.context_services.tool_registry import Stepping, ToolRegistry
+from towpath.context_services.tool_registry import ToolRegistry
 
 if TYPE_CHECKING:
     from towpath.context_services.metrics import Measured, Metrics
     from towpath.context_services.spans import Spans, Traced
     from towpath.remembering.run_memory import RunMemory
     from towpath.remembering.shelf import Remembering
+    from towpath.tools.confirmation import Deciding
 
 
 class _Logging(Protocol):
@@ -41,7 +42,7 @@ class ContextServices:
     def tools(self) -> ToolRegistry:
         """The tools of this invocation: `ctx.tools.register(...)`, `ctx.tools.handler(name)`."""
         if self._tools is None:
-            self._tools = ToolRegistry(cast("Stepping", self))
+            self._tools = ToolRegistry(cast("Deciding", self))
         return self._tools
 
     @property

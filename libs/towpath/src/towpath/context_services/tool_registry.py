@@ -1,30 +1,22 @@
 """`ctx.tools`: the tools that one invocation offers to models, and how what a model asks for is done."""
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from towpath.errors import ContextError, RegistrationError
-from towpath.retry import RetryPolicy
+from towpath.failures import component_error
+from towpath.tools.calls import ToolCall
+from towpath.tools.confirmation import Deciding, decide
 from towpath.tools.function_tool import tool_of
 from towpath.tools.tool import Tool
 
 Handler = Callable[..., Coroutine[Any, Any, Any]]
 
 
-class Stepping(Protocol):
-    """What tools need of a context."""
-
-    def step(
-        self, name: str, work: Any, *arguments: Any, key: str | None = None, retry: RetryPolicy | None = None
-    ) -> Coroutine[Any, Any, Any]:
-        """Run `work` once."""
-        ...
-
-
 class ToolRegistry:
     """The tools of one invocation; they end with it."""
 
-    def __init__(self, context: Stepping) -> None:
+    def __init__(self, context: Deciding) -> None:
         self._context = context
         self._tools: dict[str, Tool] = {}
 
@@ -84,7 +76,8 @@ class ToolRegistry:
         """Return what does what a model asks for: `await ctx.tools.handler(call.name)(**call.arguments)`.
 
         Each call is a step of the run, so one that has ended is not made again on replay. The arguments are held
-        against the function's types first.
+        against the function's types first. A tool that wants a person's yes is called once it has it; a no raises
+        `ComponentError`.
 
         Raises:
             ContextError: If there is no such tool in this invocation.
@@ -99,4 +92,10 @@ class ToolRegistry:
             step = self._context.step
             return step(f"tool:{name}", component.execute, self._context, arguments, retry=component.retry)
 
-        return handle
+        async def handle_confirmed(**arguments: Any) -> Any:
+            refused = await decide(self._context, tool, ToolCall(id="", name=name, arguments=arguments))
+            if refused is not None and refused.error is not None:
+                raise component_error(refused.error)
+            return await handle(**arguments)
+
+        return handle if tool.confirmation is None else handle_confirmed

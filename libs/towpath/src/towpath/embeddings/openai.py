@@ -1,14 +1,16 @@
 """Embedding models of OpenAI and Azure, and of all servers that speak as they do."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from openai.types import CreateEmbeddingResponse
 
 from towpath.embeddings.port import Vector, embeddable, unit
 from towpath.errors import ConfigurationError
-from towpath.models.openai_client import Provider, Server, client_of, failures_of
+from towpath.models.openai.clients import client_of, timeout_of
+from towpath.models.openai.failures import failures_of
 from towpath.models.port import DEFAULT_MODEL_RETRY
+from towpath.models.providers import Access
 from towpath.retry import RetryPolicy, attempted
 
 _FULL = {"text-embedding-3-small": 1_536, "text-embedding-3-large": 3_072, "text-embedding-ada-002": 1_536}
@@ -40,16 +42,16 @@ class OpenAIEmbedder:
         dimensions: int | None = None,
         base_url: str | None = None,
         api_key: str | None = None,
-        provider: Provider = "openai",
+        provider: Literal["openai", "azure"] = "openai",
         retry: RetryPolicy = DEFAULT_MODEL_RETRY,
     ) -> None:
         self._model = model
-        self._server = Server(provider, base_url, api_key)
+        self._access = Access(provider, base_url, api_key)
         self._dimensions = dimensions or self._known_dimensions()
         self._retry = retry
 
     @classmethod
-    def named(cls, name: str, *, provider: Provider = "openai") -> Self:
+    def named(cls, name: str, *, provider: Literal["openai", "azure"] = "openai") -> Self:
         """Make the embedder of a name without its provider: `<model>` or `<model>@<dimensions>`.
 
         Raises:
@@ -65,7 +67,7 @@ class OpenAIEmbedder:
     @property
     def name(self) -> str:
         """`<provider>/<model>`, or `<provider>/<model>@<dimensions>`."""
-        plain = f"{self._server.provider}/{self._model}"
+        plain = f"{self._access.provider}/{self._model}"
         return plain if self._dimensions == _FULL.get(self._model) else f"{plain}@{self._dimensions}"
 
     @property
@@ -95,9 +97,12 @@ class OpenAIEmbedder:
         return done.value
 
     async def _asked(self, batch: list[str]) -> list[Vector]:
-        client = client_of(self._server)
-        async with failures_of(self.name, answers=_ANSWERS):
-            answer = await client.embeddings.create(model=self._model, input=batch, **self._shortened())
+        server = self._access.server()
+        client = await client_of(server, self.name)
+        async with failures_of(self.name, server, answers=_ANSWERS):
+            answer = await client.embeddings.create(
+                model=self._model, input=batch, timeout=timeout_of(None), **self._shortened()
+            )
             return self._read(answer, len(batch))
 
     def _shortened(self) -> dict[str, Any]:
@@ -110,7 +115,7 @@ class OpenAIEmbedder:
             raise ValueError(f"{len(found)} embeddings for {asked} texts")
         sizes = {len(one.embedding) for one in found} - {self._dimensions}
         if sizes:
-            plain = f"{self._server.provider}/{self._model}"
+            plain = f"{self._access.provider}/{self._model}"
             raise ConfigurationError(
                 f"{plain} has vectors of {min(sizes)} dimensions, not {self._dimensions}; name it {plain}@{min(sizes)}"
             )
@@ -119,7 +124,7 @@ class OpenAIEmbedder:
     def _known_dimensions(self) -> int:
         known = _FULL.get(self._model)
         if known is None:
-            plain = f"{self._server.provider}/{self._model}"
+            plain = f"{self._access.provider}/{self._model}"
             raise ConfigurationError(
                 f"it is not known how many dimensions {plain} has; name it {plain}@<dimensions>"
             )

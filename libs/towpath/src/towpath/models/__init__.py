@@ -2,17 +2,22 @@
 
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from types import MappingProxyType
+from typing import Literal
 
 from towpath.errors import ConfigurationError
 from towpath.models.port import LanguageModel
+from towpath.models.providers import PROVIDERS as _PROVIDERS
 from towpath.settings import DEFAULT_MODEL, default_model
 
 
-def _openai(name: str) -> LanguageModel:
-    from towpath.models.openai import OpenAIModel  # noqa: PLC0415 - its client library takes a second to import
-
-    return OpenAIModel(name)
+def _openai(name: str, *, provider: str, api: Literal["chat", "responses"] = "chat") -> LanguageModel:
+    try:
+        from towpath.models.openai import OpenAIModel  # noqa: PLC0415 - its library takes a second to import
+    except ImportError as error:
+        raise ConfigurationError(f"{error}; install towpath[openai]") from error
+    return OpenAIModel(name, provider=provider, api=api)
 
 
 def _test(name: str) -> LanguageModel:
@@ -21,8 +26,18 @@ def _test(name: str) -> LanguageModel:
     return scripted_model(name)
 
 
-PROVIDERS: Mapping[str, Callable[[str], LanguageModel]] = MappingProxyType({"openai": _openai, "test": _test})
-"""How a model of each provider is made, given its name without the provider."""
+PROVIDERS: Mapping[str, Callable[[str], LanguageModel]] = MappingProxyType(
+    {
+        **{name: partial(_openai, provider=name) for name in _PROVIDERS},
+        **{
+            f"{name}-responses": partial(_openai, provider=name, api="responses")
+            for name, about in _PROVIDERS.items()
+            if about.responses
+        },
+        "test": _test,
+    }
+)
+"""How a model of each provider, and style, is made, given its name without the provider."""
 
 Double = Callable[[str], LanguageModel | None]
 """Gives what stands in for the model `provider/name`; None if nothing does."""
@@ -53,7 +68,7 @@ def resolve(model: str | LanguageModel | None = None) -> LanguageModel:
         provider, _ = _parts(_default(f"the model {name!r} names no provider"))
     make = PROVIDERS.get(provider or "")
     if make is None:
-        known = ", ".join(f"{one}/..." for one in PROVIDERS)
+        known = ", ".join(f"{one}/..." for one in (*_PROVIDERS, "test"))
         raise ConfigurationError(f"no model provider {provider!r} is known; name a model as one of {known}")
     found = (double(f"{provider}/{name}") for double in reversed(_doubles))
     return next((one for one in found if one is not None), None) or make(name)

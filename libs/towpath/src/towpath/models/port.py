@@ -4,15 +4,19 @@ import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import cached_property
-from typing import Any, Literal, Protocol, runtime_checkable
+from operator import not_
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
+from pydantic import Field
+
+from towpath.models.images import Image
 from towpath.retry import RetryPolicy
-from towpath.tools.tool import Tool, ToolCall
+from towpath.tools.calls import ToolCall
+from towpath.tools.tool import Tool
 from towpath_schemas.journal import Usage
 from towpath_schemas.shape import Shape
 
 Role = Literal["system", "user", "assistant", "tool"]
-StopReason = Literal["end_turn", "tool_use", "max_tokens", "refusal"]
 
 DEFAULT_MODEL_RETRY = RetryPolicy(max_attempts=5, initial_interval_s=0.5, max_interval_s=60.0)
 """How often a model call is tried where the failure says that trying again may help."""
@@ -21,15 +25,25 @@ DEFAULT_MODEL_RETRY = RetryPolicy(max_attempts=5, initial_interval_s=0.5, max_in
 class Message(Shape):
     """One message of a conversation.
 
+    What was added later is left out of its JSON where it is not used, so that digests of old requests hold.
+
     Attributes:
         tool_calls: What an assistant's message asks for.
         tool_call_id: Of a tool's message, the call that it answers.
+        images: What it shows beside its text.
+        reasoning: What an assistant thought before it spoke, as far as the provider tells.
+        reasoning_signature: What the provider wants to see again beside the reasoning.
+        failed: Whether a tool's message tells an error.
     """
 
     role: Role
     content: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
+    images: tuple[Image, ...] = Field(default=(), exclude_if=not_)
+    reasoning: str = Field(default="", exclude_if=not_)
+    reasoning_signature: str | None = Field(default=None, exclude_if=not_)
+    failed: bool = Field(default=False, exclude_if=not_)
 
     @cached_property
     def digest(self) -> bytes:
@@ -58,6 +72,8 @@ class ModelRequest(Shape):
         system: The system prompt.
         max_tokens: How long the answer may be; None leaves it to the provider.
         answer_schema: JSON Schema of the answer, where it is to be JSON; an empty one allows any.
+        tool_choice: "auto", "any" (it must ask for one), "none", or the name of the tool it must ask for; None leaves
+            it to the provider, which is "auto".
     """
 
     messages: tuple[Message, ...]
@@ -66,19 +82,57 @@ class ModelRequest(Shape):
     temperature: float | None = None
     max_tokens: int | None = None
     answer_schema: dict[str, Any] | None = None
+    tool_choice: str | None = Field(default=None, exclude_if=not_)
 
 
 class ModelReply(Shape):
-    """What a model answered."""
+    """What a model answered.
+
+    Attributes:
+        stop_reason: Why it stopped: end_turn, tool_use, max_tokens, stop_sequence, content_filtered,
+            guardrail_intervened, or what the provider says where that is something else.
+        reasoning: What it thought before it spoke, as far as the provider tells.
+        reasoning_signature: What the provider wants to see again beside the reasoning.
+    """
 
     text: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     usage: Usage = Usage()
-    stop_reason: StopReason = "end_turn"
+    stop_reason: str = "end_turn"
+    reasoning: str = Field(default="", exclude_if=not_)
+    reasoning_signature: str | None = Field(default=None, exclude_if=not_)
 
     def as_message(self) -> Message:
         """Write it as the next message of the conversation."""
-        return Message(role="assistant", content=self.text, tool_calls=self.tool_calls)
+        return Message(
+            role="assistant",
+            content=self.text,
+            tool_calls=self.tool_calls,
+            reasoning=self.reasoning,
+            reasoning_signature=self.reasoning_signature,
+        )
+
+
+class ReasoningPiece(NamedTuple):
+    """A piece of what a model thinks before it speaks."""
+
+    text: str
+
+
+class ToolUsePiece(NamedTuple):
+    """A tool call while the model writes it.
+
+    Attributes:
+        arguments_so_far: The JSON of its arguments, as far as it is written.
+    """
+
+    call_id: str
+    name: str
+    arguments_so_far: str
+
+
+Piece = str | ReasoningPiece | ToolUsePiece
+"""A piece of an answer: of its text, of its reasoning, or of a tool call."""
 
 
 class LanguageModel(Protocol):
@@ -102,8 +156,8 @@ class LanguageModel(Protocol):
 class StreamingModel(LanguageModel, Protocol):
     """A language model that can also be heard while it answers."""
 
-    def stream(self, request: ModelRequest) -> AsyncGenerator[str | ModelReply]:
-        """Answer `request`, trying once: the text piece by piece, and the whole reply last.
+    def stream(self, request: ModelRequest) -> AsyncGenerator[Piece | ModelReply]:
+        """Answer `request`, trying once: piece by piece, and the whole reply last.
 
         Raises:
             ModelError: If the provider refused or failed, before or after pieces of the answer.
@@ -111,10 +165,12 @@ class StreamingModel(LanguageModel, Protocol):
         ...
 
 
-async def streamed(model: LanguageModel, request: ModelRequest) -> AsyncGenerator[str | ModelReply]:
+async def streamed(model: LanguageModel, request: ModelRequest) -> AsyncGenerator[Piece | ModelReply]:
     """Ask any model as one that streams: of one that does not, the only piece is the whole text."""
     if not isinstance(model, StreamingModel):
         reply = await model.generate(request)
+        if reply.reasoning:
+            yield ReasoningPiece(reply.reasoning)
         if reply.text:
             yield reply.text
         yield reply

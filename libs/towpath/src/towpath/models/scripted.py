@@ -6,22 +6,46 @@ process cannot change what it says.
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from inspect import isawaitable
+from typing import Any, NamedTuple, cast
+
+from pydantic_core import to_json
 
 from towpath.errors import ConfigurationError, ModelError
-from towpath.models.port import LanguageModel, ModelReply, ModelRequest, digest
-from towpath.tools.tool import ToolCall
+from towpath.models.port import (
+    LanguageModel,
+    ModelReply,
+    ModelRequest,
+    Piece,
+    ReasoningPiece,
+    ToolUsePiece,
+    digest,
+)
+from towpath.tools.calls import ToolCall
 from towpath.values import to_json_value
 from towpath_schemas.failure import Failure
 from towpath_schemas.identity import derived_id
 from towpath_schemas.journal import Usage
 
-Plain = str | ToolCall | ModelReply | Sequence[ToolCall] | BaseException
-"""A reply: text, one or several tool calls, a whole reply, or an error to raise."""
+_PIECE_CHARS = 8
 
-Entry = Plain | Callable[[ModelRequest], Plain]
-"""An entry of a script: a reply, or a function that makes it of the request."""
+
+class BrokenOff(NamedTuple):
+    """An answer that breaks off: who listens hears the text and then the error, who waits gets the error."""
+
+    text: str
+    error: BaseException
+
+
+Plain = str | ToolCall | ModelReply | BrokenOff | Sequence[ToolCall] | BaseException
+"""A reply: text, one or several tool calls, a whole reply, one that breaks off, or an error to raise."""
+
+Answering = Callable[[ModelRequest], Plain | Awaitable[Plain]]
+"""A function, sync or async, that makes a reply of the request."""
+
+Entry = Plain | Answering
+"""An entry of a script: a reply, or a function that makes it."""
 
 
 class ScriptedModel:
@@ -30,9 +54,7 @@ class ScriptedModel:
     The turn is the number of assistant messages in the conversation.
     """
 
-    def __init__(
-        self, name: str, entries: Sequence[Entry] | Callable[[ModelRequest], Plain], delay_s: float
-    ) -> None:
+    def __init__(self, name: str, entries: Sequence[Entry] | Answering, delay_s: float) -> None:
         self._name = name
         self._entries = entries
         self._delay_s = delay_s
@@ -42,30 +64,41 @@ class ScriptedModel:
         """`test/<name>`."""
         return f"test/{self._name}"
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._name!r})"
+
     async def generate(self, request: ModelRequest) -> ModelReply:
         """Say what the script says at this turn.
 
         Raises:
             ModelError: If the script has no such turn.
         """
-        if self._delay_s:
-            await asyncio.sleep(self._delay_s)
-        plain = _played(self._entry(request), request)
-        if isinstance(plain, BaseException):
-            raise plain
-        return _reply(plain, request)
+        said = await self._said(request)
+        if isinstance(said, BrokenOff):
+            raise said.error
+        return said
 
-    async def stream(self, request: ModelRequest) -> AsyncGenerator[str | ModelReply]:
-        """Say the same word by word.
+    async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece | ModelReply]:
+        """Say the same in pieces: text word by word, and the arguments of tool calls a few characters at a time.
 
         Raises:
             ModelError: If the script has no such turn.
         """
-        reply = await self.generate(request)
-        for word in re.findall(r"\S+\s*|\s+", reply.text):
-            yield word
+        said = await self._said(request)
+        for piece in _words(said.text) if isinstance(said, BrokenOff) else _pieces(said):
+            yield piece
             await asyncio.sleep(0)
-        yield reply
+        if isinstance(said, BrokenOff):
+            raise said.error
+        yield said
+
+    async def _said(self, request: ModelRequest) -> ModelReply | BrokenOff:
+        if self._delay_s:
+            await asyncio.sleep(self._delay_s)
+        plain = await _played(self._entry(request), request)
+        if isinstance(plain, BaseException):
+            raise plain
+        return plain if isinstance(plain, BrokenOff) else _reply(plain, request)
 
     def _entry(self, request: ModelRequest) -> Entry:
         if callable(self._entries):
@@ -79,11 +112,27 @@ class ScriptedModel:
         return self._entries[turn]
 
 
-def _played(entry: Entry, request: ModelRequest) -> Plain:
+def _pieces(reply: ModelReply) -> Iterator[Piece]:
+    if reply.reasoning:
+        yield ReasoningPiece(reply.reasoning)
+    yield from _words(reply.text)
+    for call in reply.tool_calls:
+        written = call.arguments if isinstance(call.arguments, str) else to_json(call.arguments).decode()
+        yield ToolUsePiece(call.id, call.name, "")
+        for end in range(_PIECE_CHARS, len(written) + _PIECE_CHARS, _PIECE_CHARS):
+            yield ToolUsePiece(call.id, call.name, written[:end])
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\S+\s*|\s+", text)
+
+
+async def _played(entry: Entry, request: ModelRequest) -> Plain:
     if not callable(entry):
         return entry
     try:
-        return entry(request)
+        said = entry(request)
+        return await said if isawaitable(said) else said
     except ModelError:
         raise
     except Exception as error:
@@ -119,11 +168,7 @@ def tool_call(name: str, /, **arguments: Any) -> ToolCall:
     return ToolCall(id="", name=name, arguments=to_json_value(arguments))
 
 
-def script(
-    name: str,
-    replies: Sequence[Entry] | Callable[[ModelRequest], Plain],
-    delay_s: float = 0,
-) -> LanguageModel:
+def script(name: str, replies: Sequence[Entry] | Answering, delay_s: float = 0) -> LanguageModel:
     """Register the model `test/<name>`; a script of this name that was there before is replaced.
 
     Args:

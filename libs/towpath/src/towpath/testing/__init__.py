@@ -2,7 +2,14 @@
 
 from towpath.models.scripted import tool_call
 from towpath.testing.crashing import Crash, Survived, crash_everywhere
-from towpath.testing.models import RecordedModel, no_real_models, scripted
+from towpath.testing.models import (
+    FunctionModel,
+    RecordedModel,
+    broken_off,
+    fault,
+    no_real_models,
+    scripted,
+)
 from towpath.testing.platform import VirtualPlatform
 from towpath.testing.replaying import Replayed, check_replay
 from towpath.testing.run import VirtualRun
@@ -10,14 +17,17 @@ from towpath.testing.virtual_loop import VirtualTimeLoop, run_virtual, virtual_t
 
 __all__ = [
     "Crash",
+    "FunctionModel",
     "RecordedModel",
     "Replayed",
     "Survived",
     "VirtualPlatform",
     "VirtualRun",
     "VirtualTimeLoop",
+    "broken_off",
     "check_replay",
     "crash_everywhere",
+    "fault",
     "no_real_models",
     "run_virtual",
     "scripted",

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from towpath.components import Registry
-from towpath.engine.call_execution import CallExecution
+from towpath.engine.call_execution import CallExecution, Journals
 from towpath.engine.entity_turns import not_invoked, take_turn
 from towpath.local.entity_store import EntityStore
 from towpath.testing.timeline import Timeline
@@ -26,11 +26,11 @@ class Callees:
         entities: The entities' state.
     """
 
-    def __init__(self, registry: Registry, timeline: Timeline) -> None:
+    def __init__(self, registry: Registry, timeline: Timeline, journals: Journals) -> None:
         self.entities = EntityStore(timeline.now)
         self._registry = registry
         self._timeline = timeline
-        self._execution = CallExecution(registry, self, timeout_s=_TIMEOUT_S, sleep=self._sleep)
+        self._execution = CallExecution(registry, self, journals, timeout_s=_TIMEOUT_S, sleep=self._sleep)
         self._remembered: dict[str, InvocationDone] = {}
         self._begun = 0
         self._sleeping = 0

@@ -26,7 +26,7 @@ from towpath_schemas.calls import (
 )
 from towpath_schemas.entities import InvocationRequested
 from towpath_schemas.failure import Failure
-from towpath_schemas.journal import RunFinished, RunStarted
+from towpath_schemas.journal import JournalRecord, RunFinished, RunStarted
 
 SERVICE = "test"
 """The one service there is; it has every component."""
@@ -37,7 +37,7 @@ class Host:
 
     def __init__(self, environment: Environment) -> None:
         self.runs: dict[str, StoredRun] = {}
-        self.callees = Callees(environment.registry, environment.timeline)
+        self.callees = Callees(environment.registry, environment.timeline, self._journal)
         self._environment = environment
         self._processes: dict[str, Process] = {}
         self._hosted: dict[str, asyncio.Task[None]] = {}
@@ -98,6 +98,9 @@ class Host:
         message = f"no component {child.component!r} is registered; import the module that defines it"
         if child.parent is not None:
             self.deliver(answer_to(child.parent, failure=Failure(code="unknown_component", message=message)))
+
+    async def _journal(self, run_id: str) -> list[JournalRecord]:
+        return [record for _, record in self.runs[run_id].journal()]
 
     # --- Doing what runs command ----------------------------------------------------------------------
 

@@ -99,9 +99,13 @@ class VirtualOutbox:
             )
             self._post.deliver(sent)
 
-    async def tell_chunk(self, index: int, chunk: Any) -> None:
-        """Keep a piece of what the run's component streams."""
-        self._stored.chunks[index] = chunk
+    async def tell_chunk(
+        self, index: int, chunk: Any, *, key: str | None = None, piece: int | None = None
+    ) -> None:
+        """Keep what the run streams; pieces are kept until the chunk comes."""
+        told = self._stored.chunks.setdefault(key, {})
+        if piece is None:
+            told[index] = chunk
 
     async def cancel(self, run_id: str, event_id: str, reason: str | None) -> None:
         """Ask a child run to end."""

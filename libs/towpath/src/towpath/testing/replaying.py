@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 from towpath.components import REGISTRY, Component, ComponentType, Registry
 from towpath.definitions import component_of
+from towpath.engine.asked import Asked, Settled
 from towpath.engine.execution import execute
-from towpath.engine.history import Asked, History, Settled
+from towpath.engine.history import History
 from towpath.engine.live_run import LiveRun
 from towpath.errors import ConfigurationError, NonDeterminismError
 from towpath.testing.journals import Given, read_journal
@@ -209,7 +210,9 @@ class _Nobody:
     async def emit(self, signal_id: str, name: str, payload: Any, run_id: str | None) -> None:
         raise AssertionError(_NOTHING_IS_DONE)
 
-    async def tell_chunk(self, index: int, chunk: Any) -> None:
+    async def tell_chunk(
+        self, index: int, chunk: Any, *, key: str | None = None, piece: int | None = None
+    ) -> None:
         """Show nobody what was shown before."""
 
     async def cancel(self, run_id: str, event_id: str, reason: str | None) -> None:

@@ -52,8 +52,14 @@ class VirtualRun:
 
     @property
     def chunks(self) -> list[Any]:
-        """What its component has streamed so far."""
-        return [chunk for _, chunk in sorted(self._stored.chunks.items())]
+        """What its component has streamed so far, such as the events of an agent."""
+        return [chunk for _, chunk in sorted(self._stored.chunks.get(None, {}).items())]
+
+    @property
+    def streams(self) -> dict[str, list[Any]]:
+        """What else has streamed in it, such as each `agent.stream()`, by its place in the run."""
+        told = {key: chunks for key, chunks in self._stored.chunks.items() if key is not None}
+        return {key: [chunk for _, chunk in sorted(chunks.items())] for key, chunks in told.items()}
 
     @property
     def in_memory(self) -> bool:

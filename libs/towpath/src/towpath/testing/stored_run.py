@@ -21,7 +21,7 @@ class StoredRun:
         inbox: What came while nobody held the run, in its order.
         epoch: How often it was claimed.
         ended: Done once it has ended, and what was left to do then is done.
-        chunks: What its component has streamed, by number.
+        chunks: What its component has streamed, and what streams in it by their keys; by number.
         alarms: How each alarm that is set is taken back, by the act's key.
     """
 
@@ -31,7 +31,7 @@ class StoredRun:
     inbox: list[RunEvent] = field(default_factory=list[RunEvent])
     epoch: int = 0
     ended: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    chunks: dict[int, Any] = field(default_factory=dict[int, Any])
+    chunks: dict[str | None, dict[int, Any]] = field(default_factory=dict[str | None, dict[int, Any]])
     alarms: dict[str, Callable[[], None]] = field(default_factory=dict[str, Callable[[], None]])
 
     def __post_init__(self) -> None:

@@ -1,0 +1,253 @@
+"""The style of chat completions, which every provider speaks."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, cast
+
+import openai
+from openai.types import CompletionUsage
+from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageFunctionToolCall
+
+from towpath.models.openai.failures import SaidSoError
+from towpath.models.openai.style import Question, tool_call, written_arguments
+from towpath.models.port import (
+    Message,
+    ModelReply,
+    ModelRequest,
+    Piece,
+    ReasoningPiece,
+    ToolSpec,
+    ToolUsePiece,
+)
+from towpath.tools.calls import ToolCall
+from towpath_schemas.journal import Usage
+
+_STOP_REASONS: Mapping[str | None, str] = {
+    None: "end_turn",
+    "stop": "end_turn",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "length": "max_tokens",
+    "content_filter": "content_filtered",
+}
+_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
+
+
+class Chat:
+    """Asks for chat completions."""
+
+    answers = "a chat completion"
+
+    def body(self, question: Question) -> dict[str, Any]:
+        """Write the body of a request; see `Style`."""
+        request = question.request
+        body = {
+            "model": question.model,
+            "messages": _messages(request),
+            "tools": [_tool(spec) for spec in request.tools],
+            "tool_choice": _choice(request),
+            "temperature": request.temperature,
+            question.about.max_tokens: request.max_tokens,
+            "response_format": question.form,
+        }
+        return {name: value for name, value in body.items() if value not in (None, [])}
+
+    async def answer(self, client: openai.AsyncOpenAI, body: dict[str, Any], **options: Any) -> Any:
+        """Wait for the whole answer; see `Style`."""
+        create: Any = client.chat.completions.create
+        return await create(**body, **options)
+
+    async def events(self, client: openai.AsyncOpenAI, body: dict[str, Any], **options: Any) -> Any:
+        """Wait until the answer begins; see `Style`."""
+        create: Any = client.chat.completions.create
+        return await create(**body, stream=True, stream_options={"include_usage": True}, **options)
+
+    def reply(self, answer: Any) -> ModelReply:
+        """Read a whole answer; see `Style`."""
+        if not isinstance(answer, ChatCompletion):
+            raise TypeError(
+                f"it is {type(answer).__name__}; does the base URL end as it should, such as in /v1?"
+            )
+        _check_no_error(answer)
+        choice = answer.choices[0]
+        message = choice.message
+        calls = [
+            tool_call(one.id, one.function.name, one.function.arguments)
+            for one in message.tool_calls or []
+            if isinstance(one, ChatCompletionMessageFunctionToolCall)
+        ]
+        return ModelReply(
+            text=message.content or message.refusal or "",
+            tool_calls=tuple(calls),
+            usage=_consumed(answer.usage),
+            stop_reason=_stop_reason(choice.finish_reason, called=bool(calls), refused=bool(message.refusal)),
+            reasoning=_reasoning(message),
+        )
+
+    def listener(self) -> "ChatListener":
+        """Begin to listen; see `Style`."""
+        return ChatListener()
+
+
+CHAT = Chat()
+
+
+# --- What is asked --------------------------------------------------------------------------------
+
+
+def _messages(request: ModelRequest) -> list[dict[str, Any]]:
+    """Write the conversation; what tools show comes behind their messages, which can only hold text."""
+    written: list[dict[str, Any]] = []
+    if request.system is not None:
+        written.append({"role": "system", "content": request.system})
+    for of_tools, messages in groupby(request.messages, lambda message: message.role == "tool"):
+        group = list(messages)
+        written.extend(map(_message, group))
+        shown = [image for message in group for image in message.images] if of_tools else []
+        if shown:
+            written.append({"role": "user", "content": [_image(image.url) for image in shown]})
+    return written
+
+
+def _message(message: Message) -> dict[str, Any]:
+    written: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.images and message.role != "tool":
+        text = [{"type": "text", "text": message.content}] if message.content else []
+        written["content"] = [*text, *(_image(image.url) for image in message.images)]
+    if message.tool_calls:
+        written["tool_calls"] = [_call(call) for call in message.tool_calls]
+        written["content"] = message.content or None
+    if message.tool_call_id is not None:
+        written["tool_call_id"] = message.tool_call_id
+    return written
+
+
+def _image(url: str) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": written_arguments(call)},
+    }
+
+
+def _tool(spec: ToolSpec) -> dict[str, Any]:
+    return {
+        "type": "function",
+        "function": {"name": spec.name, "description": spec.description, "parameters": spec.input_schema},
+    }
+
+
+def _choice(request: ModelRequest) -> str | dict[str, Any] | None:
+    if request.tool_choice is None or not request.tools:
+        return None
+    named = {"type": "function", "function": {"name": request.tool_choice}}
+    return _CHOICES.get(request.tool_choice, named)
+
+
+# --- What is answered -----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Call:
+    """A tool call as far as it is written."""
+
+    id: str
+    name: str = ""
+    arguments: Any = ""
+
+
+@dataclass(slots=True)
+class ChatListener:
+    """Puts a chat completion together of its chunks; see `Listener`."""
+
+    _text: list[str] = field(default_factory=list[str])
+    _refusal: list[str] = field(default_factory=list[str])
+    _thought: list[str] = field(default_factory=list[str])
+    _calls: list[_Call] = field(default_factory=list[_Call])
+    _open: dict[int, _Call] = field(default_factory=dict[int, _Call])
+    _finish_reason: str | None = None
+    _usage: CompletionUsage | None = None
+
+    def hear(self, event: ChatCompletionChunk) -> Iterator[Piece]:
+        """Take in a chunk; see `Listener`."""
+        _check_no_error(event)
+        self._usage = event.usage or self._usage
+        for choice in event.choices or []:
+            self._finish_reason = choice.finish_reason or self._finish_reason
+            if choice.delta:
+                yield from self._add(choice.delta)
+
+    def reply(self) -> ModelReply:
+        """Return the whole answer; see `Listener`."""
+        if self._finish_reason is None:
+            raise ValueError("the stream ended before the answer did")
+        called, refused = bool(self._calls), bool(self._refusal)
+        return ModelReply(
+            text="".join(self._text or self._refusal),
+            tool_calls=tuple(tool_call(one.id, one.name, one.arguments) for one in self._calls),
+            usage=_consumed(self._usage),
+            stop_reason=_stop_reason(self._finish_reason, called=called, refused=refused),
+            reasoning="".join(self._thought),
+        )
+
+    def _add(self, delta: Any) -> Iterator[Piece]:
+        thought = _reasoning(delta)
+        if thought:
+            self._thought.append(thought)
+            yield ReasoningPiece(thought)
+        for said, heard in ((delta.content, self._text), (delta.refusal, self._refusal)):
+            if said:
+                heard.append(said)
+                yield said
+        yield from map(self._added, delta.tool_calls or [])
+
+    def _added(self, part: Any) -> ToolUsePiece:
+        """Take in a part of a tool call; servers that write calls whole give them ids, but one index."""
+        index = part.index or 0
+        call = self._open.get(index)
+        if call is None or (part.id and part.id != call.id):
+            known = tool_call(part.id, part.function.name, "")
+            call = self._open[index] = _Call(known.id, known.name)
+            self._calls.append(call)
+        more: Any = part.function.arguments if part.function else None
+        if more:
+            call.arguments = call.arguments + more if isinstance(more, str) else more
+        return ToolUsePiece(call.id, call.name, call.arguments)
+
+
+def _stop_reason(finish_reason: str | None, *, called: bool, refused: bool) -> str:
+    """Say why the model stopped; some servers say `stop` where it asks for tools."""
+    reason = _STOP_REASONS.get(finish_reason, finish_reason or "end_turn")
+    if reason != "end_turn":
+        return reason
+    return "tool_use" if called else ("refusal" if refused else reason)
+
+
+def _consumed(usage: CompletionUsage | None) -> Usage:
+    if usage is None:
+        return Usage()
+    details = usage.prompt_tokens_details
+    return Usage(
+        input_tokens=usage.prompt_tokens or 0,
+        output_tokens=usage.completion_tokens or 0,
+        cache_read_tokens=getattr(details, "cached_tokens", None) or 0,
+        cache_write_tokens=getattr(details, "cache_write_tokens", None) or 0,
+    )
+
+
+def _reasoning(said: Any) -> str:
+    """Read what a model thought; OpenAI tells nothing here, and the others agree on no name."""
+    found = getattr(said, "reasoning_content", None) or getattr(said, "reasoning", None)
+    return found if isinstance(found, str) else ""
+
+
+def _check_no_error(answer: ChatCompletion | ChatCompletionChunk) -> None:
+    """Pass where it is an answer: some servers tell their errors with status 200."""
+    extra = cast("Mapping[str, Any]", answer.model_extra or {})
+    if extra.get("error"):
+        raise SaidSoError(extra["error"])

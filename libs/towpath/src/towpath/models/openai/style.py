@@ -1,0 +1,109 @@
+"""The two styles in which OpenAI and its kin are asked: what both must be able to do."""
+
+import json
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple, Protocol
+
+import openai
+
+from towpath.models.openai.forms import Form
+from towpath.models.port import ModelReply, ModelRequest, Piece
+from towpath.models.providers import Provider
+from towpath.tools.calls import ToolCall
+
+
+class Question(NamedTuple):
+    """What is asked.
+
+    Attributes:
+        model: The model's name at the provider.
+        form: The form in which the answer is asked for.
+    """
+
+    model: str
+    request: ModelRequest
+    about: Provider
+    form: Form | None
+
+
+class Listener(Protocol):
+    """Puts an answer together of the events in which it comes."""
+
+    def hear(self, event: Any) -> Iterator[Piece]:
+        """Take in an event, and tell what it adds.
+
+        Raises:
+            SaidSoError: If it tells an error.
+        """
+        ...
+
+    def reply(self) -> ModelReply:
+        """Return the whole answer.
+
+        Raises:
+            ValueError: If its end did not come.
+        """
+        ...
+
+
+class Style(Protocol):
+    """A way of asking."""
+
+    @property
+    def answers(self) -> str:
+        """What it is that is answered, for messages."""
+        ...
+
+    def body(self, question: Question) -> dict[str, Any]:
+        """Write the body of a request."""
+        ...
+
+    async def answer(self, client: openai.AsyncOpenAI, body: dict[str, Any], **options: Any) -> Any:
+        """Send a request, and wait for the whole answer."""
+        ...
+
+    async def events(
+        self, client: openai.AsyncOpenAI, body: dict[str, Any], **options: Any
+    ) -> "openai.AsyncStream[Any] | AsyncIterator[Any]":
+        """Send a request, and wait until its answer begins."""
+        ...
+
+    def reply(self, answer: Any) -> ModelReply:
+        """Read a whole answer.
+
+        Raises:
+            ValueError: If it is none.
+            SaidSoError: If it tells an error instead.
+        """
+        ...
+
+    def listener(self) -> Listener:
+        """Begin to listen."""
+        ...
+
+
+def tool_call(call_id: str | None, name: str | None, arguments: Any) -> ToolCall:
+    """Read a tool call; some servers give no id, and then it gets one.
+
+    Raises:
+        ValueError: If it names no tool.
+    """
+    if not name:
+        raise ValueError("a tool call names no tool")
+    return ToolCall(id=call_id or f"call_{secrets.token_hex(12)}", name=name, arguments=_arguments(arguments))
+
+
+def written_arguments(call: ToolCall) -> str:
+    """Write the arguments of a call as they are sent back to the model."""
+    return call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)
+
+
+def _arguments(written: Any) -> Any:
+    """Read the arguments of a call; what is no JSON stays text, and the tool tells the model so."""
+    if not isinstance(written, str):
+        return written
+    try:
+        return json.loads(written or "{}")
+    except json.JSONDecodeError:
+        return written
