@@ -7,6 +7,7 @@ from towpath_cli.audit import audit, tail
 from towpath_cli.dead import dead
 from towpath_cli.dev import dev
 from towpath_cli.entities import entity
+from towpath_cli.mcp import mcp
 from towpath_cli.rebuild import rebuild
 from towpath_cli.replay import replay
 from towpath_cli.run import run
@@ -26,6 +27,7 @@ app.command()(dev)
 app.command()(run)
 app.command()(replay)
 app.command()(rebuild)
+app.command()(mcp)
 app.add_typer(runs, name="runs")
 app.add_typer(entity, name="entity")
 app.add_typer(session, name="session")

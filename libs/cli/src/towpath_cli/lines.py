@@ -3,18 +3,22 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from textwrap import shorten
+from typing import Any, cast
 
 from rich.table import Column, Table
 from rich.text import Text
 
-from towpath.sessions.entities import Head
 from towpath.sessions.events import SessionMessage
+from towpath.sessions.head import Head
 from towpath_schemas.approvals import ApprovalView
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent, AuditOutcome
 from towpath_schemas.dead import LetterView
 from towpath_schemas.runs import RunView
 from towpath_schemas.schedules import ScheduleRecord
+
+_ABOUT_CHARS = 60
 
 _COLOURS: dict[AuditOutcome | None, str] = {"ok": "green", "error": "red", "unknown": "yellow", None: "dim"}
 
@@ -81,12 +85,24 @@ def run_text(run: RunView) -> Text:
 def approvals_table(approvals: Sequence[ApprovalView]) -> Table:
     """Write approvals as a table, in their order."""
     ids = _whole("approval", [one.approval_id for one in approvals])
-    table = Table(ids, "name", "component", "asked", "until", "for", box=None, pad_edge=False)
+    table = Table(ids, "about", "component", "asked", "until", "for", box=None, pad_edge=False)
     for one in approvals:
         until = day_and_clock(one.expires_at) if one.expires_at else "-"
         roles = ", ".join(one.asked.roles) or "anybody"
-        table.add_row(one.approval_id, one.name, one.component, day_and_clock(one.created_at), until, roles)
+        about = Text(shorten(_proposed(one) or one.name, _ABOUT_CHARS))
+        table.add_row(one.approval_id, about, one.component, day_and_clock(one.created_at), until, roles)
     return table
+
+
+def _proposed(approval: ApprovalView) -> str | None:
+    """Write the call that an approval is about, where it is about a call of a tool."""
+    match approval.asked.payload:
+        case {"tool": str() as tool, "arguments": {**arguments}}:
+            given = cast("Mapping[str, Any]", arguments)
+            said = ", ".join(f"{name}={json.dumps(value)}" for name, value in given.items())
+            return f"{tool}({said})"
+        case _:
+            return None
 
 
 def approval_text(approval: ApprovalView) -> Text:

@@ -5,8 +5,11 @@ from typing import Any, overload
 
 from towpath.annotations import name_of
 from towpath.definitions import documentation_of
-from towpath.errors import ConfigurationError, RegistrationError
+from towpath.errors import RegistrationError
 from towpath.retry import ONCE, RetryPolicy
+from towpath.tools.confirmation import Confirmation
+from towpath.tools.description import description_of
+from towpath.tools.method_tool import MethodTool, is_method
 from towpath.tools.tool import Tool
 
 
@@ -16,21 +19,24 @@ def tool_of(
     name: str | None = None,
     description: str | None = None,
     input_schema: Mapping[str, Any] | None = None,
+    confirmation: bool | Confirmation = False,
+    context: bool | str = False,
     idempotent: bool | None = None,
     timeout_s: float | None = None,
     retry: RetryPolicy = ONCE,
 ) -> Tool:
     """Make a tool of a function; what is not given is read from its name, docstring and types."""
-    documentation = documentation_of(handler)
     return Tool(
         name or name_of(handler),
-        documentation.summary if description is None else description,
+        description_of(handler) if description is None else description,
         input_schema,
         handler,
+        confirmation=confirmation,
+        context=context,
         idempotent=idempotent,
         timeout_s=timeout_s,
         retry=retry,
-        parameter_descriptions=documentation.parameters,
+        parameter_descriptions=documentation_of(handler).parameters,
     )
 
 
@@ -47,9 +53,11 @@ class ToolDecorator:
         *,
         name: str | None = None,
         description: str | None = None,
-        auto_schema: bool = True,
+        auto_schema: bool | None = None,
         input_schema: Mapping[str, Any] | None = None,
-        confirmation: bool = False,
+        inputSchema: Mapping[str, Any] | None = None,  # noqa: N803 - one of the seeds' names
+        confirmation: bool | Confirmation = False,
+        context: bool | str = False,
         idempotent: bool | None = None,
         timeout_s: float | None = None,
         retry: RetryPolicy = ONCE,
@@ -60,33 +68,41 @@ class ToolDecorator:
         handler: Callable[..., Any] | None = None,
         /,
         *,
-        auto_schema: bool = True,
+        description: str | None = None,
+        auto_schema: bool | None = None,
         input_schema: Mapping[str, Any] | None = None,
-        confirmation: bool = False,
+        inputSchema: Mapping[str, Any] | None = None,  # noqa: N803 - one of the seeds' names
         **said: Any,
     ) -> Any:
-        """Make a registered tool of a function.
+        """Make a registered tool of a function; of a method, one for each object, which whoever uses it registers.
 
         Args:
             handler: The function, where the decorator is written without parentheses.
-            auto_schema: Whether the schema is read from the types; without it, `input_schema` is needed.
-            input_schema: JSON Schema of the arguments, in place of the one that the types give.
-            confirmation: Not supported yet.
-            said: `name`, `description`, `idempotent`, `timeout_s`, `retry`: see `Tool`.
+            description: What it does, for the model. If not given, the docstring without the section of its
+                parameters; with `auto_schema=True`, the first paragraph.
+            auto_schema: False insists on an `input_schema` in place of the one that the types give.
+            input_schema: JSON Schema of the arguments.
+            inputSchema: The same, by its other name; `{"json": schema}` will do.
+            said: `name`, `confirmation`, `context`, `idempotent`, `timeout_s`, `retry`: see `Tool`.
 
         Raises:
-            RegistrationError: If another tool has this name, or no schema is known.
-            ConfigurationError: If `confirmation` is asked for.
+            RegistrationError: If no schema is known.
+            TypeError: If a schema is given by both names.
         """
-        if confirmation:
-            raise ConfigurationError(
-                "confirmation=True is not supported: nobody could be asked, so it is refused"
-            )
-        if not auto_schema and input_schema is None:
+        if input_schema is not None and inputSchema is not None:
+            raise TypeError("input_schema and inputSchema are the same; give one of them")
+        schema = inputSchema if input_schema is None else input_schema
+        if auto_schema is False and schema is None:
             raise RegistrationError("auto_schema=False needs an input_schema")
 
-        def decorate(function: Callable[..., Any]) -> Tool:
-            made = tool_of(function, input_schema=input_schema, **said)
+        def make(function: Callable[..., Any]) -> Tool:
+            text = documentation_of(function).summary if auto_schema and description is None else description
+            return tool_of(function, description=text, input_schema=schema, **said)
+
+        def decorate(function: Callable[..., Any]) -> Any:
+            if is_method(function):
+                return MethodTool(function, make)
+            made = make(function)
             made.register()
             return made
 

@@ -1,0 +1,1 @@
+"""Tools of this process, for programs of others."""

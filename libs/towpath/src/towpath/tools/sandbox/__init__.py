@@ -1,0 +1,1 @@
+"""Where code runs that nobody has read: within limits, apart from everything else."""
