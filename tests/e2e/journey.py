@@ -13,13 +13,13 @@ from typing import Any
 from towpath import Agent, Context, WorkflowContext, entity, function, script, tool, workflow
 from towpath.models.port import ModelRequest
 from towpath.models.scripted import tool_call
-from towpath.tools.tool import ToolCall
+from towpath.tools.calls import ToolCall
 
 WORLD = Path(os.environ["JOURNEY_WORLD"])  # noqa: TID251 - user code reads what it likes
 LEGS = 4
 
 
-def _effect(key: str, what: str) -> str:
+def effect(key: str, what: str) -> str:
     """Change the world, once for each key; tell what the first one did."""
     with (WORLD / "attempts").open("a") as attempts:
         attempts.write(f"{key} {what}\n")
@@ -33,12 +33,12 @@ def _effect(key: str, what: str) -> str:
 
 
 async def note(run: str, leg: int) -> str:
-    return _effect(f"{run}-note-{leg}", f"note {leg}")
+    return effect(f"{run}-note-{leg}", f"note {leg}")
 
 
 @function(retries=3)
 def toll(ctx: Context, leg: int) -> str:
-    return _effect(ctx.idempotency_key, f"toll {leg}")
+    return effect(ctx.idempotency_key, f"toll {leg}")
 
 
 @tool(idempotent=True)
@@ -48,7 +48,7 @@ async def stamp(ctx: Context, leg: int) -> str:
     Args:
         leg: Which leg of the journey.
     """
-    return _effect(ctx.idempotency_key, f"stamp {leg}")
+    return effect(ctx.idempotency_key, f"stamp {leg}")
 
 
 def _clerk(request: ModelRequest) -> ToolCall | str:
@@ -108,4 +108,4 @@ async def journey(ctx: WorkflowContext, road: str) -> dict[str, Any]:
 async def vigil(ctx: WorkflowContext, until: float) -> str:
     """Sleep until a moment, and ring a bell."""
     await ctx.sleep(max(0.0, until - ctx.now().timestamp()))
-    return await ctx.step("ring", _effect, f"{ctx.run_id}-ring", "rang")
+    return await ctx.step("ring", effect, f"{ctx.run_id}-ring", "rang")

@@ -52,7 +52,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stage]:
         "DOOM": str(directory / "doom"),
         "PYTHONPATH": str(HERE / "doom"),
     }
-    started = Stage(HERE / "voyage.py", directory, environment=environment)
+    started = Stage(HERE / "voyage.py", directory, environment=environment, roles=KILLED)
     asyncio.run(started.put_up())
     try:
         yield started

@@ -105,16 +105,15 @@ async def test_a_request_by_a_plain_client_becomes_a_run_and_its_audit_trail(
     assert all(event["attribution"]["tenant"] == tenant for event in trail.events[run])
 
 
-@pytest.mark.parametrize("seed", [1, 2], ids=lambda seed: f"seed-{seed}")
 @pytest.mark.parametrize("part", PARTS)
-async def test_killing_any_part_at_any_moment_changes_nothing_but_the_time(  # noqa: PLR0917 - fixtures
-    stage: Stage, plain: Client, world: World, tenant: str, part: str, seed: int
+async def test_killing_any_part_at_any_moment_changes_nothing_but_the_time(
+    stage: Stage, plain: Client, world: World, tenant: str, part: str
 ) -> None:
-    await kill_at_a_moment(stage, plain, world, tenant, part=part, seed=seed)
+    await kill_at_a_moment(stage, plain, world, tenant, part=part, seed=1)
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("seed", range(3, 23), ids=lambda seed: f"seed-{seed}")
+@pytest.mark.parametrize("seed", range(2, 23), ids=lambda seed: f"seed-{seed}")
 @pytest.mark.parametrize("part", PARTS)
 async def test_killing_any_part_at_very_many_moments_changes_nothing_either(  # noqa: PLR0917 - fixtures
     stage: Stage, plain: Client, world: World, tenant: str, part: str, seed: int

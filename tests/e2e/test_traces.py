@@ -27,7 +27,8 @@ async def test_a_request_with_a_trace_is_one_trace_through_all_services(tmp_path
     (world / "effects").mkdir(parents=True)
     with received_spans() as spans:
         environment = {"JOURNEY_WORLD": str(world)}
-        stage = Stage(APP, tmp_path, settings={"otlp_endpoint": spans.url}, environment=environment)
+        settings, roles = {"otlp_endpoint": spans.url}, [name.removeprefix("towpath-") for name in SERVICES]
+        stage = Stage(APP, tmp_path, settings=settings, environment=environment, roles=roles)
         try:
             await stage.put_up()
             client = await nats.connect(stage.nats_url)

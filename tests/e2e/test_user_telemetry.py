@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 APP = Path(__file__).with_name("observed.py")
 TRACE = "5bf92f3577b34da6a3ce929d0e0e4736"
 SECRET = "open-sesame-of-the-test"  # noqa: S105 - of the test
+ROLES = ("router", "agent-runner", "tool-runner", "audit-sink")
 RUNNERS = {"workflow": "towpath-agent-runner", "charge": "towpath-tool-runner"}
 
 
@@ -42,7 +43,8 @@ async def test_user_code_is_seen_in_the_trace_of_its_request_and_its_secrets_are
     (secrets / "gate").write_text(f"{SECRET}\n")
     with received_spans() as spans:
         environment = {"TOWPATH_SECRETS_DIR": str(secrets)}
-        stage = Stage(APP, directory, settings={"otlp_endpoint": spans.url}, environment=environment)
+        settings = {"otlp_endpoint": spans.url}
+        stage = Stage(APP, directory, settings=settings, environment=environment, roles=ROLES)
         try:
             await stage.put_up()
             client = await nats.connect(stage.nats_url)

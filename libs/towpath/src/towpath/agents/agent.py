@@ -1,79 +1,96 @@
-"""`Agent`: the definition of an agent; each run of it has a conversation of its own."""
+"""`Agent`: the definition of an agent, and the conversation that it has by itself; each run has one of its own."""
 
-import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
-from towpath.agents.loop import HAND_OFF, Conversation, converse
-from towpath.agents.result import AgentResult
-from towpath.agents.run import AgentRun
-from towpath.agents.slots import DEFAULT, ConcurrentInvocationMode, one_of, refuse_unsupported
+from pydantic import BaseModel
+
+from towpath.agents.bounds import bounds_of
+from towpath.agents.bridge import run_sync
+from towpath.agents.cancellation import Cancellation
+from towpath.agents.content import DictMessage, copied
+from towpath.agents.conversation import Conversation
+from towpath.agents.defaults import DEFAULT, one_of
+from towpath.agents.exclusivity import ConcurrentInvocationMode, Exclusivity
+from towpath.agents.executors import ConcurrentToolExecutor, ToolExecutor
+from towpath.agents.facilities import TOOLS_FOLDER
+from towpath.agents.handing_over import hand_off_specs, successors_of
+from towpath.agents.hooks import AgentInitializedEvent, HookCallback, HookEvent, HookProvider, HookRegistry
+from towpath.agents.in_session import InSession
+from towpath.agents.managers.port import ConversationManager
+from towpath.agents.managers.sliding_window import SlidingWindowConversationManager
+from towpath.agents.meters import Meter
+from towpath.agents.plugins import Plugin, checked_plugins
+from towpath.agents.printing import PrintingCallbackHandler
+from towpath.agents.prompts import history_of, system_blocks, system_text
+from towpath.agents.registration import register
+from towpath.agents.retrying import retry_of
+from towpath.agents.running import Running
+from towpath.agents.session_managers.port import Keeper
+from towpath.agents.state import AgentState, state_of
 from towpath.agents.toolbox import toolbox
-from towpath.components import REGISTRY, Component, ComponentType
-from towpath.context import Context, context_or_none, running_in
-from towpath.definitions import MARK
-from towpath.errors import ConfigurationError
+from towpath.errors import RegistrationError
 from towpath.limits import AnyLimit, described_limits
-from towpath.local.local_context import LocalContext
 from towpath.memory.memory import Memory
-from towpath.memory.reminding import reminder
 from towpath.models import resolve
-from towpath.models.port import LanguageModel, Message, ToolSpec
-from towpath.models.prompts import Prompt, messages_of, text_of
-from towpath.retry import ONCE
-from towpath.schema import CallableSchema, schema_of
-from towpath.sessions.session import Session
-from towpath.tools.tool import Tool
-
-MAX_ITERATIONS = 10
-"""How often a run calls a model, unless the agent says otherwise."""
-
-_OTHER_DEFAULTS: Mapping[str, Any] = {
-    "callback_handler": DEFAULT,
-    "record_direct_tool_call": True,
-    "load_tools_from_directory": False,
-    "retry_strategy": DEFAULT,
-    "concurrent_invocation_mode": ConcurrentInvocationMode.THROW,
-}
-"""Defaults, other than None, of parameters that are not supported yet."""
+from towpath.models.port import LanguageModel, ToolSpec
 
 
-class Agent:
+class Agent(Running):
     """A model with instructions and tools.
 
-    With a name it is also a component, which the platform can run.
+    There are two ways to use it. A conversation, which the agent has by itself and which grows from call to call:
+    `agent(prompt)`, `invoke_async`, `stream_async`; one at a time. Runs, each with a conversation of its own, any
+    number at once, durable where they are part of a durable run: `run`, `stream`. With a name an agent is also a
+    component, which the platform can run.
 
     Args:
         model: `provider/model`, or a model; the default model if not given.
-        messages: Messages that every run begins with.
-        tools: Tool objects, plain functions, and lists of them.
-        system_prompt: What the model is told first; `instructions` is its other name.
-        agent_id: What it is called in attribution; the name if not given.
+        messages: Messages that the conversation and every run begin with; the conversation uses this very list.
+        tools: What its model may call; see `towpath.tools.loading.tools_in`.
+        system_prompt: What the model is told first, as text or content blocks; `instructions` is its other name.
+        structured_output_model: The pydantic model that answers are objects of, unless a call says another.
+        callback_handler: Told all events as `handler(**event)`; what it raises ends the call. By default
+            conversations are printed, and runs are silent.
+        conversation_manager: Keeps the conversation short enough; a sliding window of 40 messages if not given.
+        record_direct_tool_call: Whether calls of `agent.tool.<name>()` are written into the conversation.
+        load_tools_from_directory: Whether the tools in `./tools` are loaded, and loaded again when they change.
+        trace_attributes: Attributes of its spans.
+        agent_id: What it is called in attribution and sessions; the name if not given.
         name: What it is called in journals, handoffs and requests.
         description: What it is good for; told to agents that may hand over to it.
-        session: The session in which its runs speak, where a run does not say another.
-        memory: What its runs are reminded of before they answer, where a run does not say another.
-        max_iterations: How often a run may call a model.
+        state: Values that belong to the conversation, and that no model is told.
+        plugins: Hooks and tools that belong together.
+        hooks: Who hears what it does, and may change it: `HookProvider`s, or functions of one typed event.
+        session_manager: Keeps its own conversation beyond the process; `session` is its other name.
+        structured_output_prompt: What a model is told that has answered with text, where an object is wanted.
+        tool_executor: In which order the tool calls of a turn are made; all at once if not given.
+        retry_strategy: How often a model call is tried; None for once.
+        concurrent_invocation_mode: What a second conversation at the same time meets.
+        instructions: See `system_prompt`.
+        session: The session in which it speaks: its own conversation, and runs that do not say another.
+        memory: What it is reminded of before it answers, where a run does not say another.
+        max_iterations: How often one invocation may call a model; 10 for runs if not given.
         handoffs: Agents that it may hand the conversation to.
-        limits: How many of its runs on the platform work at once, how often one begins, which of them are one; see
-            `towpath.limits`.
+        limits: `{"turns": n}`, as `max_iterations`; what may be spent, as a `Budget` or several; and how many of its runs on the platform work at once, how often
+            one begins, which of them are one: see `towpath.limits`.
 
     Raises:
         TypeError: If both names of one thing are given.
-        ConfigurationError: If a parameter is given that is not supported yet.
-        RegistrationError: If another agent has this name.
+        ConfigurationError: If a parameter cannot be what it is.
+        RegistrationError: If two of its tools have one name, or a tool cannot be loaded.
     """
 
     def __init__(  # noqa: PLR0917 - the order in which people give them
         self,
         model: str | LanguageModel | None = None,
-        messages: Sequence[Any] | None = None,
-        tools: Sequence[Any] | None = None,
-        system_prompt: Any = None,
-        structured_output_model: Any = None,
+        messages: list[DictMessage] | Sequence[Any] | None = None,
+        tools: Any = None,
+        system_prompt: str | Sequence[Mapping[str, Any]] | None = None,
+        structured_output_model: type[BaseModel] | None = None,
         callback_handler: Any = DEFAULT,
-        conversation_manager: Any = None,
+        conversation_manager: ConversationManager | None = None,
         record_direct_tool_call: bool = True,  # noqa: FBT001, FBT002
         load_tools_from_directory: bool = False,  # noqa: FBT001, FBT002
         trace_attributes: Mapping[str, Any] | None = None,
@@ -81,69 +98,101 @@ class Agent:
         agent_id: str | None = None,
         name: str | None = None,
         description: str | None = None,
-        state: Any = None,
-        plugins: Any = None,
-        hooks: Any = None,
+        state: AgentState | Mapping[str, Any] | None = None,
+        plugins: Sequence[Plugin] | None = None,
+        hooks: Sequence[HookProvider | HookCallback] | None = None,
         session_manager: Any = None,
         structured_output_prompt: str | None = None,
-        tool_executor: Any = None,
+        tool_executor: ToolExecutor | None = None,
         retry_strategy: Any = DEFAULT,
-        concurrent_invocation_mode: ConcurrentInvocationMode = ConcurrentInvocationMode.THROW,
-        instructions: Any = None,
-        session: Session | None = None,
+        concurrent_invocation_mode: str | ConcurrentInvocationMode = ConcurrentInvocationMode.THROW,
+        instructions: str | Sequence[Mapping[str, Any]] | None = None,
+        session: Any = None,
         memory: Memory | None = None,
         max_iterations: int | None = None,
         handoffs: "Sequence[Agent] | None" = None,
-        limits: Sequence[AnyLimit] | None = None,
+        limits: Sequence[AnyLimit | Meter | Mapping[str, int]] | Meter | Mapping[str, int] | None = None,
     ) -> None:
-        one_of(session=session, session_manager=session_manager)
-        refuse_unsupported(
-            {
-                "structured_output_model": structured_output_model,
-                "callback_handler": callback_handler,
-                "conversation_manager": conversation_manager,
-                "record_direct_tool_call": record_direct_tool_call,
-                "load_tools_from_directory": load_tools_from_directory,
-                "trace_attributes": trace_attributes,
-                "state": state,
-                "plugins": plugins,
-                "hooks": hooks,
-                "structured_output_prompt": structured_output_prompt,
-                "tool_executor": tool_executor,
-                "retry_strategy": retry_strategy,
-                "concurrent_invocation_mode": concurrent_invocation_mode,
-                "session_manager": session_manager,
-            },
-            _OTHER_DEFAULTS,
-        )
-        prompt = one_of(system_prompt=system_prompt, instructions=instructions)
+        keeper = Keeper.of(one_of(session=session, session_manager=session_manager))
         self.name = name
-        self.agent_id = agent_id or name
+        self.agent_id = _checked_id(agent_id or name or "default")
         self.description = description or ""
         self.model = model
-        self.messages = tuple(messages_of(messages))
-        self.instructions: str | None = None if prompt is None else text_of(prompt)
-        self.session = session
+        self.system_prompt = one_of(system_prompt=system_prompt, instructions=instructions)
+        self.structured_output_model = structured_output_model
+        self.structured_output_prompt = structured_output_prompt
+        self.callback_handler = PrintingCallbackHandler() if callback_handler is DEFAULT else callback_handler
+        self.record_direct_tool_call = record_direct_tool_call
+        self.load_tools_from_directory = load_tools_from_directory
+        self.trace_attributes = _plain_attributes(trace_attributes or {})
+        self.session, self.session_manager = keeper
         self.memory = memory
-        self.max_iterations = _at_least_one(MAX_ITERATIONS if max_iterations is None else max_iterations)
+        self.tool_executor: ToolExecutor = tool_executor or ConcurrentToolExecutor()
+        self.model_retry = retry_of(retry_strategy)
         self.handoffs: Sequence[Agent] = handoffs or ()
-        self.toolbox: Mapping[str, Tool] = toolbox(tools or ())
-        self.limits = described_limits(self.label, limits)
+        self.max_turns, self.meters, others = bounds_of(max_iterations, limits)
+        self.limits = described_limits(self.label, others)
+        self.plugins = checked_plugins(plugins)
+        self.toolbox = toolbox([tools or [], *(plugin.tools for plugin in self.plugins)])
+        self.under_way: set[Cancellation] = set()
+        self._run_handler = None if callback_handler is DEFAULT else callback_handler
+        self._given = copied(_history(messages))
+        self.in_session = (
+            None if self.session is None else InSession(self.session, self.agent_id, self._given)
+        )
+        mode = ConcurrentInvocationMode.of(concurrent_invocation_mode)
+        self.exclusive = Exclusivity(self.label, mode if self.in_session is None else mode.queueing)
+        manager = conversation_manager or SlidingWindowConversationManager()
+        self.conversation = Conversation(_history(messages), state_of(state), manager)
+        self.hooks = self._hooks(hooks or ())
+        if load_tools_from_directory:
+            self.load_tools_from(Path.cwd() / TOOLS_FOLDER)
         if name is not None:
-            self._register(name)
+            register(self, name)
+        self.hooks.tell_now(AgentInitializedEvent(self))
 
     def __repr__(self) -> str:
         return f"Agent(name={self.name!r}, model={self.model!r})"
 
-    @property
-    def system_prompt(self) -> str | None:
-        """The instructions, under their other name."""
-        return self.instructions
+    def _hooks(self, given: Sequence[HookProvider | HookCallback]) -> HookRegistry:
+        registry = HookRegistry()
+        for one in (self.session_manager, self.conversation.manager):
+            if isinstance(one, HookProvider):
+                registry.add_hook(one)
+        for one in given:
+            registry.add_hook(one)
+        for plugin in self.plugins:
+            begun = plugin.init_agent(self)
+            if begun is not None:
+                run_sync(_awaited(begun), f"{plugin.name}.init_agent()")
+            plugin.register_hooks(registry)
+        return registry
+
+    # --- What it is ---------------------------------------------------------------------------------
 
     @property
     def label(self) -> str:
         """What the agent is called in the journal."""
         return self.name or "agent"
+
+    @property
+    def system_prompt(self) -> str | None:
+        """What the model is told first, as text; setting it takes text, content blocks or None."""
+        return system_text(self._system)
+
+    @system_prompt.setter
+    def system_prompt(self, prompt: str | Sequence[Mapping[str, Any]] | None) -> None:
+        self._system = system_blocks(prompt)
+
+    @property
+    def instructions(self) -> str | None:
+        """The system prompt, by its other name."""
+        return self.system_prompt
+
+    @property
+    def system_prompt_content(self) -> list[dict[str, Any]] | None:
+        """The system prompt as content blocks; a copy."""
+        return copied(self._system) or None
 
     @property
     def tool_names(self) -> list[str]:
@@ -157,23 +206,14 @@ class Agent:
         Raises:
             ConfigurationError: If one of them has no name.
         """
-        return self._successors
-
-    @cached_property
-    def _successors(self) -> "Mapping[str, Agent]":
-        if any(agent.name is None for agent in self.handoffs):
-            raise ConfigurationError(f"{self.label} hands over to an agent without a name; give it one")
-        return {_hand_off_name(agent): agent for agent in self.handoffs}
+        return successors_of(self.label, self.handoffs) if self.handoffs else {}
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
         """What the model is told of tools and handoffs."""
-        return self._specs
-
-    @cached_property
-    def _specs(self) -> tuple[ToolSpec, ...]:
-        tools = [ToolSpec.of(tool) for tool in self.toolbox.values()]
-        return (*tools, *(_hand_off_spec(name, agent) for name, agent in self.successors.items()))
+        return (
+            (*self.toolbox.specs, *hand_off_specs(self.successors)) if self.handoffs else self.toolbox.specs
+        )
 
     def language_model(self) -> LanguageModel:
         """Resolve the model.
@@ -183,119 +223,43 @@ class Agent:
         """
         return resolve(self.model)
 
-    def run(
-        self, prompt: Prompt = None, *, session: Session | None = None, memory: Memory | None = None
-    ) -> AgentRun:
-        """Return a run of this agent on `prompt`; it begins when it is awaited.
+    def add_hook(
+        self, callback: HookCallback, event_type: type[HookEvent] | Sequence[type[HookEvent]] | None = None
+    ) -> None:
+        """Have `callback` told of what the agent does; without an event type, the hint of its parameter says it.
 
-        Each run has a conversation of its own, so any number may be under way. Awaited in a component it
-        is as durable as the component is; elsewhere it runs in this process.
-
-        Args:
-            prompt: What the agent is told.
-            session: The session in which it speaks, in place of the agent's: the run knows what was said in it
-                before, and when it ends, all of its own turn is appended at once.
-            memory: What the run is reminded of, in place of the agent's: what is most like the prompt, of the
-                session's user and of the run's.
+        Raises:
+            RegistrationError: If no event type is said, or it is none.
         """
-        return AgentRun(lambda: self._run_anywhere(prompt, session or self.session, memory or self.memory))
-
-    async def _run_anywhere(
-        self, prompt: Prompt, session: Session | None, memory: Memory | None
-    ) -> AgentResult:
-        context = context_or_none()
-        if context is not None:
-            return await self._run_in(context, prompt, session, memory)
-        if session is not None:
-            await session.flush()  # what the script has set: inside, that is another's
-        alone = LocalContext(component_type=ComponentType.AGENT)
-        with running_in(alone):
-            return await self._run_in(alone, prompt, session, memory)
-
-    async def _run_in(
-        self, context: Context, prompt: Prompt, session: Session | None, memory: Memory | None
-    ) -> AgentResult:
-        with context.in_session(None if session is None else session.id):
-            past = [] if session is None else await session.conversation()
-            known, told = [*self.messages, *past], messages_of(prompt)
-            conversation = Conversation([*known, *told], await self._reminder(context, told, session, memory))
-            result = await converse(self, conversation, context)
-            if session is not None:
-                await session.append(conversation.messages[len(known) :], {"agent": result.agent})
-        return result
-
-    async def _reminder(
-        self, context: Context, told: Sequence[Message], session: Session | None, memory: Memory | None
-    ) -> str | None:
-        if memory is None:
-            return None
-        with context.scope(f"memory:{self.label}", agent=self.label):
-            return await reminder(memory, context, told, session)
-
-    async def _execute(self, context: Any, payload: Any) -> AgentResult:
-        """Run as a component.
-
-        The payload is a prompt, or an object with a `prompt` or a `message`, and a `session_id` if it is to speak in
-        that session.
-        """
-        match payload:
-            case {"message": str() as prompt, **others} if "prompt" not in others:
-                payload = {**others, "prompt": prompt}
-            case str():
-                payload = {"prompt": payload}
-            case _:
-                pass
-        asked = _INPUT.bind(payload).named
-        session_id = asked.get("session_id")
-        if session_id is None:
-            return await self._run_in(context, asked["prompt"], self.session, self.memory)
-        session = Session(session_id, user_id=context.attribution.user_id)
-        return await self._run_in(context, asked["prompt"], session, self.memory)
-
-    def _register(self, name: str) -> None:
-        component = Component(
-            name=name,
-            kind=ComponentType.AGENT,
-            execute=self._execute,
-            description=self.description,
-            input_schema=_INPUT.input_schema,
-            output_schema=_result_schema(),
-            output_type=AgentResult,
-            retry=ONCE,
-            source=self,
-            limits=self.limits,
-        )
-        setattr(self, MARK, component)
-        REGISTRY.add(component)
+        self.hooks.add_callback(event_type, callback)
 
 
-def _input() -> CallableSchema:
-    def agent(prompt: str, session_id: str | None = None) -> None: ...
-
-    return schema_of(agent)
+async def _awaited(begun: Any) -> None:
+    await begun
 
 
-_INPUT = _input()
+def _history(messages: Any) -> list[DictMessage]:
+    """Read the messages that an agent begins with: a list that holds dict messages is used itself."""
+    read = history_of(messages or ())
+    if not isinstance(messages, list):
+        return read
+    held = cast("list[DictMessage]", messages)
+    held[:] = read
+    return held
 
 
-def _result_schema() -> dict[str, Any]:
-    return AgentResult.model_json_schema(mode="serialization")
+def _checked_id(agent_id: str) -> str:
+    if "/" in agent_id or "\\" in agent_id:
+        raise RegistrationError(f"agent_id {agent_id!r} holds a path separator; leave it out")
+    return agent_id
 
 
-def _at_least_one(max_iterations: int) -> int:
-    if max_iterations < 1:
-        raise ConfigurationError(f"max_iterations is {max_iterations}; an agent needs at least one")
-    return max_iterations
+def _plain_attributes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the attributes that a span can have: plain values, and lists of them."""
+    return {name: value for name, value in given.items() if _is_plain(value)}
 
 
-def _hand_off_name(agent: Agent) -> str:
-    return HAND_OFF + re.sub(r"[^A-Za-z0-9_-]", "_", agent.label)
-
-
-def _hand_off_spec(name: str, agent: Agent) -> ToolSpec:
-    about = f"{agent.label}: {agent.description}" if agent.description else agent.label
-    return ToolSpec(
-        name=name,
-        description=f"Hand the conversation over to {about}",
-        input_schema={"type": "object", "properties": {}},
-    )
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, cast("list[Any]", value)))
+    return isinstance(value, str | int | float | bool)

@@ -1,182 +1,232 @@
 """The one loop of all agents: ask the model, do what it asks for, until it answers."""
 
-import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any
 
-from pydantic_core import to_json
+from towpath.agents.content import DictMessage, call_of
+from towpath.agents.hooks import AfterInvocationEvent, BeforeInvocationEvent
+from towpath.agents.invocation import Invocation, Role
+from towpath.agents.model_turn import CANCELLED, Answer, ask_model, called
+from towpath.agents.prompts import prompt_messages
+from towpath.agents.result import AgentResult
+from towpath.agents.tool_turn import CANCELLED as TOOLS_CANCELLED, ToolTurn, call_tools, refused
+from towpath.agents.tracing import note_result
+from towpath.errors import BudgetExhaustedError
+from towpath.tools.calls import ToolCall
 
-from towpath.agents.result import AgentResult, AgentStatus
-from towpath.context import Context
-from towpath.models.port import LanguageModel, Message, ModelReply, ModelRequest, ToolSpec
-from towpath.tools.tool import Tool, ToolCall, ToolOutcome
-from towpath_schemas.failure import Failure
-from towpath_schemas.journal import Usage
-
-HAND_OFF = "transfer_to_"
-"""How the tools begin by which a model hands the conversation to another agent."""
-
-
-class Role(Protocol):
-    """What the loop has to know of an agent."""
-
-    @property
-    def label(self) -> str:
-        """What the agent is called in the journal."""
-        ...
-
-    @property
-    def instructions(self) -> str | None:
-        """The system prompt."""
-        ...
-
-    @property
-    def max_iterations(self) -> int:
-        """How often a model may be called in one run."""
-        ...
-
-    @property
-    def toolbox(self) -> Mapping[str, Tool]:
-        """The tools by name."""
-        ...
-
-    @property
-    def specs(self) -> tuple[ToolSpec, ...]:
-        """What the model is told of tools and handoffs."""
-        ...
-
-    @property
-    def successors(self) -> Mapping[str, "Role"]:
-        """The agents that the conversation may be handed to, by the name of the tool that does it."""
-        ...
-
-    def language_model(self) -> LanguageModel:
-        """Resolve the model."""
-        ...
+_INTERRUPTED = "Tool was interrupted."
 
 
-@dataclass(slots=True)
-class Conversation:
-    """What one run of an agent, and of those it hands over to, has gathered so far; it only grows.
-
-    Attributes:
-        reminder: What was remembered before it began; every model is told.
-    """
-
-    messages: list[Message]
-    reminder: str | None = None
-    tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
-    iterations: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    handoff_to: str | None = None
-
-    def add_reply(self, reply: ModelReply) -> None:
-        """Take in what a model answered."""
-        self.messages.append(reply.as_message())
-        self.tool_calls.extend(reply.tool_calls)
-        self.iterations += 1
-        self.input_tokens += reply.usage.input_tokens
-        self.output_tokens += reply.usage.output_tokens
-
-    def result(self, agent: Role, reply: ModelReply, status: AgentStatus) -> AgentResult:
-        """Tell how it ended."""
-        return AgentResult(
-            output=reply.text,
-            status=status,
-            message=reply.as_message(),
-            stop_reason=reply.stop_reason,
-            usage=Usage(input_tokens=self.input_tokens, output_tokens=self.output_tokens),
-            tool_calls=tuple(self.tool_calls),
-            iterations=self.iterations,
-            agent=agent.label,
-            handoff_to=self.handoff_to,
-        )
+async def converse(invocation: Invocation, prompt: Any) -> AgentResult:
+    """Go on with a conversation until somebody answers: the agent, or whom it handed over to."""
+    under_way, cancellation = invocation.agent.under_way, invocation.conversation.cancellation
+    under_way.add(cancellation)
+    try:
+        invocation.told("init")
+        with invocation.spans.invocation(invocation.agent.label) as span:
+            result = await _invocations(invocation, prompt)
+            note_result(span, result)
+    except Exception as error:
+        invocation.told("error", error=error)
+        raise
+    finally:
+        under_way.discard(cancellation)
+        cancellation.clear()
+    if invocation.listener is not None:
+        _tell_result(invocation, result)
+    return result
 
 
-async def converse(agent: Role, conversation: Conversation, context: Context) -> AgentResult:
-    """Go on with a conversation until somebody answers, `agent` or whom it handed over to."""
+async def _invocations(invocation: Invocation, prompt: Any) -> AgentResult:
+    """Run invocations until no hook wants to go on with a further prompt."""
+    first = invocation.agent
     while True:
-        with context.scope(f"agent:{agent.label}", agent=agent.label):
-            ended = await _take_turns(agent, conversation, context)
+        resume, result = await _invocation(invocation, first, prompt)
+        if resume is None:
+            return result
+        prompt = resume
+
+
+async def _invocation(invocation: Invocation, first: Role, prompt: Any) -> tuple[Any, AgentResult]:
+    messages, answer = _taken_in(invocation, prompt), None
+    if invocation.hooks.hears(BeforeInvocationEvent):
+        before = BeforeInvocationEvent(invocation.view, invocation.state, messages)
+        messages = (await invocation.hooks.tell(before)).messages or []
+        answer = before.answer
+    try:
+        result = await (
+            _answered(invocation, messages) if answer is None else _answered_for(invocation, messages, answer)
+        )
+    except BaseException:
+        if not invocation.context.let_go:
+            await _after(invocation, first, None)
+        raise
+    return await _after(invocation, first, result), result
+
+
+async def _after(invocation: Invocation, first: Role, result: AgentResult | None) -> Any:
+    """Tidy up after an invocation, and return the prompt that a hook wants to go on with."""
+    await called(invocation.conversation.manager.apply_management(invocation.view))
+    if not first.hooks.hears(AfterInvocationEvent):
+        return None
+    return (await first.hooks.tell(AfterInvocationEvent(invocation.view, invocation.state, result))).resume
+
+
+def _taken_in(invocation: Invocation, prompt: Any) -> list[DictMessage]:
+    """Read a prompt; where the conversation waits for answers, it is these."""
+    interrupts = invocation.conversation.interrupts
+    if interrupts.activated:
+        interrupts.resume(prompt)
+        return []
+    return prompt_messages(prompt)
+
+
+async def _answered(invocation: Invocation, messages: Sequence[DictMessage]) -> AgentResult:
+    """Add the prompt's messages and go on; calls of tools that nobody has answered come first."""
+    dangling = _dangling(invocation)
+    if dangling and messages:
+        await invocation.add(refused(dangling, _INTERRUPTED))
+        dangling = ()
+    for message in messages:
+        await invocation.add(message)
+    while True:
+        agent = invocation.agent
+        with invocation.context.scope(f"agent:{agent.label}", agent=agent.label):
+            await agent.toolbox.load(invocation.context)
+            ended = await _take_turns(invocation, dangling)
             if isinstance(ended, AgentResult):
                 return ended
-            await context.hand_off(agent.label, ended.label)
-        conversation.handoff_to = ended.label
-        agent = ended
+            await invocation.context.hand_off(agent.label, ended.label)
+        invocation.told("handoff", content=ended.label)
+        invocation.hand_over(ended)
+        dangling = ()
 
 
-async def _take_turns(agent: Role, conversation: Conversation, context: Context) -> "AgentResult | Role":
+async def _answered_for(invocation: Invocation, messages: Sequence[DictMessage], answer: str) -> AgentResult:
+    """Answer what the agent was not asked."""
+    last: DictMessage = {"role": "assistant", "content": [{"text": answer}]}
+    for message in (*messages, last):
+        await invocation.add(message)
+    invocation.told("response", content=answer)
+    return invocation.result(last, "guardrail_intervened")
+
+
+def _dangling(invocation: Invocation) -> Sequence[ToolCall]:
+    """Return the calls of tools that the conversation ends with."""
+    messages = invocation.conversation.messages
+    if not messages or messages[-1]["role"] != "assistant":
+        return ()
+    return [call_of(block["toolUse"]) for block in messages[-1]["content"] if "toolUse" in block]
+
+
+async def _take_turns(invocation: Invocation, dangling: Sequence[ToolCall]) -> AgentResult | Role:
     """Ask the model and do what it asks for, until it answers or names its successor."""
-    model = agent.language_model()
-    while True:
-        reply = await context.invoke_model(model, _request(agent, conversation))
-        conversation.add_reply(reply)
-        if not reply.tool_calls:
-            return conversation.result(agent, reply, "completed")
-        done = await _do(agent, reply.tool_calls, context)
-        conversation.messages.extend(map(_answer, done.outcomes))
-        if conversation.iterations >= agent.max_iterations:
-            return conversation.result(agent, reply, "max_iterations")
-        if done.successor is not None:
-            return done.successor
-
-
-def _request(agent: Role, conversation: Conversation) -> ModelRequest:
-    """Write the request; the messages are checked already, so they are not checked again at every turn."""
-    return ModelRequest.model_construct(
-        messages=tuple(conversation.messages),
-        tools=agent.specs,
-        system="\n\n".join(filter(None, (agent.instructions, conversation.reminder))) or None,
-    )
-
-
-class _Done(NamedTuple):
-    """What became of the calls of one turn, in their order, and who goes on."""
-
-    outcomes: list[ToolOutcome]
-    successor: Role | None
-
-
-async def _do(agent: Role, calls: Sequence[ToolCall], context: Context) -> _Done:
-    """Make all tool calls of a turn at the same time; the first handoff among them counts."""
-    taken = next((call for call in calls if call.name in agent.successors), None)
-    outcomes = await _together([_outcome(agent, call, taken, context) for call in calls])
-    return _Done(outcomes, agent.successors[taken.name] if taken else None)
-
-
-async def _together(outcomes: Sequence[Coroutine[Any, Any, ToolOutcome]]) -> list[ToolOutcome]:
-    """Await all; if one raises, the others are stopped, and what it raised is raised."""
-    if len(outcomes) == 1:
-        return [await outcomes[0]]
-    tasks = [asyncio.ensure_future(outcome) for outcome in outcomes]
     try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if dangling:
+            ended = await _tools(invocation, invocation.conversation.messages[-1], dangling)
+            if ended is not None:
+                return ended
+        while True:
+            with invocation.spans.cycle():
+                ended = await _turn(invocation)
+            if ended is not None:
+                return ended
+    except BudgetExhaustedError:
+        return invocation.result(_last(invocation), "budget")
 
 
-async def _outcome(agent: Role, call: ToolCall, taken: ToolCall | None, context: Context) -> ToolOutcome:
-    tool = agent.toolbox.get(call.name)
-    if tool is not None:
-        return await context.invoke_tool(tool, call)
-    if call is taken:
-        return ToolOutcome(call_id=call.id, content=f"{agent.successors[call.name].label} takes over")
-    if call.name in agent.successors:
-        return _refused(call, "the conversation is handed to one agent only")
-    known = ", ".join([*agent.toolbox, *agent.successors]) or "none"
-    return _refused(call, f"there is no tool {call.name!r}; there is: {known}")
+async def _turn(invocation: Invocation) -> AgentResult | Role | None:
+    if invocation.cancelled:
+        return await _stopped(invocation)
+    invocation.state["event_loop_cycle_id"] = f"{invocation.context.run_id}/{invocation.iterations + 1}"
+    if invocation.listener is not None:
+        invocation.told("cycle")
+        await invocation.caught_up()
+    await invocation.hear()
+    answer = await ask_model(invocation)
+    if answer.stop_reason == "cancelled":
+        return invocation.result(answer.message, "cancelled")
+    if answer.calls:
+        return await _tools(invocation, answer.message, answer.calls)
+    return await _end(invocation, answer)
 
 
-def _refused(call: ToolCall, message: str) -> ToolOutcome:
-    return ToolOutcome(call_id=call.id, error=Failure(code="unknown_component", message=message))
+async def _stopped(invocation: Invocation) -> AgentResult:
+    """End where somebody has cancelled before the model was asked."""
+    last = _last(invocation)
+    if last["role"] != "assistant":
+        last = {"role": "assistant", "content": [{"text": CANCELLED}], "metadata": {"cancelled": True}}
+        await invocation.add(last)
+    return invocation.result(last, "cancelled")
 
 
-def _answer(outcome: ToolOutcome) -> Message:
-    """Write the outcome as the model reads it."""
-    content = outcome.content if outcome.error is None else {"error": outcome.error.message}
-    text = content if isinstance(content, str) else to_json(content).decode()
-    return Message(role="tool", content=text, tool_call_id=outcome.call_id)
+def _last(invocation: Invocation) -> DictMessage:
+    messages = invocation.conversation.messages
+    return messages[-1] if messages else {"role": "assistant", "content": []}
+
+
+async def _end(invocation: Invocation, answer: Answer) -> AgentResult | None:
+    """End with an answer in words, unless it is to be an object, or somebody has said something meanwhile."""
+    output = invocation.output
+    if answer.stop_reason == "end_turn" and not _is_last(invocation) and await invocation.hear():
+        return None
+    if output is None or answer.stop_reason == "max_tokens":
+        return invocation.result(answer.message, answer.stop_reason)
+    if output.forced:
+        if not output.take_text(answer.text):
+            raise output.missing()
+        invocation.told("structured_output", result=output.value)
+        return invocation.result(answer.message, answer.stop_reason)
+    output.forced = True
+    await invocation.add({"role": "user", "content": [{"text": output.prompt}]})
+    return None
+
+
+def _is_last(invocation: Invocation) -> bool:
+    return invocation.max_turns is not None and invocation.iterations >= invocation.max_turns
+
+
+async def _tools(
+    invocation: Invocation, message: DictMessage, calls: Sequence[ToolCall]
+) -> AgentResult | Role | None:
+    """Make the calls that a message asks for; None where the model goes on."""
+    if invocation.cancelled:
+        await _answer_calls(invocation, refused(calls, TOOLS_CANCELLED))
+        return invocation.result(message, "cancelled")
+    await invocation.caught_up()
+    turn = await call_tools(invocation, calls)
+    if turn.message is None:
+        return _paused(invocation, message)
+    await _answer_calls(invocation, turn.message)
+    return _after_tools(invocation, message, turn)
+
+
+async def _answer_calls(invocation: Invocation, message: DictMessage) -> None:
+    await invocation.add(message)
+    if invocation.listener is not None:
+        invocation.told("message", detail=message)
+
+
+def _after_tools(invocation: Invocation, message: DictMessage, turn: ToolTurn) -> AgentResult | Role | None:
+    if invocation.cancelled:
+        return invocation.result(message, "cancelled")
+    if invocation.is_exhausted:
+        return invocation.result(message, "budget")
+    if invocation.output is not None and invocation.output.value is not None:
+        invocation.told("structured_output", result=invocation.output.value)
+        return invocation.result(message, "tool_use")
+    if invocation.state["request_state"].get("stop_event_loop"):
+        return invocation.result(message, "tool_use")
+    if _is_last(invocation):
+        return invocation.result(message, "limit_turns")
+    return turn.successor
+
+
+def _paused(invocation: Invocation, message: DictMessage) -> AgentResult:
+    result = invocation.result(message, "interrupt")
+    invocation.told("paused", result=list(result.interrupts))
+    return result
+
+
+def _tell_result(invocation: Invocation, result: AgentResult) -> None:
+    invocation.told("result", content=str(result), result=result)

@@ -1,37 +1,123 @@
-"""The tools of an agent: what may stand in its `tools` list, made into `Tool` objects by name."""
+"""The tools of an agent, by name."""
 
-import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from towpath.errors import RegistrationError
-from towpath.tools.function_tool import tool_of
+from towpath.models.port import ToolSpec
+from towpath.tools.loading import tools_in
+from towpath.tools.sources import ToolSource
 from towpath.tools.tool import Tool
 
 
-def toolbox(tools: Iterable[Any]) -> Mapping[str, Tool]:
-    """Collect tools by name, from `Tool` objects, plain functions and nested lists of them, and register them.
+class Toolbox(Mapping[str, Tool]):
+    """Tools by name; each is registered, so that tool-runners find it.
+
+    Args:
+        tools: What may stand in the `tools` of an agent; see `tools_in`.
 
     Raises:
-        RegistrationError: If two of them have one name.
-        TypeError: If something in the list is no tool.
+        RegistrationError: If two tools have one name, or names that differ by `-` and `_` only; or one cannot be loaded.
+        TypeError: If something is no tool.
     """
-    box: dict[str, Tool] = {}
-    for tool in _flat(tools):
-        if box.setdefault(tool.name, tool) is not tool:
+
+    def __init__(self, tools: Any = ()) -> None:
+        self._tools: dict[str, Tool] = {}
+        self._names: dict[str, str] = {}
+        self._specs: tuple[ToolSpec, ...] | None = None
+        self._loaded: dict[ToolSource, Sequence[Tool]] = {}
+        several = isinstance(tools, Iterable) and not isinstance(tools, str | Mapping)
+        for found in tools_in([*cast("Iterable[Any]", tools)] if several else tools):
+            if isinstance(found, ToolSource):
+                found.register()
+                self._loaded[found] = ()
+            else:
+                self.add(found)
+
+    def __getitem__(self, name: str) -> Tool:
+        return self._tools[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tools)
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+    def alike(self, name: str) -> Tool | None:
+        """Find a tool by its name, in which `-` and `_` are the same."""
+        return self._tools.get(self._names.get(_plain(name), ""))
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """What models are told of the tools."""
+        if self._specs is None:
+            self._specs = tuple(map(ToolSpec.of, self._tools.values()))
+        return self._specs
+
+    def add(self, tool: Tool) -> None:
+        """Add a tool; the same again is no change.
+
+        Raises:
+            RegistrationError: If another has its name, or one that differs by `-` and `_` only.
+        """
+        if self._tools.get(tool.name) is tool:
+            return
+        alike = self._names.get(_plain(tool.name))
+        if alike == tool.name:
             raise RegistrationError(f"two tools are named {tool.name!r}; give one of them another name")
+        if alike is not None:
+            raise RegistrationError(
+                f"the names of the tools {alike!r} and {tool.name!r} differ by - and _ only; give one another name"
+            )
         tool.register()
-    return box
+        self._put(tool)
+
+    def replace(self, tool: Tool) -> None:
+        """Have a tool in the place of the one of its name, if there is one.
+
+        Raises:
+            RegistrationError: As `add` does, for names that differ by `-` and `_` only.
+        """
+        if tool.name in self._tools:
+            self._put(tool)
+        else:
+            self.add(tool)
+
+    async def load(self, context: Any) -> None:
+        """Ask the sources of tools what they have now; `context` is that of the run for which they are asked.
+
+        Raises:
+            ComponentError: If a source cannot say so.
+            RegistrationError: If two tools have one name.
+        """
+        for source in self._loaded:
+            self._take(source, await source.tools(context))
+
+    def _take(self, source: ToolSource, tools: Sequence[Tool]) -> None:
+        before = {tool.name for tool in self._loaded[source]}
+        kept = {name: tool for name, tool in self._tools.items() if name not in before}
+        if twice := kept.keys() & {tool.name for tool in tools}:
+            raise RegistrationError(f"two tools are named {min(twice)!r}; give one of them another name")
+        self._tools = kept | {tool.name: tool for tool in tools}
+        self._loaded[source] = tools
+        self._specs = None
+
+    async def close(self) -> None:
+        """Have the sources of tools give up what they hold."""
+        for source in self._loaded:
+            await source.close()
+
+    def _put(self, tool: Tool) -> None:
+        """Swap whole dicts, since a folder of tools puts from a thread of its own."""
+        self._names[_plain(tool.name)] = tool.name
+        self._tools = {**self._tools, tool.name: tool}
+        self._specs = None
 
 
-def _flat(tools: Iterable[Any]) -> Iterator[Tool]:
-    for tool in tools:
-        match tool:
-            case Tool():
-                yield tool
-            case list() | tuple():
-                yield from _flat(cast("Iterable[Any]", tool))
-            case _ if inspect.isroutine(tool):
-                yield tool_of(tool)
-            case _:
-                raise TypeError(f"{tool!r} is no tool; tools are Tool objects, functions, and lists of them")
+def _plain(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def toolbox(tools: Any) -> Toolbox:
+    """Collect tools by name."""
+    return Toolbox(tools)

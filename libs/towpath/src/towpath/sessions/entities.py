@@ -4,11 +4,8 @@ A session keeps each event as a value of its own, so that a commit carries only 
 value, its head, which says how many events there are and which messages are in view.
 """
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
-
-from pydantic import Field
 
 from towpath.context import Context
 from towpath.entities import builtin_entity
@@ -22,9 +19,10 @@ from towpath.sessions.events import (
     StateChanged,
     messages_in,
 )
+from towpath.sessions.head import Head, Taken
 from towpath.sessions.keeping import change, drop_all, kept
 from towpath.sessions.pruning import older_than
-from towpath.sessions.view import Span, View
+from towpath.sessions.view import View
 from towpath_schemas.sessions import HEAD, SESSION_TYPE, STATE_TYPE, event_value
 from towpath_schemas.shape import Shape
 
@@ -32,53 +30,6 @@ SESSION = builtin_entity(SESSION_TYPE)
 STATE = builtin_entity(STATE_TYPE)
 
 _WORDS = frozenset({"content", "metadata"})
-
-
-class Head(Shape):
-    """What a session knows without looking at its events.
-
-    Attributes:
-        about: What it was told about itself.
-        count: How many events there are; the number of the next.
-        latest: When the newest was.
-        spans: Which messages are in view; see `View`.
-    """
-
-    about: About = About()
-    count: int = 0
-    latest: datetime | None = None
-    spans: tuple[Span, ...] = Field(default=())
-
-    @property
-    def view(self) -> View:
-        """The messages in view."""
-        return View(self.spans)
-
-    def with_events(self, events: Iterable[SessionEvent], view: View) -> "Head":
-        """Count new events."""
-        new = [*events]
-        return self.model_copy(
-            update={"count": self.count + len(new), "latest": new[-1].timestamp, "spans": view.spans}
-        )
-
-
-class Taken(Shape):
-    """As what a session has taken messages: whoever sent them knows what they say.
-
-    Attributes:
-        first: The number of the first; the others follow.
-    """
-
-    first: int
-    timestamp: datetime
-    run_id: str
-
-    def as_kept(self, messages: Iterable[Said]) -> list[SessionMessage]:
-        """Write messages as the session keeps them."""
-        return [
-            SessionMessage(number=number, timestamp=self.timestamp, run_id=self.run_id, **said.model_dump())
-            for number, said in enumerate(messages, self.first)
-        ]
 
 
 # --- Reading --------------------------------------------------------------------------------------
@@ -112,9 +63,9 @@ async def values(ctx: Context, about: About) -> dict[str, Any]:
 @SESSION.write
 async def append(ctx: Context, about: About, messages: list[Said]) -> Taken:
     """Take messages, all in a row, and tell as what; a history that prunes itself is short again."""
-    known = await _head_with(ctx, about)
+    known = _alive(ctx, await _head_with(ctx, about))
     at = _moment(ctx, known)
-    taken = Taken(first=known.count, timestamp=at, run_id=ctx.run_id)
+    taken = Taken(first=known.count, timestamp=at, run_id=ctx.run_id, life=known.life)
     await _keep(ctx, known, taken.as_kept(messages), known.view.with_new(known.count, len(messages)))
     await _prune_itself(ctx)
     return taken
@@ -159,7 +110,7 @@ async def prune(
 @SESSION.write
 async def change_state(ctx: Context, about: About, values: dict[str, Any], deleted: list[str]) -> None:
     """Change the state of the session's own scope."""
-    known = await _head_with(ctx, about)
+    known = _alive(ctx, await _head_with(ctx, about))
     await change(ctx, values, deleted)
     changed = StateChanged(
         number=known.count,
@@ -211,6 +162,11 @@ async def _head_with(ctx: Context, about: About) -> Head:
     """Read the head, with what is said now taken over."""
     known = await _head(ctx)
     return known.model_copy(update={"about": known.about.with_news(str(ctx.object_id), about)})
+
+
+def _alive(ctx: Context, known: Head) -> Head:
+    """Give a session that is about to begin its life."""
+    return known if known.count else known.model_copy(update={"life": ctx.uuid().hex})
 
 
 async def _prune_itself(ctx: Context) -> None:

@@ -89,7 +89,12 @@ def read_events(written: Iterable[Any]) -> list[SessionEvent]:
 
 def messages_in(written: Iterable[Any]) -> list[SessionMessage]:
     """Read the messages among events from JSON."""
-    return [event for event in read_events(written) if event.kind == "message"]
+    return messages_among(read_events(written))
+
+
+def messages_among(events: Iterable[SessionEvent]) -> list[SessionMessage]:
+    """Pick the messages among events."""
+    return [event for event in events if event.kind == "message"]
 
 
 def as_message(said: Message) -> Message:
@@ -99,6 +104,10 @@ def as_message(said: Message) -> Message:
         content=said.content,
         tool_calls=said.tool_calls,
         tool_call_id=said.tool_call_id,
+        images=said.images,
+        reasoning=said.reasoning,
+        reasoning_signature=said.reasoning_signature,
+        failed=said.failed,
     )
 
 

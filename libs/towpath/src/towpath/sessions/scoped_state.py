@@ -4,7 +4,8 @@ from collections.abc import Awaitable
 from functools import partial
 from typing import Any, Literal, TypeVar, get_args
 
-from towpath.context import context_or_none
+from towpath.context import Context
+from towpath.current import context_or_none
 from towpath.entity_handle import EntityHandle
 from towpath.errors import ComponentError, SessionError
 from towpath.local.running import here
@@ -110,8 +111,12 @@ class ScopedState:
 
     def _drafts(self) -> Drafts:
         """Find the drafts of the invocation that speaks."""
-        context = context_or_none()
+        context = self._invocation()
         return self._of_script if context is None else drafts_in(context)
+
+    def _invocation(self) -> Context | None:
+        """Find the invocation that speaks, if one does."""
+        return context_or_none()
 
     def _entity_of(self, entity_type: str, key: str) -> EntityHandle:
         """Reach an entity from where the invocation runs."""

@@ -12,19 +12,20 @@ from towpath.local.running import here
 from towpath.models.port import Message, Role
 from towpath.sessions.about import About, Retention, retention_of
 from towpath.sessions.condensing import Model, summary
-from towpath.sessions.entities import Head, Taken
 from towpath.sessions.events import (
     Said,
     SessionEvent,
     SessionMessage,
     as_jsonl,
     as_message,
-    messages_in,
+    messages_among,
     read_events,
 )
+from towpath.sessions.head import Head, Taken
+from towpath.sessions.known_events import KnownEvents, known_in
 from towpath.sessions.scoped_state import ScopedState, asked
 from towpath.sessions.strategies import strategy_of
-from towpath.tools.tool import ToolCall
+from towpath.tools.calls import ToolCall
 from towpath.values import to_json_value
 from towpath_schemas.sessions import SESSION_TYPE
 from towpath_schemas.shape import problems
@@ -122,8 +123,10 @@ class Session(ScopedState):
         await self.flush()
         more = to_json_value(metadata or {})
         said = [_said(message, more) for message in messages]
-        taken = await asked(self._entity.append(about=self._about, messages=said))
-        return Taken.model_validate(taken).as_kept(said)
+        taken = Taken.model_validate(await asked(self._entity.append(about=self._about, messages=said)))
+        kept = taken.as_kept(said)
+        self._known(taken.life).learn(kept)
+        return kept
 
     async def history(self, limit: int | None = None) -> list[SessionMessage]:
         """Return the messages in view, oldest first; those that were pruned are not.
@@ -132,8 +135,8 @@ class Session(ScopedState):
             limit: Only the newest so many.
         """
         await self.flush()
-        numbers = (await self.head()).view.newest(_checked_limit(limit))
-        return messages_in(await self._read(numbers))
+        head = await self.head()
+        return messages_among(await self._read(head, head.view.newest(_checked_limit(limit))))
 
     async def conversation(self) -> list[Message]:
         """Return the messages in view as a model is told them."""
@@ -159,17 +162,18 @@ class Session(ScopedState):
         """
         await self.flush()
         begin, limit = _moment(since), _checked_limit(limit)
-        count = (await self.head()).count
+        head = await self.head()
         if begin is None:
-            return read_events(await self._read(range(count if limit is None else min(count, limit))))
-        return (await self._since(begin, count))[:limit]
+            return await self._read(head, range(head.count if limit is None else min(head.count, limit)))
+        return (await self._since(begin, head))[:limit]
 
-    async def _since(self, begin: datetime, count: int) -> list[SessionEvent]:
+    async def _since(self, begin: datetime, head: Head) -> list[SessionEvent]:
         """Read backwards, page by page, until what is older."""
         found: list[SessionEvent] = []
+        count = head.count
         while count and (not found or found[0].timestamp >= begin):
             start = max(0, count - _PAGE)
-            found = read_events(await self._read(range(start, count))) + found
+            found = await self._read(head, range(start, count)) + found
             count = start
         return [event for event in found if event.timestamp >= begin]
 
@@ -214,8 +218,8 @@ class Session(ScopedState):
         """
         chosen = strategy_of(strategy, window_size=window_size, threshold=threshold)
         await self.flush()
-        numbers = await self._prunable()
-        messages = messages_in(await self._read(numbers, words=chosen.reads_words))
+        head = await self._prunable()
+        messages = messages_among(await self._read(head, head.view.numbers, words=chosen.reads_words))
         dropped = await chosen.dropped(here(), messages, model)
         if not dropped:
             return 0
@@ -225,12 +229,12 @@ class Session(ScopedState):
             self._entity.prune(about=self._about, strategy=strategy, dropped=numbers, summary=instead)
         )
 
-    async def _prunable(self) -> list[int]:
-        """Tell what is in view; an immutable session refuses before a model is paid."""
+    async def _prunable(self) -> Head:
+        """Read the head; an immutable session refuses before a model is paid."""
         head = await self.head()
         if head.about.with_news(self.id, self._about).is_immutable:
             raise SessionError(f"session {self.id!r} is immutable, so it cannot be pruned")
-        return head.view.numbers
+        return head
 
     async def delete(self) -> int:
         """Delete the session with its own state, and return how many events it had.
@@ -249,12 +253,19 @@ class Session(ScopedState):
     def _entity(self) -> EntityHandle:
         return self._entity_of(SESSION_TYPE, self.id)
 
-    async def _read(self, numbers: Sequence[int], *, words: bool = True) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        for start in range(0, len(numbers), _PAGE):
-            page = [*numbers[start : start + _PAGE]]
-            found += await asked(self._entity.events(numbers=page, words=words))
-        return found
+    async def _read(self, head: Head, numbers: Sequence[int], *, words: bool = True) -> list[SessionEvent]:
+        """Read events that are not known here yet, page by page; without `words`, not what messages say."""
+        known = self._known(head.life)
+        missing, read = known.missing(numbers), list[SessionEvent]()
+        for start in range(0, len(missing), _PAGE):
+            page = missing[start : start + _PAGE]
+            read += read_events(await asked(self._entity.events(numbers=page, words=words)))
+        if words:
+            known.learn(read)
+        return known.among(numbers, read)
+
+    def _known(self, life: str | None) -> KnownEvents:
+        return known_in(self._invocation(), self.id, life)
 
 
 def _said(message: Message | Mapping[str, Any], metadata: Mapping[str, Any]) -> Said:

@@ -1,0 +1,99 @@
+"""What one conversation has: an agent's own, or that of one run."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from towpath.agents.cancellation import Cancellation
+from towpath.agents.content import DictMessage, Translation
+from towpath.agents.interrupts import InterruptState
+from towpath.agents.metrics import AgentMetrics
+from towpath.agents.snapshots import Snapshot, take_snapshot
+from towpath.agents.state import AgentState
+
+
+@dataclass(slots=True, eq=False)
+class Conversation:
+    """What was said, and all that belongs to it.
+
+    Attributes:
+        messages: What was said; hooks, tools and managers may change it.
+        state: Values that no model is told.
+        manager: Keeps `messages` short enough.
+        metrics: What its invocations took.
+        interrupts: The questions that it waits for.
+        cancellation: Stops it.
+        translation: Its messages as models are told them.
+        paused: Invocations of agents that were asked as tools and wait for a person, by the id of the tool use.
+        exposed: Whether others than the loop were given `messages` since the last invocation began.
+    """
+
+    messages: list[DictMessage]
+    state: AgentState
+    manager: Any
+    metrics: AgentMetrics = field(default_factory=AgentMetrics)
+    interrupts: InterruptState = field(default_factory=InterruptState)
+    cancellation: Cancellation = field(default_factory=Cancellation)
+    translation: Translation = field(default_factory=Translation)
+    paused: dict[str, Any] = field(default_factory=dict[str, Any])
+    exposed: bool = False
+
+    def shown(self) -> list[DictMessage]:
+        """Return the messages to others than the loop, who may change them."""
+        self.exposed = True
+        return self.messages
+
+
+class AgentView:
+    """An agent as hooks, tools and managers see it in a run: messages, state and metrics are the run's."""
+
+    def __init__(self, agent: Any, conversation: Conversation) -> None:
+        self._agent = agent
+        self.conversation = conversation
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._agent, name)
+
+    def __repr__(self) -> str:
+        return f"<{self._agent!r} in a run>"
+
+    @property
+    def messages(self) -> list[DictMessage]:
+        """What was said in the run."""
+        return self.conversation.shown()
+
+    @messages.setter
+    def messages(self, messages: list[DictMessage]) -> None:
+        self.conversation.messages = messages
+
+    @property
+    def state(self) -> AgentState:
+        """The values of the run."""
+        return self.conversation.state
+
+    @property
+    def conversation_manager(self) -> Any:
+        """The manager of the run's messages."""
+        return self.conversation.manager
+
+    @property
+    def event_loop_metrics(self) -> AgentMetrics:
+        """What the run took so far."""
+        return self.conversation.metrics
+
+    @property
+    def tool(self) -> Any:
+        """The tools as methods, in the run: nothing can be written into its conversation. See `Agent.tool`."""
+        return self._agent.tool_in_run(self)
+
+    def take_snapshot(self, **asked: Any) -> Snapshot:
+        """Take a snapshot of the run's conversation; see `Agent.take_snapshot`."""
+        return take_snapshot(self, **asked)
+
+    def cancel(self) -> None:
+        """Stop the run at its next turn; see `Agent.cancel`."""
+        self.conversation.cancellation.request()
+
+
+def view_of(agent: Any, conversation: Conversation) -> Any:
+    """Return an agent as the code around a conversation sees it; in its own conversation, itself."""
+    return agent if agent.conversation is conversation else AgentView(agent, conversation)

@@ -1,0 +1,37 @@
+"""Handing over: the tools by which a model gives the conversation to another agent."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from towpath.agents.tool_turn import HAND_OFF
+from towpath.errors import ConfigurationError
+from towpath.models.port import ToolSpec
+
+
+def successors_of(label: str, agents: Iterable[Any]) -> Mapping[str, Any]:
+    """Return the agents that may be handed to, by the name of the tool that does it.
+
+    Raises:
+        ConfigurationError: If one of them has no name.
+    """
+    found: dict[str, Any] = {}
+    for agent in agents:
+        if agent.name is None:
+            raise ConfigurationError(f"{label} hands over to an agent without a name; give it one")
+        found[HAND_OFF + re.sub(r"[^A-Za-z0-9_-]", "_", agent.label)] = agent
+    return found
+
+
+def hand_off_specs(successors: Mapping[str, Any]) -> tuple[ToolSpec, ...]:
+    """Say what a model is told of the agents that it may hand over to."""
+    return tuple(_spec(name, agent) for name, agent in successors.items())
+
+
+def _spec(name: str, agent: Any) -> ToolSpec:
+    about = f"{agent.label}: {agent.description}" if agent.description else agent.label
+    return ToolSpec(
+        name=name,
+        description=f"Hand the conversation over to {about}",
+        input_schema={"type": "object", "properties": {}},
+    )

@@ -1,0 +1,271 @@
+"""Hooks: code that hears what an agent does, and may change it.
+
+Callbacks run in the run's own code, so they run again where a run is replayed. `Before...` events and
+`MessageAddedEvent` reach them in the order in which they were added, `After...` events in the reverse of it.
+"""
+
+import inspect
+import types
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol, TypeVar, Union, cast, get_args, get_origin, runtime_checkable
+
+from towpath.agents.interrupts import InterruptState
+from towpath.annotations import hints_of
+from towpath.errors import RegistrationError
+
+DictMessage = dict[str, Any]
+EventT = TypeVar("EventT", bound="HookEvent")
+HookCallback = Callable[[Any], Any]
+"""A function, sync or async, of one event."""
+
+
+@dataclass
+class HookEvent:
+    """What callbacks are told of.
+
+    Attributes:
+        agent: The agent, or the view of it that a run has: its `messages` and `state` are the conversation's.
+    """
+
+    agent: Any
+
+    writable: ClassVar[frozenset[str]] = frozenset()
+    reversed: ClassVar[bool] = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in self.writable and name in self.__dict__:
+            raise AttributeError(f"Property {name} is not writable")
+        super().__setattr__(name, value)
+
+
+@dataclass
+class AgentInitializedEvent(HookEvent):
+    """An agent was made; callbacks of it are sync."""
+
+
+@dataclass
+class BeforeInvocationEvent(HookEvent):
+    """An invocation begins.
+
+    Attributes:
+        messages: What it adds to the conversation; may be replaced.
+        answer: Set it to text, and no model is asked: it is the answer, and the stop reason `guardrail_intervened`.
+    """
+
+    invocation_state: dict[str, Any]
+    messages: list[DictMessage] | None = None
+    answer: str | None = None
+
+    writable = frozenset({"messages", "answer"})
+
+
+@dataclass
+class AfterInvocationEvent(HookEvent):
+    """An invocation has ended, well or not.
+
+    Attributes:
+        result: How; None where it failed.
+        resume: A prompt to go on with, within the same call.
+    """
+
+    invocation_state: dict[str, Any]
+    result: Any = None
+    resume: Any = None
+
+    writable = frozenset({"resume"})
+    reversed = True
+
+
+@dataclass
+class MessageAddedEvent(HookEvent):
+    """A message was added to the conversation."""
+
+    message: DictMessage
+
+
+@dataclass
+class BeforeModelCallEvent(HookEvent):
+    """The model is about to be asked.
+
+    Attributes:
+        projected_input_tokens: How many tokens it will probably read; None where nothing is known yet.
+    """
+
+    invocation_state: dict[str, Any]
+    projected_input_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStopResponse:
+    """What the model answered, and why it stopped."""
+
+    message: DictMessage
+    stop_reason: str
+
+
+@dataclass
+class AfterModelCallEvent(HookEvent):
+    """The model has answered, or failed.
+
+    Attributes:
+        stop_response: The answer; may be replaced.
+        retry: Set it, and the answer is dropped and the model asked again; there is no limit.
+    """
+
+    invocation_state: dict[str, Any]
+    stop_response: ModelStopResponse | None = None
+    exception: Exception | None = None
+    retry: bool = False
+
+    writable = frozenset({"stop_response", "retry"})
+    reversed = True
+
+
+@dataclass
+class BeforeToolCallEvent(HookEvent):
+    """A tool is about to be called.
+
+    Attributes:
+        selected_tool: Which; None where there is none of that name. May be replaced.
+        tool_use: With what (`toolUseId`, `name`, `input`). May be replaced; the conversation keeps the model's own.
+        cancel_tool: Set it to text or True, and the tool is not called: the model is told so.
+    """
+
+    selected_tool: Any
+    tool_use: dict[str, Any]
+    invocation_state: dict[str, Any]
+    interrupts: InterruptState
+    cancel_tool: bool | str = False
+
+    writable = frozenset({"selected_tool", "tool_use", "cancel_tool"})
+
+    def interrupt(self, name: str, reason: Any = None, response: Any = None) -> Any:
+        """Ask a person: the conversation stops here, and when it goes on, this returns the answer.
+
+        Args:
+            name: What the question is called; another one for each question about a tool call.
+            reason: What the person is to know; JSON.
+            response: The answer, where it is known already.
+        """
+        return self.interrupts.ask(self.tool_use["toolUseId"], name, reason, response)
+
+
+@dataclass
+class AfterToolCallEvent(HookEvent):
+    """A tool call has ended, well or not.
+
+    Attributes:
+        result: What the model is told (`toolUseId`, `status`, `content`). May be replaced.
+        exception: What went wrong, where something did.
+        cancel_message: Why it was not called, where a hook said so.
+        retry: Set it, and the tool is called again; there is no limit.
+    """
+
+    selected_tool: Any
+    tool_use: dict[str, Any]
+    invocation_state: dict[str, Any]
+    result: dict[str, Any]
+    exception: Exception | None = None
+    cancel_message: str | None = None
+    retry: bool = False
+
+    writable = frozenset({"result", "retry"})
+    reversed = True
+
+
+@runtime_checkable
+class HookProvider(Protocol):
+    """Adds callbacks of its own."""
+
+    def register_hooks(self, registry: "HookRegistry") -> None:
+        """Add them."""
+        ...
+
+
+class HookRegistry:
+    """The callbacks of one agent."""
+
+    def __init__(self) -> None:
+        self._callbacks: dict[type[HookEvent], list[HookCallback]] = {}
+
+    def add_callback(
+        self, event_type: type[HookEvent] | Sequence[type[HookEvent]] | None, callback: HookCallback
+    ) -> None:
+        """Add a callback; without an event type, the hint of its first parameter says it.
+
+        Raises:
+            RegistrationError: If no event type is said, or it is none.
+        """
+        for one in _event_types(event_type, callback):
+            if one is AgentInitializedEvent and inspect.iscoroutinefunction(callback):
+                raise RegistrationError(
+                    "callbacks of AgentInitializedEvent are sync: an agent is made at once"
+                )
+            self._callbacks.setdefault(one, []).append(callback)
+
+    def add_hook(self, hook: Any) -> None:
+        """Add a provider, or a callback whose hint says the event type.
+
+        Raises:
+            RegistrationError: If it is neither.
+        """
+        if isinstance(hook, HookProvider):
+            hook.register_hooks(self)
+        elif callable(hook):
+            self.add_callback(None, hook)
+        else:
+            raise RegistrationError(
+                f"{hook!r} is no hook; give a HookProvider, or a function with a typed event"
+            )
+
+    def __bool__(self) -> bool:
+        return bool(self._callbacks)
+
+    def hears(self, event_type: type[HookEvent]) -> bool:
+        """Tell whether anybody is told of such events."""
+        return event_type in self._callbacks
+
+    def callbacks_of(self, event_type: type[HookEvent]) -> Iterable[HookCallback]:
+        """Return who is told, in the order in which they are."""
+        callbacks = tuple(self._callbacks.get(event_type, ()))
+        return reversed(callbacks) if event_type.reversed else callbacks
+
+    async def tell(self, event: EventT) -> EventT:
+        """Tell all callbacks, one after the other, and return the event."""
+        for callback in self.callbacks_of(type(event)):
+            answer = callback(event)
+            if inspect.isawaitable(answer):
+                await answer
+        return event
+
+    def tell_now(self, event: EventT) -> EventT:
+        """Tell all callbacks, which are sync."""
+        for callback in self.callbacks_of(type(event)):
+            callback(event)
+        return event
+
+
+def _event_types(given: Any, callback: HookCallback) -> Sequence[type[HookEvent]]:
+    found = _hinted(callback) if given is None else given
+    each = cast("Sequence[Any]", found) if isinstance(found, list | tuple) else _members(found)
+    if not each:
+        raise RegistrationError("the list of event types is empty; name one, or leave it out")
+    for one in each:
+        if not (isinstance(one, type) and issubclass(one, HookEvent)):
+            raise RegistrationError(f"{one!r} is no hook event; name one such as BeforeModelCallEvent")
+    return cast("Sequence[type[HookEvent]]", each)
+
+
+def _members(hint: Any) -> Sequence[Any]:
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _hinted(callback: HookCallback) -> Any:
+    first = next(iter(inspect.signature(callback).parameters), None)
+    hint = None if first is None else hints_of(callback).get(first)
+    if hint is None:
+        raise RegistrationError(
+            f"{callback!r} does not say what it hears; annotate its first parameter with an event type, or name one"
+        )
+    return hint

@@ -1,0 +1,102 @@
+"""Interrupts: a conversation that stops at a question to a person, and goes on when it is answered."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+from uuid import NAMESPACE_OID, uuid5
+
+from towpath.errors import InterruptError
+
+RESPONSE = "interruptResponse"
+
+
+@dataclass(slots=True)
+class Interrupt:
+    """A question that the conversation waits for.
+
+    Attributes:
+        id: What an answer names it by; the same question at the same place has the same id in every process.
+        name: What the code that asks calls it.
+        reason: What is to be known about it; JSON.
+        response: The answer; None while there is none.
+    """
+
+    id: str
+    name: str
+    reason: Any = None
+    response: Any = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write it as JSON."""
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class InterruptState:
+    """What a conversation that was interrupted keeps until it goes on.
+
+    Attributes:
+        interrupts: The questions, by id.
+        activated: Whether it waits for answers.
+        context: Tool results of the interrupted turn that are there already, by the id of the tool use.
+    """
+
+    interrupts: dict[str, Interrupt] = field(default_factory=dict[str, Interrupt])
+    activated: bool = False
+    context: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def ask(self, asked: str, name: str, reason: Any, response: Any) -> Any:
+        """Return the answer to a question of the tool use `asked`.
+
+        Raises:
+            InterruptError: If there is none yet.
+        """
+        number = f"v1:before_tool_call:{asked}:{uuid5(NAMESPACE_OID, name)}"
+        interrupt = self.interrupts.setdefault(number, Interrupt(number, name, reason, response))
+        if interrupt.response is None:
+            raise InterruptError(interrupt)
+        return interrupt.response
+
+    @property
+    def pending(self) -> list[Interrupt]:
+        """The questions that nobody has answered."""
+        return [one for one in self.interrupts.values() if one.response is None]
+
+    def resume(self, prompt: Any) -> None:
+        """Take in answers.
+
+        Raises:
+            TypeError: If the prompt is anything but a list of `{"interruptResponse": {...}}`.
+            KeyError: If an answer names a question that was not asked.
+        """
+        for block in _responses(prompt):
+            answer = block[RESPONSE]
+            if answer["interruptId"] not in self.interrupts:
+                raise KeyError(
+                    f"no interrupt {answer['interruptId']!r} was raised; there is {[*self.interrupts]}"
+                )
+            self.interrupts[answer["interruptId"]].response = answer["response"]
+
+    def clear(self) -> None:
+        """Forget everything: the turn has gone on."""
+        self.interrupts, self.context, self.activated = {}, {}, False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Write it as JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, written: Mapping[str, Any]) -> "InterruptState":
+        """Read it from what `to_dict` wrote."""
+        interrupts = {key: Interrupt(**one) for key, one in written["interrupts"].items()}
+        return cls(interrupts, written["activated"], dict(written["context"]))
+
+
+def _responses(prompt: Any) -> list[Mapping[str, Any]]:
+    blocks = cast("Sequence[Any]", prompt) if isinstance(prompt, list | tuple) else ()
+    if not blocks or not all(isinstance(block, Mapping) and RESPONSE in block for block in blocks):
+        raise TypeError(
+            "the conversation waits for answers; give it a list of "
+            '{"interruptResponse": {"interruptId": ..., "response": ...}}'
+        )
+    return cast("list[Mapping[str, Any]]", blocks)

@@ -1,0 +1,1 @@
+"""Conversation managers: what becomes of a history that grows beyond what a model can read."""

@@ -1,0 +1,1 @@
+"""Session managers: what keeps an agent's conversation beyond the process."""

@@ -1,0 +1,62 @@
+"""What a session says of itself, and of messages that it has taken: what its entity and its users both know."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from pydantic import Field
+
+from towpath.sessions.about import About
+from towpath.sessions.events import Said, SessionEvent, SessionMessage
+from towpath.sessions.view import Span, View
+from towpath_schemas.shape import Shape
+
+
+class Head(Shape):
+    """What a session knows without looking at its events.
+
+    Attributes:
+        about: What it was told about itself.
+        count: How many events there are; the number of the next.
+        latest: When the newest was.
+        spans: Which messages are in view; see `View`.
+        life: Drawn when it began: a session that begins anew, once it was deleted or forgotten, has another.
+    """
+
+    about: About = About()
+    count: int = 0
+    latest: datetime | None = None
+    spans: tuple[Span, ...] = Field(default=())
+    life: str | None = None
+
+    @property
+    def view(self) -> View:
+        """The messages in view."""
+        return View(self.spans)
+
+    def with_events(self, events: Iterable[SessionEvent], view: View) -> "Head":
+        """Count new events."""
+        new = [*events]
+        return self.model_copy(
+            update={"count": self.count + len(new), "latest": new[-1].timestamp, "spans": view.spans}
+        )
+
+
+class Taken(Shape):
+    """As what a session has taken messages: whoever sent them knows what they say.
+
+    Attributes:
+        first: The number of the first; the others follow.
+        life: See `Head`.
+    """
+
+    first: int
+    timestamp: datetime
+    run_id: str
+    life: str | None = None
+
+    def as_kept(self, messages: Iterable[Said]) -> list[SessionMessage]:
+        """Write messages as the session keeps them."""
+        return [
+            SessionMessage(number=number, timestamp=self.timestamp, run_id=self.run_id, **said.model_dump())
+            for number, said in enumerate(messages, self.first)
+        ]

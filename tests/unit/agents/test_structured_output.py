@@ -1,0 +1,107 @@
+"""Answers as objects."""
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from towpath import Agent, tool_call
+from towpath.errors import StructuredOutputError
+from towpath.testing import scripted
+
+
+class Weather(BaseModel):
+    """The weather somewhere."""
+
+    city: str
+    degrees: int = Field(ge=-100)
+
+
+SUNNY = tool_call("Weather", city="Oslo", degrees=21)
+ODD = tool_call("Weather", city="Oslo", degrees="warm")
+
+
+def asking(*replies: Any, **said: Any) -> tuple[Agent, Any]:
+    model = scripted(*replies)
+    return Agent(model, callback_handler=None, structured_output_model=Weather, **said), model
+
+
+async def test_an_answer_is_an_object() -> None:
+    agent, model = asking(SUNNY)
+
+    result = await agent.invoke_async("q")
+
+    assert result.structured_output == result.output == Weather(city="Oslo", degrees=21)
+    assert (result.stop_reason, result.status, result.city) == ("tool_use", "completed", "Oslo")
+    assert [spec.name for spec in model.requests[0].tools] == ["Weather"]
+    assert agent.messages[-1]["content"][0]["toolResult"]["status"] == "success"
+
+
+async def test_tools_come_first() -> None:
+    def look_up() -> str:
+        return "21"
+
+    agent, model = asking(tool_call("look_up"), SUNNY, tools=[look_up])
+
+    assert (await agent.run("q")).structured_output.degrees == 21
+    assert [spec.name for spec in model.requests[1].tools] == ["look_up", "Weather"]
+
+
+async def test_an_object_that_does_not_fit_is_told_to_the_model() -> None:
+    agent, model = asking(ODD, SUNNY)
+
+    assert (await agent.invoke_async("q")).structured_output.degrees == 21
+    told = model.requests[1].messages[-1]
+    assert told.failed
+    assert "Error: Validation failed for Weather: degrees: " in told.content
+
+
+async def test_who_never_fits_fails() -> None:
+    agent, _ = asking(*[ODD] * 9)
+
+    with pytest.raises(
+        StructuredOutputError, match="answered 5 times with what is no Weather, at last: degrees"
+    ):
+        await agent.invoke_async("q")
+
+
+@pytest.mark.parametrize("forced", [SUNNY, '{"city": "Oslo", "degrees": 21}'], ids=["call", "text"])
+async def test_a_plain_answer_is_asked_for_again_as_an_object(forced: Any) -> None:
+    agent, model = asking("It is sunny.", forced, structured_output_prompt="Fill in the form.")
+
+    result = await agent.invoke_async("q")
+
+    assert result.structured_output == Weather(city="Oslo", degrees=21)
+    asked = model.requests[1]
+    assert (asked.messages[-1].content, asked.tool_choice) == ("Fill in the form.", "Weather")
+    assert [spec.name for spec in asked.tools] == ["Weather"]
+
+
+async def test_who_answers_with_text_again_fails() -> None:
+    agent, _ = asking("It is sunny.", "As I said.")
+
+    with pytest.raises(StructuredOutputError, match="though it was told to"):
+        await agent.invoke_async("q")
+
+
+async def test_a_call_may_want_another_object_than_the_agent() -> None:
+    class City(BaseModel):
+        name: str
+
+    agent, _ = asking(tool_call("City", name="Oslo"), SUNNY)
+
+    assert (await agent.invoke_async("q", structured_output_model=City)).output == City(name="Oslo")
+
+
+async def test_the_object_is_told_before_the_result() -> None:
+    agent, _ = asking(SUNNY)
+
+    told = [event async for event in agent.stream_async("q")]
+
+    assert told[-2] == {"structured_output": Weather(city="Oslo", degrees=21)}
+    assert "result" in told[-1]
+
+
+async def test_what_is_no_model_is_refused() -> None:
+    with pytest.raises(StructuredOutputError, match="pydantic BaseModel"):
+        Agent().run("q", structured_output_model=dict)  # type: ignore[arg-type]
