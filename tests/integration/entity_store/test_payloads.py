@@ -61,8 +61,9 @@ async def test_a_call_of_an_entity_whose_log_is_lost_fails_and_says_so(stage: En
         others = await stage.run.call("other", "add", "a")
 
     assert failed.failure is not None
-    assert failed.failure.code == "payload_missing"
+    assert failed.failure.code == "given_up"
     assert "Cart/c" in failed.failure.message
+    assert "is missing" in failed.failure.message
     assert others.result == 1
     await until_there_are(stage.js, DEAD, 1)
 

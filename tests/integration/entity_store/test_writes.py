@@ -130,10 +130,9 @@ async def call_beside(stage: EntityStage, key: str) -> Any:
 
 
 async def test_a_state_that_outgrows_the_limit_is_refused_and_the_entity_lives_on(
-    stage: EntityStage, monkeypatch: pytest.MonkeyPatch
+    stage: EntityStage,
 ) -> None:
-    monkeypatch.setattr("towpath_entity_store.app.MAX_PAYLOAD_BYTES", 1_000_000)
-    async with stage.store():
+    async with stage.store(payload_bytes=1_000_000):
         await stage.run.call("c", "set", {"a": "x" * 400_000})
         refused = await stage.run.call("c", "set", {"b": "x" * 400_000})
         added = await stage.run.call("c", "add", "a")

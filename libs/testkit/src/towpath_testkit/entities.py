@@ -18,6 +18,7 @@ from towpath_schemas.entities import (
     InvocationRequested,
     TurnProgress,
     TurnRequested,
+    TurnsRequested,
 )
 from towpath_schemas.failure import Failure
 
@@ -128,16 +129,17 @@ class PlayedRunner:
         task.add_done_callback(self._working.discard)
 
     async def _work(self, message: Message) -> None:
-        turn = TurnRequested.from_body(message.data)
-        self.turns.append(turn)
+        turns = TurnsRequested.from_body(message.data).turns
+        self.turns += turns
         self.asked.set()
         if self.silent_turns > 0:
-            self.silent_turns -= 1
+            self.silent_turns -= len(turns)
             return
-        while not turn.read_only and not self.open.is_set():
+        while not all(turn.read_only for turn in turns) and not self.open.is_set():
             await self._js.respond(message, TurnProgress().to_body())
             await _at_most(self.open, 0.2)
-        await self._js.respond(message, TurnProgress(done=self._outcomes(turn)).to_body())
+        done = dict(enumerate(map(self._outcomes, turns)))
+        await self._js.respond(message, TurnProgress(done=done).to_body())
 
     def _outcomes(self, turn: TurnRequested) -> tuple[InvocationDone, ...]:
         state, done = dict(turn.state), list[InvocationDone]()

@@ -31,7 +31,6 @@ from towpath_entity_store.runs.index import RunsIndex
 from towpath_entity_store.runs.questions import Questions
 from towpath_entity_store.runs.retention import Retention
 from towpath_entity_store.settings import Settings
-from towpath_schemas.payloads import MAX_PAYLOAD_BYTES
 from towpath_schemas.projections import ProjectionName
 from towpath_schemas.streams import AUDIT, JOURNAL, Stream
 
@@ -68,7 +67,7 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
 
 async def _surroundings(chassis: Chassis[Settings], redis: RedisDoor) -> Surroundings:
     settings, js = chassis.settings, chassis.js
-    limits = Limits.within(MAX_PAYLOAD_BYTES)
+    limits = Limits.within(settings.payload_bytes)
     return Surroundings(
         js=js,
         settings=settings,

@@ -141,7 +141,7 @@ async def redis_door(url: str, *, within_s: float) -> AsyncGenerator[RedisDoor]:
     """
     retry = Retry(NoBackoff(), 1)  # a connection that the server closed in the meantime is opened again
     async with Redis.from_url(
-        url, socket_timeout=within_s, socket_connect_timeout=within_s, retry=retry
+        url, socket_timeout=within_s, socket_connect_timeout=within_s, retry=retry, driver_info=None
     ) as redis:
         try:
             await redis.ping()

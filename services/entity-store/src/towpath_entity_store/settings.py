@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from towpath_chassis.settings import ServiceSettings
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES
 from towpath_schemas.streams import DAY_S
 
 
@@ -24,6 +25,7 @@ class Settings(ServiceSettings):
         partition_capacity: How many invocations of one partition are held at the same time.
         turn_invocations: How many waiting invocations of an entity are executed as one turn.
         turn_bytes: How many bytes of invocations are executed as one turn.
+        payload_bytes: Bytes of the largest payload that is written; the state of an entity may take half of them.
         turn_silence_s: Seconds without a sign of life after which a runner counts as lost.
         turn_attempts: How many runners may be lost over one turn before its invocation fails.
         turn_deadline_s: Seconds a turn may take.
@@ -53,6 +55,7 @@ class Settings(ServiceSettings):
     partition_capacity: Annotated[int, Field(ge=1, le=100_000)] = 512
     turn_invocations: Annotated[int, Field(ge=1, le=1_000)] = 256
     turn_bytes: Annotated[int, Field(ge=1_024)] = 256 * 1_024
+    payload_bytes: Annotated[int, Field(ge=1_024, le=MAX_PAYLOAD_BYTES)] = MAX_PAYLOAD_BYTES
     turn_silence_s: Annotated[float, Field(gt=0, le=60)] = 3.0
     turn_attempts: Annotated[int, Field(ge=1, le=100)] = 5
     turn_deadline_s: Annotated[float, Field(gt=0)] = 600.0

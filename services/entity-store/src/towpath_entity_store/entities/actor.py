@@ -14,11 +14,12 @@ from towpath_chassis.jetstream import JetStream
 from towpath_entity_store.entities.alarms import Alarms
 from towpath_entity_store.entities.answers import Answers
 from towpath_entity_store.entities.commitment import Commitment, commitment, failed
+from towpath_entity_store.entities.deliveries import Deliveries
 from towpath_entity_store.entities.entity import Entity
 from towpath_entity_store.entities.errors import KeyLostError, NoRunnerError, RefusedTurnError, UnsettledError
 from towpath_entity_store.entities.limits import Limits
 from towpath_entity_store.entities.log import EntityLog, NewRecord
-from towpath_entity_store.entities.mailbox import Letter, Mail, waiting
+from towpath_entity_store.entities.mailbox import Letter, Mail, mail_of, unread
 from towpath_entity_store.entities.projection import Projection
 from towpath_entity_store.entities.transacting import calls_in, transacted
 from towpath_entity_store.entities.turns import Turns
@@ -91,9 +92,12 @@ class Actor:
         self._neighbours = neighbours
         self._lock = asyncio.Lock()
         self._singly_until = 0
+        self._mailbox = name.mailbox
 
-    async def reach(self, sequence: int) -> Entity:
+    async def reach(self, sequence: int, deliveries: Deliveries) -> Entity:
         """Return once every invocation up to `sequence` of ENTITIES has its outcome in the log.
+
+        What waits is taken from the partition's `deliveries`, or read where they may not be all.
 
         Raises:
             KeyLostError: If somebody else has written to the log.
@@ -105,7 +109,7 @@ class Actor:
                 raise KeyLostError(self.name)
             entity = await self._loaded()
             while entity.through < sequence:
-                await self._advance(entity, sequence)
+                await self._advance(entity, sequence, deliveries)
             return entity
 
     async def _loaded(self) -> Entity:
@@ -130,9 +134,9 @@ class Actor:
         finally:
             self._lock.release()
 
-    async def _advance(self, entity: Entity, sequence: int) -> None:
+    async def _advance(self, entity: Entity, sequence: int, deliveries: Deliveries) -> None:
         try:
-            mail = await self._mail(entity)
+            mail = await self._mail(entity, deliveries)
             if mail.letters:
                 await self._forget_expired(entity)
                 await self._answer(entity, mail)
@@ -144,10 +148,12 @@ class Actor:
             self.lost = True
             raise
 
-    async def _mail(self, entity: Entity) -> Mail:
+    async def _mail(self, entity: Entity, deliveries: Deliveries) -> Mail:
         settings = self._around.settings
         limit = 1 if entity.through < self._singly_until else settings.turn_invocations
-        return await waiting(self._around.js, self.name, entity, limit=limit, limit_bytes=settings.turn_bytes)
+        brought = deliveries.behind(self._mailbox, entity.through)
+        stored = brought or await unread(self._around.js, self._mailbox, entity, limit=limit)
+        return await mail_of(self._around.js, stored[:limit], entity, limit_bytes=settings.turn_bytes)
 
     async def _answer(self, entity: Entity, mail: Mail) -> None:
         method = mail.letters[0].invocation.method

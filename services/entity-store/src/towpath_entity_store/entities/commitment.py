@@ -105,4 +105,9 @@ def merged(outcomes: tuple[InvocationDone, ...]) -> tuple[dict[str, Any], tuple[
 
 
 def _without_changes(outcome: InvocationDone) -> InvocationDone:
-    return outcome if outcome.changes == _UNCHANGED else outcome.model_copy(update={"changes": _UNCHANGED})
+    return InvocationDone(
+        invocation_id=outcome.invocation_id,
+        result=outcome.result,
+        failure=outcome.failure,
+        changes=_UNCHANGED,
+    )

@@ -1,8 +1,7 @@
-"""A delivery is only a doorbell: what it brings is read again from the mailbox, with all that waits beside it."""
+"""A delivery is only a doorbell: it has all that waits in the mailbox handled, in order, up to itself at least."""
 
 import random
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
 
 from pydantic import ValidationError
 
@@ -10,6 +9,7 @@ from towpath_chassis.delivery import GiveUp, RetryLater, backoff_s
 from towpath_chassis.errors import PayloadLostError
 from towpath_entity_store.entities.actors import Actors
 from towpath_entity_store.entities.answers import Answers
+from towpath_entity_store.entities.deliveries import Deliveries
 from towpath_entity_store.entities.errors import KeyLostError, NoRunnerError
 from towpath_entity_store.entities.mailbox import invocation_in
 from towpath_schemas.entities import EntityName, InvocationDone, InvocationRequested
@@ -28,7 +28,13 @@ class Doorbells:
         self._answers = answers
 
     async def ring(
-        self, subject: str, sequence: int, body: Callable[[], Awaitable[bytes]], *, attempt: int
+        self,
+        subject: str,
+        sequence: int,
+        body: Callable[[], Awaitable[bytes]],
+        *,
+        attempt: int,
+        deliveries: Deliveries,
     ) -> None:
         """Handle the invocation at `sequence` of ENTITIES, delivered for the `attempt`th time.
 
@@ -39,26 +45,18 @@ class Doorbells:
         """
         with self._actors.using(_named(subject)) as actor:
             try:
-                entity = await actor.reach(sequence)
+                entity = await actor.reach(sequence, deliveries)
             except KeyLostError as error:
                 raise RetryLater(str(error), after_s=_CONTENDED_S * random.uniform(0.5, 1.5)) from error  # noqa: S311 - spreads load
             except NoRunnerError as error:
                 after_s = min(backoff_s(attempt), _PUT_OFF_AT_MOST_S)
                 raise RetryLater(str(error), after_s=after_s) from error
             except PayloadLostError as lost:
-                await self._fail(_read(subject, await body()), lost)
+                raise GiveUp(_unreadable(_named(subject), lost)) from lost
             if not await self._answers.brought(sequence):
                 invocation = _read(subject, await body())
                 outcome = entity.remembered.get(invocation.invocation_id) or _forgotten(invocation)
                 await self._answers.repeat(invocation, outcome)
-
-    async def _fail(self, invocation: InvocationRequested, lost: PayloadLostError) -> NoReturn:
-        """Tell a run that the entity cannot be read any more, and nobody can mend that."""
-        message = f"the log of {invocation.entity_type}/{invocation.entity_key} cannot be read: {lost}"
-        failure = Failure(code="payload_missing", message=message)
-        outcome = InvocationDone(invocation_id=invocation.invocation_id, failure=failure)
-        await self._answers.repeat(invocation, outcome)
-        raise GiveUp(failure) from lost
 
 
 def _named(subject: str) -> EntityName:
@@ -66,6 +64,11 @@ def _named(subject: str) -> EntityName:
         return EntityName.of_mailbox(subject)
     except ValueError as error:
         raise GiveUp(f"this is no mailbox: {error}") from error
+
+
+def _unreadable(name: EntityName, lost: PayloadLostError) -> Failure:
+    message = f"the log of {name.entity_type}/{name.key} cannot be read: {lost}"
+    return Failure(code="payload_missing", message=message)
 
 
 def _read(mailbox: str, body: bytes) -> InvocationRequested:

@@ -3,6 +3,7 @@
 EntityStoreError
 |- KeyLostError    somebody else has written to the entity's log
 |- NoRunnerError   nobody executes the methods of a service now
+|- RunnerLostError  who executed a turn fell silent
 `- UnsettledError  the turn has no outcome that could be committed
    |- RefusedTurnError  it cannot be executed, or fails as a whole
    |- TurnLostError   runner after runner was lost over it
@@ -32,6 +33,14 @@ class NoRunnerError(EntityStoreError):
     def __init__(self, service: str) -> None:
         super().__init__(f"no runner of service {service!r} is there")
         self.service = service
+
+
+class RunnerLostError(EntityStoreError):
+    """A runner fell silent over a turn, or over several; `alone` if over one."""
+
+    def __init__(self, *, alone: bool) -> None:
+        super().__init__("a runner was lost")
+        self.alone = alone
 
 
 class UnsettledError(EntityStoreError):

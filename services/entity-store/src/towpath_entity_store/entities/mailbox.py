@@ -9,7 +9,7 @@ from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import StoredMessage
 from towpath_chassis.payloads import size_whole
 from towpath_entity_store.entities.entity import Entity
-from towpath_schemas.entities import EXPIRE, EntityName, InvocationRequested
+from towpath_schemas.entities import EXPIRE, InvocationRequested
 from towpath_schemas.streams import ENTITIES
 from towpath_schemas.transactions import TRANSACTION
 
@@ -41,17 +41,16 @@ class Mail(NamedTuple):
         return Mail(letters, letters[-1].sequence)
 
 
-async def waiting(js: JetStream, name: EntityName, entity: Entity, *, limit: int, limit_bytes: int) -> Mail:
-    """Read what waits for `entity`: as many invocations of one service as the limits allow, at least one.
+async def unread(js: JetStream, mailbox: str, entity: Entity, *, limit: int) -> list[StoredMessage]:
+    """Read what waits in the mailbox of `entity`."""
+    return await js.following(ENTITIES, mailbox, start=entity.through + 1, limit=limit, whole=False)
+
+
+async def mail_of(js: JetStream, stored: list[StoredMessage], entity: Entity, *, limit_bytes: int) -> Mail:
+    """Take of what waits for `entity` as many invocations of one service as the limit allows, at least one.
 
     Invocations that have an outcome already are skipped, and so is what cannot be read.
     """
-    start = entity.through + 1
-    stored = await js.following(ENTITIES, name.mailbox, start=start, limit=limit, whole=False)
-    return await _sorted(js, stored, entity, limit_bytes)
-
-
-async def _sorted(js: JetStream, stored: list[StoredMessage], entity: Entity, limit_bytes: int) -> Mail:
     letters: dict[str, Letter] = {}
     through, service, size = entity.through, None, 0
     for message in stored:

@@ -12,6 +12,7 @@ from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import Message, StoredMessage
 from towpath_chassis.pulling import Puller
 from towpath_chassis.streams import ensure_consumer, nanoseconds
+from towpath_entity_store.entities.deliveries import Deliveries
 from towpath_entity_store.entities.doorbells import Doorbells
 from towpath_entity_store.settings import Settings
 from towpath_schemas import subjects
@@ -34,6 +35,7 @@ class Partition:
         self._number = number
         self._doorbells = doorbells
         self._consumer = partition_consumer(number)
+        self._deliveries = Deliveries()
         self._puller = Puller(
             js,
             ENTITIES,
@@ -44,7 +46,8 @@ class Partition:
             max_attempts=settings.max_attempts,
             group=_GROUP,
             pull_expires_s=_PULL_EXPIRES_S,
-            whole=False,  # what is delivered is not read: see `Doorbells`
+            whole=False,  # who reads it makes it whole: see `mail_of`
+            heard=self._deliveries.take,
         )
         self._recovery: asyncio.Task[None] | None = None
 
@@ -77,7 +80,14 @@ class Partition:
             return (await self._js.whole(message)).data
 
         place = message.metadata
-        await self._doorbells.ring(message.subject, place.sequence.stream, body, attempt=place.num_delivered)
+        with self._deliveries.handling(message):
+            await self._doorbells.ring(
+                message.subject,
+                place.sequence.stream,
+                body,
+                attempt=place.num_delivered,
+                deliveries=self._deliveries,
+            )
 
     async def _recover(self) -> None:
         """Ring what was delivered to the last owner and not acknowledged, instead of waiting for `ack_wait_s`.
@@ -116,7 +126,9 @@ class Partition:
 
         for attempt in range(1, _RINGS + 1):
             try:
-                await self._doorbells.ring(message.subject, message.sequence, body, attempt=attempt)
+                await self._doorbells.ring(
+                    message.subject, message.sequence, body, attempt=attempt, deliveries=self._deliveries
+                )
             except RetryLater as later:
                 await asyncio.sleep(later.after_s or 0)
             except GiveUp:  # its delivery will say so again, to the broker

@@ -32,21 +32,29 @@ class Reads:
 
     async def answer(self, invocation: InvocationRequested, *, within_s: float) -> Answered:
         """Execute a shared method; a failure of the platform is told as one that may be retried."""
+        reasons: list[str] = []
         try:
             async with asyncio.timeout(within_s):
-                if invocation.method == STATE:
-                    state = await self.state(invocation.entity)
-                    outcome = InvocationDone(invocation_id=invocation.invocation_id, result=state)
-                else:
-                    outcome = await self._outcome(invocation)
+                outcome = await self._persistently(invocation, reasons)
         except UnsettledError as error:
             outcome = _failed(invocation, error.failure)
-        except (TimeoutError, BrokerError) as error:
-            message = (
-                f"the entity could not be read within {within_s:g} s: {str(error) or 'no runner answered'}"
-            )
+        except TimeoutError:
+            reason = reasons[-1] if reasons else "no runner answered"
+            message = f"the entity could not be read within {within_s:g} s: {reason}"
             outcome = _failed(invocation, Failure(code="unavailable", message=message, retryable=True))
         return answered(invocation, outcome)
+
+    async def _persistently(self, invocation: InvocationRequested, reasons: list[str]) -> InvocationDone:
+        """Read until it works, and write down why it did not: an answer of the broker's may get lost."""
+        while True:
+            try:
+                if invocation.method != STATE:
+                    return await self._outcome(invocation)
+                state = await self.state(invocation.entity)
+                return InvocationDone(invocation_id=invocation.invocation_id, result=state)
+            except BrokerError as error:
+                reasons.append(str(error))
+                await asyncio.sleep(_AGAIN_AFTER_S)
 
     async def state(self, name: EntityName) -> dict[str, Any]:
         """Read the last committed state; the log says which record that is, wherever it is read from.

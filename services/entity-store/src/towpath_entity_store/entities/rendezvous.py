@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from hashlib import blake2b
 
-from towpath_schemas.subjects import ENTITY_PARTITIONS
+from towpath_schemas import subjects
 
 
 def owner_of(partition: int, instances: Iterable[str]) -> str:
@@ -14,7 +14,7 @@ def owner_of(partition: int, instances: Iterable[str]) -> str:
 def owned_by(instance: str, alive: Iterable[str]) -> frozenset[int]:
     """Tell which partitions are `instance`'s among all that are `alive`, itself included."""
     everybody = {*alive, instance}
-    return frozenset(p for p in range(ENTITY_PARTITIONS) if owner_of(p, everybody) == instance)
+    return frozenset(p for p in range(subjects.ENTITY_PARTITIONS) if owner_of(p, everybody) == instance)
 
 
 def _weight(partition: int, instance: str) -> bytes:

@@ -6,6 +6,7 @@ damaged, lost or written by hand; it is no signature, since Redis belongs to the
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -23,9 +24,14 @@ def mark_of_written(values: Iterable[tuple[bytes, bytes]]) -> int:
     """Tell the mark of values, each with its name, as they are written."""
     mark = 0
     for name, value in values:
-        digest = blake2b(value, digest_size=_BYTES, key=blake2b(name, digest_size=_BYTES).digest())
+        digest = blake2b(value, digest_size=_BYTES, key=_key_of(name))
         mark ^= int.from_bytes(digest.digest())
     return mark
+
+
+@lru_cache(maxsize=1_024)
+def _key_of(name: bytes) -> bytes:
+    return blake2b(name, digest_size=_BYTES).digest()
 
 
 def seal_of(mark: int, *, number: int, sequence: int, expires: str) -> bytes:

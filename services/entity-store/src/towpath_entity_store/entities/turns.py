@@ -1,19 +1,17 @@
 """Turns: a runner executes invocations on a state, and says that it lives until it has the outcomes."""
 
 import asyncio
-from contextlib import aclosing
 
 import structlog
-from pydantic import ValidationError
 
 from towpath_chassis.errors import NoResponderError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.telemetry import TURN, Tracing
-from towpath_entity_store.entities.errors import NoRunnerError, TooLargeError, TurnLostError
+from towpath_entity_store.entities.errors import NoRunnerError, RunnerLostError, TooLargeError, TurnLostError
 from towpath_entity_store.entities.limits import Limits
+from towpath_entity_store.entities.runners import Outcomes, Runners
 from towpath_entity_store.settings import Settings
-from towpath_schemas import subjects
-from towpath_schemas.entities import InvocationDone, TurnProgress, TurnRequested
+from towpath_schemas.entities import TurnRequested
 from towpath_schemas.failure import Failure
 from towpath_schemas.telemetry import COMPONENT
 
@@ -27,15 +25,13 @@ class Turns:
     """Asks runners. Nothing is committed by a turn, so one that got lost is simply asked for again."""
 
     def __init__(self, js: JetStream, tracing: Tracing, settings: Settings, limits: Limits) -> None:
-        self._js = js
+        self._runners = Runners(js, settings)
         self._tracing = tracing
         self._settings = settings
         self._limits = limits
         self._missing_since: dict[str, float] = {}
 
-    async def take(
-        self, service: str, turn: TurnRequested, traceparent: str | None
-    ) -> tuple[InvocationDone, ...]:
+    async def take(self, service: str, turn: TurnRequested, traceparent: str | None) -> Outcomes:
         """Have a runner of `service` execute a turn.
 
         Raises:
@@ -46,26 +42,38 @@ class Turns:
         body = turn.to_body()
         if len(body) > self._limits.message_bytes:
             raise TooLargeError(f"a turn of {turn.entity_type!r}", len(body), self._limits.message_bytes)
-        named = {COMPONENT: turn.entity_type}
-        with self._tracing.span(TURN, parent=traceparent, attributes=named) as caused_by:
-            headers = {"traceparent": caused_by} if caused_by else None
-            for _ in range(self._settings.turn_attempts):
-                done = await self._attempted(service, body, headers)
-                if done is not None and _are_of(done, turn):
+        with self._tracing.span(TURN, parent=traceparent, attributes={COMPONENT: turn.entity_type}):
+            return await self._settled(service, turn, body)
+
+    async def _settled(self, service: str, turn: TurnRequested, body: bytes) -> Outcomes:
+        """Ask again while runners are lost: alone, so that no other turn is lost with this one again and again.
+
+        A runner that was lost over several turns counts for none of them, since it may have been another's doing.
+        """
+        lost, alone = 0, False
+        while lost < self._settings.turn_attempts:
+            try:
+                done = await self._attempted(service, body, alone=alone)
+            except RunnerLostError as error:
+                lost += error.alone
+            else:
+                if _are_of(done, turn):
                     return done
-                log.warning("a runner was lost over a turn", service=service, entity=turn.entity_type)
+                lost += 1
+            alone = True
+            log.warning("a runner was lost over a turn", service=service, entity=turn.entity_type)
         raise TurnLostError(_lost(turn, self._settings.turn_attempts))
 
-    async def _attempted(
-        self, service: str, body: bytes, headers: dict[str, str] | None
-    ) -> tuple[InvocationDone, ...] | None:
+    async def _attempted(self, service: str, body: bytes, *, alone: bool) -> Outcomes:
         pause_s = _LOOK_AGAIN_S
         while True:
             try:
-                done = await self._outcomes(subjects.entity_turn(service), body, headers)
+                done = await self._runners.execute(service, body, alone=alone)
             except NoResponderError as error:
                 if not self._is_patient_with(service):
                     raise NoRunnerError(service) from error
+            except TimeoutError as error:
+                raise TurnLostError(_overdue(self._settings.turn_deadline_s)) from error
             else:
                 self._missing_since.pop(service, None)
                 return done
@@ -76,25 +84,8 @@ class Turns:
         now = asyncio.get_running_loop().time()
         return now - self._missing_since.setdefault(service, now) < self._settings.runner_patience_s
 
-    async def _outcomes(
-        self, subject: str, body: bytes, headers: dict[str, str] | None
-    ) -> tuple[InvocationDone, ...] | None:
-        """Listen to one runner; None where it fell silent or spoke nonsense."""
-        answers = self._js.converse(subject, body, silence_s=self._settings.turn_silence_s, headers=headers)
-        try:
-            async with asyncio.timeout(self._settings.turn_deadline_s), aclosing(answers):
-                async for answer in answers:
-                    progress = TurnProgress.from_body(answer.data)
-                    if progress.done is not None:
-                        return progress.done
-        except ValidationError as error:
-            log.warning("a runner's word cannot be read", reason=str(error))
-        except TimeoutError as error:
-            raise TurnLostError(_overdue(self._settings.turn_deadline_s)) from error
-        return None
 
-
-def _are_of(done: tuple[InvocationDone, ...], turn: TurnRequested) -> bool:
+def _are_of(done: Outcomes, turn: TurnRequested) -> bool:
     asked = [invocation.invocation_id for invocation in turn.invocations]
     return [outcome.invocation_id for outcome in done] == asked
 

@@ -14,15 +14,11 @@ from uuid import uuid4
 from qdrant_client import models
 
 from towpath_chassis.errors import BrokerError, FencedError
-from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import Expect
 from towpath_chassis.payloads import is_by_reference, named
-from towpath_entity_store.entities.projection import Projection
 from towpath_entity_store.memories.filters import erased_by
 from towpath_entity_store.memories.folding import erasures_id
-from towpath_entity_store.memories.following import MemoryFollower
-from towpath_entity_store.memories.index import MemoryIndex
-from towpath_entity_store.memories.reaching import Reaching
+from towpath_entity_store.memories.surroundings import Surroundings
 from towpath_entity_store.qdrant_door import QdrantError
 from towpath_entity_store.redis_door import RedisFailedError
 from towpath_schemas import subjects
@@ -51,22 +47,10 @@ class _Work:
 class Erasure:
     """Erases; any replica may."""
 
-    def __init__(
-        self,
-        js: JetStream,
-        index: MemoryIndex,
-        follower: MemoryFollower,
-        reaching: Reaching,
-        projection: Projection,
-        *,
-        within_s: float,
-    ) -> None:
-        self._js = js
-        self._index = index
-        self._follower = follower
-        self._reaching = reaching
-        self._projection = projection
-        self._within_s = within_s
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._js, self._index = around.js, around.index
+        self._within_s = around.settings.erasure_within_s
 
     async def erase(self, asked: ErasureAsked) -> ErasureDone:
         """Erase; where that is not done in time, or somebody goes on writing, say that some may be left."""
@@ -78,7 +62,7 @@ class Erasure:
                         return await self._erase(work)
                     except (BrokerError, QdrantError, RedisFailedError) as error:
                         trouble = error
-                        self._follower.stir()
+                        self._around.follower.stir()
                         await asyncio.sleep(_AGAIN_AFTER_S)
         except TimeoutError:
             why = str(trouble) if trouble else f"it takes longer than {self._within_s:g} s"
@@ -95,7 +79,7 @@ class Erasure:
         for (
             name
         ) in work.names:  # once more: whoever read a log before it was gone may have written its copy since
-            await self._projection.forget(name)
+            await self._around.projection.forget(name)
         entry = await self._note(work, done=True)
         return _done(work).model_copy(update={"entry": entry})
 
@@ -110,7 +94,7 @@ class Erasure:
         return points > 0 or len(work.names) > items
 
     async def _erase_points(self, which: models.Filter) -> int:
-        reached = await self._reaching.now()  # so that nothing of it is put in behind us
+        reached = await self._around.reaching.now()  # so that nothing of it is put in behind us
         await self._index.know(reached.folded)
         there = await self._index.count_everywhere(which)
         if there:
@@ -145,7 +129,7 @@ class Erasure:
         for sequence in reversed(sequences):
             await self._js.delete(JOURNAL, sequence)
         await self._js.purge(PAYLOADS, subjects.payloads_of(name.payload_owner))
-        await self._projection.forget(name)
+        await self._around.projection.forget(name)
         return len(sequences)
 
     async def _sequences(self, name: EntityName) -> list[int]:

@@ -16,11 +16,11 @@ from qdrant_client import models
 from towpath_chassis.errors import BrokerError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.pulling import Puller
-from towpath_chassis.streams import ensure_consumer, nanoseconds
+from towpath_chassis.streams import read_from
 from towpath_chassis.tasks import background
 from towpath_entity_store.memories.folding import Folding
 from towpath_entity_store.memories.index import MemoryIndex
-from towpath_entity_store.memories.reaching import CONSUMER, Reaching
+from towpath_entity_store.memories.reaching import Reaching
 from towpath_entity_store.qdrant_door import QdrantError
 from towpath_entity_store.settings import Settings
 from towpath_schemas import subjects
@@ -160,16 +160,13 @@ class MemoryFollower:
 
     async def _read_from(self, sequence: int) -> None:
         self._floors.clear()
-        await self._js.info(f"CONSUMER.DELETE.{CONSUMER}")
-        await ensure_consumer(
+        await read_from(
             self._js,
             JOURNAL,
             MEMORY_INDEX,
+            sequence,
+            ack_wait_s=self._settings.ack_wait_s,
             filter_subject=subjects.entity_logs_of_type(MEMORY_TYPE),
-            deliver_policy="by_start_sequence",
-            opt_start_seq=sequence,
-            ack_wait=nanoseconds(self._settings.ack_wait_s),
-            max_ack_pending=-1,
         )
 
     async def _idle(self) -> None:

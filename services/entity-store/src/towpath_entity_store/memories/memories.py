@@ -11,6 +11,7 @@ from towpath_entity_store.memories.following import MemoryFollower, following
 from towpath_entity_store.memories.index import MemoryIndex
 from towpath_entity_store.memories.questions import MemoryQuestions
 from towpath_entity_store.memories.reaching import Reaching
+from towpath_entity_store.memories.surroundings import Surroundings
 from towpath_entity_store.qdrant_door import QdrantDoor, QdrantError, qdrant_door
 from towpath_entity_store.rebuilding import rebuilt
 from towpath_entity_store.settings import Settings
@@ -48,6 +49,5 @@ async def memories(
         index = MemoryIndex(door, f"towpath-{derived_id('log', born)[:12]}-memories-")
         reaching = Reaching(js)
         async with following(js, index, reaching, settings) as follower:
-            questions = MemoryQuestions(js, index, follower, reaching, within_s=settings.memory_within_s)
-            erasure = Erasure(js, index, follower, reaching, projection, within_s=settings.erasure_within_s)
-            yield Memories(door, questions, erasure, follower)
+            around = Surroundings(js, settings, projection, index, follower, reaching)
+            yield Memories(door, MemoryQuestions(around), Erasure(around), follower)

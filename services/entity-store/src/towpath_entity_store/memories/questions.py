@@ -7,13 +7,10 @@ from typing import Any, NamedTuple
 from qdrant_client import models
 
 from towpath_chassis.errors import BrokerError
-from towpath_chassis.jetstream import JetStream
 from towpath_entity_store.memories import words
 from towpath_entity_store.memories.filters import all_of, asked_for
-from towpath_entity_store.memories.following import MemoryFollower
-from towpath_entity_store.memories.index import MemoryIndex
 from towpath_entity_store.memories.points import MEANING, TOLD, WORDS, Kept, kept_in
-from towpath_entity_store.memories.reaching import Reaching
+from towpath_entity_store.memories.surroundings import Surroundings
 from towpath_entity_store.memories.versions import NEVER, Space
 from towpath_entity_store.qdrant_door import CollectionMissingError, QdrantError, QdrantLostError
 from towpath_schemas.entities import EntityCommitted
@@ -51,20 +48,10 @@ class _Hit(NamedTuple):
 class MemoryQuestions:
     """Answers; any replica may."""
 
-    def __init__(
-        self,
-        js: JetStream,
-        index: MemoryIndex,
-        follower: MemoryFollower,
-        reaching: Reaching,
-        *,
-        within_s: float,
-    ) -> None:
-        self._js = js
-        self._index = index
-        self._follower = follower
-        self._reaching = reaching
-        self._within_s = within_s
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._js, self._index = around.js, around.index
+        self._within_s = around.settings.memory_within_s
 
     async def answer(self, asked: MemoryAsked) -> MemoriesFound:
         """Answer a question; what the platform cannot do now is told as a failure that may be retried."""
@@ -76,7 +63,7 @@ class MemoryQuestions:
                         return await self._answer(asked)
                     except (QdrantLostError, CollectionMissingError, BrokerError) as error:
                         last = error
-                        self._follower.stir()
+                        self._around.follower.stir()
                         await asyncio.sleep(_AGAIN_AFTER_S)
         except UnanswerableError as error:
             return MemoriesFound(failure=error.failure)
@@ -88,7 +75,7 @@ class MemoryQuestions:
             return MemoriesFound(failure=_unavailable(self._within_s, last))
 
     async def _answer(self, asked: MemoryAsked) -> MemoriesFound:
-        reached = await self._reaching.now()
+        reached = await self._around.reaching.now()
         await self._index.know(reached.folded)
         as_of = reached.sequence if asked.as_of is None else min(asked.as_of, reached.sequence)
         if asked.question == "search":

@@ -18,7 +18,7 @@ from towpath_chassis.errors import BrokerError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import Message
 from towpath_chassis.pulling import Puller
-from towpath_chassis.streams import ensure_consumer, nanoseconds
+from towpath_chassis.streams import read_from
 from towpath_chassis.tasks import background
 from towpath_entity_store.redis_door import RedisFailedError
 from towpath_entity_store.runs.changes import Change, begun, changes
@@ -31,7 +31,7 @@ from towpath_schemas.streams import AUDIT, JOURNAL, RUNS_BEGUN, RUNS_INDEX, Stre
 
 log = structlog.get_logger(__name__)
 
-_BUILDS_FOR_S = 30.0
+_BUILDS_FOR_S = 10.0
 _LOOK_AGAIN_S = 0.1
 _IDLE_LOOK_S = 2.0
 _STANDS_WITHIN_S = 4.0
@@ -124,17 +124,27 @@ class RunsFollower:
     async def _look(self) -> None:
         losses = self._index.redis.losses
         if await self._index.standing() == "missing" and await self._index.begin_building(_BUILDS_FOR_S):
-            await self._build()
+            await self._build_or_leave()
         elif self._losses != losses:
             self._losses = losses
             await self.begin()
+
+    async def _build_or_leave(self) -> None:
+        """Build; whoever cannot go on says so, else nobody would build it until that is past."""
+        try:
+            await self._build()
+        except BrokerError:
+            await self._index.leave_building()
+            raise
 
     async def _build(self) -> None:
         log.info("the index of runs is built from the audit stream")
         for source in _SOURCES:
             await self._read_from(source, _BEGINNING)
         while not await self._is_through():
-            await self._index.go_on_building(_BUILDS_FOR_S)
+            if not await self._index.go_on_building(_BUILDS_FOR_S):
+                log.info("the index of runs was emptied while it was built, and is built again")
+                return
             await asyncio.sleep(_LOOK_AGAIN_S)
         await self._index.end_building()
         log.info("the index of runs is complete")
@@ -147,16 +157,13 @@ class RunsFollower:
         return True
 
     async def _read_from(self, source: _Source, sequence: int) -> None:
-        await self._js.info(f"CONSUMER.DELETE.{source.place}")
-        await ensure_consumer(
+        await read_from(
             self._js,
             source.stream,
             source.consumer,
+            sequence,
+            ack_wait_s=self._settings.ack_wait_s,
             filter_subjects=list(source.subjects),
-            deliver_policy="by_start_sequence",
-            opt_start_seq=sequence,
-            ack_wait=nanoseconds(self._settings.ack_wait_s),
-            max_ack_pending=-1,
         )
 
     async def _idle(self) -> None:

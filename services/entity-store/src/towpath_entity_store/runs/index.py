@@ -107,6 +107,12 @@ redis.call('SET', KEYS[1], 'building', 'PX', ARGV[1])
 return 1
 """)
 
+# KEYS: the index's own mark.
+_LEAVE = Script.of("""
+if redis.call('GET', KEYS[1]) == 'building' then redis.call('DEL', KEYS[1]) end
+return 1
+""")
+
 
 class IndexFlushedError(Exception):
     """Redis was emptied: the index must be built again."""
@@ -181,9 +187,13 @@ class RunsIndex:
             if int(cursor) == 0:
                 return
 
-    async def go_on_building(self, for_s: float) -> None:
-        """Remain the one who builds it."""
-        await self.redis.ask("PEXPIRE", self._mark, int(for_s * 1_000))
+    async def go_on_building(self, for_s: float) -> bool:
+        """Remain the one who builds it; False where Redis was emptied meanwhile, so that nothing is taken in."""
+        return await self.redis.ask("PEXPIRE", self._mark, int(for_s * 1_000)) == 1
+
+    async def leave_building(self) -> None:
+        """Let somebody else build it, now."""
+        await self.redis.run(_LEAVE, [self._mark], [])
 
     async def end_building(self) -> None:
         """Say that everything is folded; nothing, where Redis was emptied meanwhile."""
