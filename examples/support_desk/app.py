@@ -11,7 +11,7 @@ from typing import Any
 from towpath import Agent, Context, WorkflowContext, entity, script, tool, workflow
 from towpath.models.port import ModelRequest
 from towpath.models.scripted import tool_call
-from towpath.tools.tool import ToolCall
+from towpath.tools.calls import ToolCall
 
 EFFECTS = Path(os.environ.get("DESK_EFFECTS", "/tmp/towpath-desk-effects.jsonl"))  # noqa: S108, TID251
 REAL_MODEL = "openai/gpt-4o-mini" if os.environ.get("OPENAI_API_KEY") else None  # noqa: TID251

@@ -37,6 +37,8 @@ VIOLATIONS = {
     "schemas-are-pure": Violation("towpath_schemas.planted", "structlog"),
     "one-door-state": Violation("towpath_audit_sink.planted", "redis"),
     "one-door-models": Violation("towpath.planted", "openai"),
+    "one-door-mcp": Violation("towpath.planted", "mcp"),
+    "one-door-watching": Violation("towpath.planted", "watchdog"),
     "one-door-wire": Violation("towpath_router.planted", "nats"),
     "one-door-framework": Violation("towpath_audit_sink.planted", "faststream"),
     "components-are-local": Violation("towpath.planted", "towpath_chassis"),

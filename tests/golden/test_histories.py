@@ -146,19 +146,20 @@ KILLABLE = {
     if life.ends and not life.before and life.disturbance is Disturbance
 }
 FLOWS = [name for name, life in KILLABLE.items() if life.component == "flow"]
+LONG = [*FLOWS, "agents_in_a_workflow", "branches", "timers"]
+"""Lives of so many moments that to die at each takes long; the parts they are made of die in tests/unit/testing."""
 
 
 @virtual_time
-@pytest.mark.parametrize("name", sorted(KILLABLE.keys() - FLOWS))
+@pytest.mark.parametrize("name", sorted(KILLABLE.keys() - LONG))
 async def test_a_life_is_the_same_wherever_its_process_dies(name: str, code: Registry) -> None:
     await killed_everywhere(KILLABLE[name], code)
 
 
 @virtual_time
 @pytest.mark.soak
-@pytest.mark.parametrize("name", FLOWS)
-async def test_a_flow_is_the_same_wherever_its_process_dies(name: str, code: Registry) -> None:
-    """There are so many moments in a flow that this takes long."""
+@pytest.mark.parametrize("name", LONG)
+async def test_a_long_life_is_the_same_wherever_its_process_dies(name: str, code: Registry) -> None:
     await killed_everywhere(KILLABLE[name], code)
 
 

@@ -1,17 +1,21 @@
 """The public API as a user's type checker sees it."""
 
-from typing import assert_type
+from typing import Any, assert_type
 
 from towpath import (
     Agent,
+    AgentTool,
     Client,
+    Event,
     FlowDefinition,
     LanguageModel,
     Memory,
     MemoryItem,
+    Plan,
     RetryPolicy,
     Session,
     SessionMessage,
+    Snapshot,
     VectorMemoryService,
     function,
     task_step,
@@ -88,6 +92,16 @@ async def sessions_are_typed(session: Session, client: Client, agent: Agent) -> 
     assert_type(await agent.run("hello", session=session), AgentResult)
 
 
+async def what_an_agent_offers_beside_talking_is_typed(agent: Agent) -> None:
+    assert_type(agent.plan("hello"), Plan)
+    assert_type(await agent.plan_async("hello"), Plan)
+    assert_type(agent.as_tool(), AgentTool)
+    assert_type(agent.take_snapshot(preset="session"), Snapshot)
+    assert_type(agent.tool.search(query="boats"), dict[str, Any])
+    async with agent as entered:
+        assert_type(entered, Agent)
+
+
 async def a_run_of_an_agent_gives_its_result(agent: Agent) -> None:
     assert_type(agent.run("hello"), AgentRun)
     assert_type(await agent.run("hello"), AgentResult)
@@ -96,3 +110,14 @@ async def a_run_of_an_agent_gives_its_result(agent: Agent) -> None:
 async def a_client_tells_what_is_there(client: Client) -> None:
     assert_type(await client.start("add", {"a": 1, "b": 2}), str)
     assert_type(await client.status("run"), RunView | None)
+
+
+async def what_an_agent_tells_is_typed(agent: Agent) -> None:
+    assert_type(agent("hello"), AgentResult)
+    assert_type(await agent.invoke_async("hello"), AgentResult)
+    async for event in agent.stream("hello"):
+        assert_type(event, Event)
+    async for event in agent.run("hello"):
+        assert_type(event, Event)
+    async for told in agent.stream_async("hello"):
+        assert_type(told, dict[str, Any])

@@ -117,7 +117,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
         "agent-runner",
         "entity-store",
     ),
-    EventType(entities.TurnRequested, "entity-turn.v1.{service}", "entity-store", "agent-runner"),
+    EventType(entities.TurnsRequested, "entity-turn.v1.{service}", "entity-store", "agent-runner"),
     EventType(entities.TurnProgress, "{reply}", "agent-runner", "entity-store"),
     EventType(
         entities.EntityCommitted,

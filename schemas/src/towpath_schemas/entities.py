@@ -1,7 +1,7 @@
 """Calls of entity methods: into the mailbox, to a runner as one turn, and into the entity's log."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from towpath_schemas import subjects
@@ -148,7 +148,7 @@ class InvocationRequested(Shape):
 
 
 class TurnRequested(Shape):
-    """The owner of an entity asks a runner to execute invocations, in order, on the state it gives.
+    """Invocations that a runner is to execute for the owner of an entity, in order, on the state it gives.
 
     Attributes:
         read_only: Whether these are shared methods, which may not change the state.
@@ -159,6 +159,17 @@ class TurnRequested(Shape):
     state: dict[str, Any]
     invocations: tuple[InvocationRequested, ...]
     read_only: bool = False
+
+
+class TurnsRequested(Shape):
+    """Turns of several entities that a runner is to execute, beside each other."""
+
+    turns: tuple[TurnRequested, ...]
+
+    @staticmethod
+    def joined(turns: Iterable[bytes]) -> bytes:
+        """Write the body that asks for turns which are written already."""
+        return b'{"turns":[%b]}' % b",".join(turns)
 
 
 NEVER = math.inf
@@ -191,9 +202,13 @@ class InvocationDone(Shape):
 
 
 class TurnProgress(Shape):
-    """A runner's word on a turn: still working (`done` is None), or all outcomes in order."""
+    """A runner's word on the turns it was asked for: it works, and these have ended since it last said so.
 
-    done: tuple[InvocationDone, ...] | None = None
+    Attributes:
+        done: The outcomes of each, in order, by the turn's number from 0.
+    """
+
+    done: dict[int, tuple[InvocationDone, ...]] = {}
 
 
 class EntityCommitted(Shape):

@@ -3,6 +3,10 @@
 import hashlib
 from base64 import b32encode
 
+_LENGTH = 26
+_BYTES = 20
+"""As many as 26 characters of five bits need, and base 32 writes as a whole."""
+
 
 def derived_id(*parts: str) -> str:
     """Derive a 26-character id, `[a-z2-7]`, from `parts`; equal parts give equal ids.
@@ -11,7 +15,7 @@ def derived_id(*parts: str) -> str:
     True
     """
     digest = hashlib.sha256(b"".join(len(raw).to_bytes(4) + raw for raw in map(str.encode, parts))).digest()
-    return b32encode(digest)[:26].decode().lower()
+    return b32encode(digest[:_BYTES])[:_LENGTH].decode().lower()
 
 
 def run_id(tenant: str, component: str, idempotency_key: str) -> str:

@@ -4,6 +4,7 @@ A record is internal: it has no CloudEvents headers, its place is its subject. E
 first was written under a claim, and the broker refused it if a newer claim existed.
 """
 
+from operator import not_
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
@@ -24,10 +25,26 @@ ClosePolicy = Literal["abandon", "cancel"]
 
 
 class Usage(Shape):
-    """What a model call consumed, in tokens."""
+    """What a model call consumed, in tokens.
+
+    Attributes:
+        input_tokens: All that was read, whether or not from a cache.
+        cache_read_tokens: How many of these the provider had in its cache.
+        cache_write_tokens: How many of these it put there.
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
+    cache_read_tokens: int = Field(default=0, exclude_if=not_)
+    cache_write_tokens: int = Field(default=0, exclude_if=not_)
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
+            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
+        )
 
 
 class Record(Shape):

@@ -107,14 +107,17 @@ class RunEnded(Shape):
 
 
 class ChunkStreamed(Shape):
-    """What the OUTPUT stream tells of each chunk that a streaming function yields, while it goes on.
+    """What the OUTPUT stream tells of each chunk that a function yields, or event that an agent tells, while it goes on.
 
     Attributes:
         key: Place in the run of the call that streams; None where the run's own component does.
         index: The chunk's number, from 0; an attempt that follows another tells the same numbers again.
+        piece: Of a piece of the chunk that has this number and is still to come, which piece it is, from 0; it may get
+            lost, and one that is 0 again begins the chunk anew.
     """
 
     run_id: str
     key: str | None = None
     index: Annotated[int, Field(ge=0)]
     chunk: Any = None
+    piece: Annotated[int, Field(ge=0)] | None = None

@@ -5,6 +5,7 @@ UTF-8 byte, so that ordinary names stay readable and every name comes back as it
 """
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from towpath_schemas.identity import derived_id
@@ -44,8 +45,11 @@ NOBODY = "_"
 _PLAIN = re.compile(r"(?:[A-Za-z0-9_]|-(?!x[0-9a-f]{2}))+")
 _ESCAPE = re.compile(rb"-x([0-9a-f]{2})")
 _EMPTY = "-x"
+_REMEMBERED = 16_384
+"""Names whose written form is kept: those in use are written again and again."""
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def token(name: str) -> str:
     """Write any text as one subject token.
 
@@ -290,10 +294,15 @@ def read_entity_log(subject: str) -> int:
 
 def partition_of(tenant: str, entity_type: str, key: str) -> int:
     """Tell the partition of an entity: FNV-1a over its name, so that every language agrees."""
+    return _fnv_1a(tenant, entity_type, key) % ENTITY_PARTITIONS
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _fnv_1a(*names: str) -> int:
     value = 0x811C9DC5
-    for byte in f"{tenant}\0{entity_type}\0{key}".encode(errors="surrogatepass"):
+    for byte in "\0".join(names).encode(errors="surrogatepass"):
         value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
-    return value % ENTITY_PARTITIONS
+    return value
 
 
 def mailbox(tenant: str, entity_type: str, key: str) -> str:
@@ -307,6 +316,7 @@ def mailboxes_in(partition: int) -> str:
     return f"entities.v1.{partition}.>"
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def read_mailbox(subject: str) -> tuple[str, str, str]:
     """Read the entity's tenant, type and key from the subject of its mailbox.
 

@@ -181,21 +181,23 @@ async def test_a_dispatch_that_came_before_its_run_is_done_once_it_is_redriven(
     assert await client.result("early", 15) == "hello Ada"
 
 
-async def test_an_entity_whose_log_was_broken_answers_once_it_is_mended_and_its_call_redriven(
+async def test_a_call_of_an_entity_whose_log_is_broken_fails_and_is_done_once_it_is_mended_and_redriven(
     client: Client, js: JetStream
 ) -> None:
     await client.run("shop", {"key": "c-1"}, timeout_s=15)
     broken = subjects.entity_log("acme", "Cart", "c-2", 1)
     await js.publish(broken, b"{")
 
-    run_id = await client.start("shop", {"key": "c-2"}, tenant="acme")
-    (kept,) = await until(lambda: all_letters(js, stream="ENTITIES"), bool)
+    with pytest.raises(ComponentError, match="`towpath dead redrive 1`") as failed:
+        await client.run("shop", {"key": "c-2"}, tenant="acme", timeout_s=30)
+    (kept,) = await all_letters(js, stream="ENTITIES")
     await healthy(client, 3)
     await js.purge(JOURNAL, broken)
     done = await client.dead.redrive_all(stream="ENTITIES", tenant="acme")
+    things = await client.run("shop", {"key": "c-2"}, tenant="acme", timeout_s=15)  # behind what was redriven
 
-    assert (kept.letter.attempts, list(done)) == (3, [kept.place])
-    assert await client.result(run_id, 15) == 1
+    assert (failed.value.failure.code, kept.letter.attempts) == ("given_up", 3)
+    assert (list(done), things) == ([kept.place], 2)
 
 
 async def test_calls_that_a_broken_runner_gave_up_come_byte_for_byte_to_the_mended_one(

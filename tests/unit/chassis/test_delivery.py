@@ -61,6 +61,7 @@ def test_a_hopeless_message_is_buried_at_once_with_the_reason(attempt: int) -> N
 
     assert judge(GiveUp("no such run"), attempt, 5) == Buried("no such run")
     assert judge(GiveUp(failure), attempt, 5) == Buried("the body is not JSON")
+    assert judge(GiveUp(failure, answered=True), attempt, 5) == Buried("the body is not JSON", answered=True)
 
 
 def test_a_message_that_leads_to_one_the_broker_will_never_take_is_buried_at_once() -> None:

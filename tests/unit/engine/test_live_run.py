@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from towpath.engine import live_run
+from towpath.engine import holding_back
 from towpath.engine.acting import Actor
-from towpath.engine.history import Asked, call_asked
+from towpath.engine.asked import Asked, call_asked
 from towpath.errors import NonDeterminismError
 from towpath_schemas.calls import Answered
 from towpath_schemas.journal import CallIntended, CallSettled, StepSettled
@@ -51,7 +51,7 @@ async def test_an_act_that_was_begun_is_waited_for_while_others_are_replayed() -
 
 
 async def test_a_value_drawn_last_ends_the_replay_for_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_run, "_DIVERGED_AFTER_S", 30)
+    monkeypatch.setattr(holding_back, "_DIVERGED_AFTER_S", 30)
     run = held(STEP)
     asking = asyncio.create_task(run.ask(Asked("b#0", "step")))
     await asyncio.sleep(0)
@@ -64,7 +64,7 @@ async def test_a_value_drawn_last_ends_the_replay_for_those_who_wait(monkeypatch
 async def test_code_that_does_something_else_is_stopped_before_it_does_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live_run, "_DIVERGED_AFTER_S", 0.01)
+    monkeypatch.setattr(holding_back, "_DIVERGED_AFTER_S", 0.01)
     run = held(STEP)
 
     with pytest.raises(NonDeterminismError, match="step 'a#0', the code asked for step 'b#0'"):
@@ -72,7 +72,7 @@ async def test_code_that_does_something_else_is_stopped_before_it_does_it(
 
 
 async def test_code_that_is_slow_to_repeat_itself_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live_run, "_DIVERGED_AFTER_S", 0.05)
+    monkeypatch.setattr(holding_back, "_DIVERGED_AFTER_S", 0.05)
     steps = [StepSettled(at=AT, key=f"a#{number}", result=1) for number in range(5)]
     run = held(*steps)
 

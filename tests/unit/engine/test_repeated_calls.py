@@ -3,7 +3,7 @@
 import pytest
 
 from towpath.components import Registry
-from towpath.context import running_in
+from towpath.current import running_in
 from towpath.engine.durable_context import DurableContext
 from towpath.errors import NonDeterminismError
 from towpath_schemas.journal import CallIntended, CallSettled

@@ -2,7 +2,8 @@
 
 import pytest
 
-from towpath.engine.history import Asked, History, call_asked
+from towpath.engine.asked import Asked, call_asked
+from towpath.engine.history import History
 from towpath.errors import NonDeterminismError
 from towpath_schemas.journal import (
     CallIntended,
@@ -129,13 +130,13 @@ def test_of_two_outcomes_of_one_act_the_first_counts() -> None:
 def test_an_answer_settles_a_call_that_was_begun_once() -> None:
     past = history(CALL)
 
-    settled = past.settlement(answered(CALL.key, 3), AT)
-    assert settled is not None
+    settled = past.reception(answered(CALL.key, 3), AT)
+    assert isinstance(settled, CallSettled)
     past.add(9, settled)
 
     assert (settled.target, settled.result) == ("add", 3)
-    assert past.settlement(answered(CALL.key, 4), AT) is None
-    assert past.settlement(answered("task:other#0", 4), AT) is None
+    assert past.reception(answered(CALL.key, 4), AT) is None
+    assert past.reception(answered("task:other#0", 4), AT) is None
 
 
 def test_the_next_number_follows_the_highest_even_behind_a_gap() -> None:

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from towpath.components import Registry
-from towpath.context import Context, running_in
-from towpath.engine import live_run
+from towpath.context import Context
+from towpath.current import running_in
+from towpath.engine import holding_back
 from towpath.engine.alarms import alarm
 from towpath.engine.durable_context import DurableContext
 from towpath.engine.live_run import LiveRun
@@ -37,7 +38,7 @@ from towpath_testkit.journals import AT, run_started
 @pytest.fixture(autouse=True, scope="module")
 def soon_diverged() -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(live_run, "_DIVERGED_AFTER_S", 0.1)
+        patch.setattr(holding_back, "_DIVERGED_AFTER_S", 0.1)
         yield
 
 

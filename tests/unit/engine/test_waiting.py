@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from towpath.context import Context
-from towpath.coordination import Approval
 from towpath.engine.alarms import alarm
 from towpath.engine.live_run import LiveRun
 from towpath.errors import SignalTimeoutError
+from towpath.waiting import Approval
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import ControlSent, SignalSent
 from towpath_schemas.failure import Failure

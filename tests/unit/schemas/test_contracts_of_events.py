@@ -79,6 +79,7 @@ PARTS_OF_OTHERS = {
     "Timing",
     "TransactionArguments",
     "TransactionCall",
+    "TurnRequested",
     "Unsearched",
     "Usage",
     "Within",

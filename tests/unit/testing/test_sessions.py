@@ -1,11 +1,23 @@
 """Sessions on the durable engine: journaled like every other act, the same after a crash at any moment."""
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from towpath import Agent, Context, ModelRequest, Session, SessionError, script, tool, tool_call, workflow
+from towpath import (
+    Agent,
+    Context,
+    ModelRequest,
+    Session,
+    SessionError,
+    function,
+    script,
+    tool,
+    tool_call,
+    workflow,
+)
 from towpath.errors import ComponentError
 from towpath.testing import VirtualPlatform, crash_everywhere
 from towpath_schemas.attribution import AttributionClaim
@@ -249,3 +261,39 @@ async def test_a_tool_writes_into_the_session_of_its_agent() -> None:
 
     async with VirtualPlatform() as platform:
         assert await platform.run(asks) == "Utrecht"
+
+
+async def test_what_a_run_knows_of_a_session_is_not_journaled_again_however_long_it_gets() -> None:
+    talker = Agent(name="talker", model=script("talk", lambda request: f"answer {len(request.messages):02}"))
+
+    @workflow
+    async def talks(ctx: Context) -> None:
+        for number in range(20):
+            await talker.run(f"question {number:02}", session=Session("long"))
+
+    async with VirtualPlatform() as platform:
+        run = await platform.start(talks)
+        await run.result()
+
+    starts = [at for at, record in enumerate(run.journal) if getattr(record, "key", "").endswith("model#0")]
+    sizes = [len(record.to_body()) for record in run.journal]
+    turns = [sum(sizes[start:end]) for start, end in pairwise(starts[::2])]
+    assert max(turns[1:]) - min(turns[1:]) < 20, "a turn writes what it adds, not what the session holds"
+
+
+async def test_a_session_that_begins_anew_is_read_anew() -> None:
+    @workflow
+    async def forgets(ctx: Context) -> list[str]:
+        session = Session("again")
+        await session.send_message("first")
+        assert [message.content for message in await session.history()] == ["first"]
+        await session.delete()
+        await ctx.task(says)
+        return [message.content for message in await session.history()]
+
+    @function
+    async def says() -> None:
+        await Session("again").send_message("second")
+
+    async with VirtualPlatform() as platform:
+        assert await platform.run(forgets) == ["second"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from towpath import Context, EntityType, entity, function, tool, workflow
+from towpath import Context, EntityType, entity, function, workflow
 from towpath.components import REGISTRY, ComponentType
 from towpath.definitions import component_of
 from towpath.errors import ContextError, RegistrationError
@@ -141,11 +141,11 @@ def written(method: Callable[..., Any]) -> Callable[..., Any]:
     return entity("Streaming").write(method)
 
 
-STREAMLESS: list[Callable[..., Any]] = [workflow, tool, written]
+STREAMLESS: list[Callable[..., Any]] = [workflow, written]
 
 
-@pytest.mark.parametrize("decorate", STREAMLESS, ids=["workflow", "tool", "entity"])
-def test_what_is_no_function_does_not_stream(decorate: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("decorate", STREAMLESS, ids=["workflow", "entity"])
+def test_what_is_neither_function_nor_tool_does_not_yield(decorate: Callable[..., Any]) -> None:
     async def stream(ctx: Context, count: int) -> AsyncGenerator[int]:
         yield count
 

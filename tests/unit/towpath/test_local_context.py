@@ -32,7 +32,7 @@ from towpath.errors import (
 )
 from towpath.local import EntityStore, run
 from towpath.local.surroundings import Surroundings
-from towpath.tools.tool import ToolCall
+from towpath.tools.calls import ToolCall
 from towpath_schemas.failure import Failure
 
 NOON = datetime(2025, 3, 1, 12, tzinfo=UTC)

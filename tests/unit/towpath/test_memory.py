@@ -27,7 +27,7 @@ from towpath import (
     function,
     script,
 )
-from towpath.context import running_in
+from towpath.current import running_in
 from towpath.local import run
 from towpath.local.entity_store import ENTITIES
 from towpath.memory import MemoryService

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from towpath import LocalContext, NotSerialisableError, Session, SessionError
-from towpath.context import running_in
+from towpath.current import running_in
 from towpath.local.entity_store import ENTITIES
 
 NOT_LOADED = object()

@@ -23,7 +23,7 @@ from towpath import (
     script,
     tool_call,
 )
-from towpath.context import running_in
+from towpath.current import running_in
 from towpath.errors import ModelError
 from towpath.local import run
 from towpath.local.entity_store import ENTITIES

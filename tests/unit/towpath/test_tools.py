@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from towpath import Context, LocalContext, RetryPolicy, Tool, ToolCall, tool
 from towpath.components import REGISTRY, ComponentType
-from towpath.errors import ConfigurationError, RegistrationError
+from towpath.errors import RegistrationError
 
 
 class Address(BaseModel):
@@ -38,7 +38,6 @@ def test_the_model_is_told_name_summary_and_described_parameters() -> None:
             "limit": {"type": "integer", "default": 3},
         },
         "required": ["query"],
-        "additionalProperties": False,
     }
 
 
@@ -73,16 +72,12 @@ def test_a_schema_of_ones_own_takes_the_place_of_the_types() -> None:
         tool(auto_schema=False)
 
 
-def test_confirmation_is_refused_rather_than_ignored() -> None:
-    with pytest.raises(ConfigurationError, match="confirmation"):
-        tool(confirmation=True)
-
-
-def test_two_tools_of_one_name_are_refused() -> None:
+def test_two_tools_of_one_name_are_refused_where_they_would_be_found_by_it() -> None:
     tool(name="same")(lambda: 1)
+    tool(name="same")(lambda: 2)
 
-    with pytest.raises(RegistrationError, match="a tool named 'same'"):
-        tool(name="same")(lambda: 2)
+    with pytest.raises(RegistrationError, match="several tools are named 'same'"):
+        REGISTRY.check()
 
 
 def test_a_tool_says_how_it_may_be_tried() -> None:
@@ -121,8 +116,10 @@ def fails(query: str) -> str:
     raise ValueError(f"no such stock: {query}")
 
 
-def returns_bytes(query: str) -> Any:
-    return {"data": query.encode()}
+def holds_itself(query: str) -> Any:
+    loop: list[Any] = [query]
+    loop.append(loop)
+    return loop
 
 
 @pytest.mark.parametrize(
@@ -130,9 +127,9 @@ def returns_bytes(query: str) -> Any:
     [
         (fails, {"query": "X"}, "user_error", "no such stock: X"),
         (fails, {}, "invalid_input", "query: Field required"),
-        (fails, {"q": "X"}, "invalid_input", "q: Extra inputs are not permitted"),
+        (fails, {"q": "X"}, "invalid_input", "query: Field required"),
         (fails, '{"query": "X', "invalid_input", "the arguments are not a JSON object"),
-        (returns_bytes, {"query": "X"}, "not_serialisable", "data: bytes cannot be written as JSON"),
+        (holds_itself, {"query": "X"}, "not_serialisable", "cannot be written as JSON"),
     ],
 )
 async def test_what_goes_wrong_is_an_outcome_for_the_model(

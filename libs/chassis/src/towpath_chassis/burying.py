@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeGuard, cast
 
 import orjson
 import structlog
@@ -20,12 +20,12 @@ from towpath_chassis.errors import FencedError, PayloadLostError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import newest_outline
 from towpath_chassis.messages import Expect, StoredMessage
-from towpath_chassis.payloads import is_by_reference, named
+from towpath_chassis.payloads import is_by_reference, named, outline_of
 from towpath_schemas import identity, subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.dead import DeadLetter, Original
 from towpath_schemas.journal import read_record
-from towpath_schemas.streams import Stream
+from towpath_schemas.streams import DEAD, Stream
 
 log = structlog.get_logger(__name__)
 
@@ -53,8 +53,8 @@ class Unhandled(NamedTuple):
         )
 
 
-async def bury(js: JetStream, message: Unhandled, *, reason: str, attempts: int) -> None:
-    """Keep a letter about a message; nothing, where there is one.
+async def bury(js: JetStream, message: Unhandled, *, reason: str, attempts: int) -> int:
+    """Keep a letter about a message, unless there is one; return its place.
 
     Raises:
         BrokerError: If it could not be kept; then nobody may let go of the message.
@@ -62,10 +62,12 @@ async def bury(js: JetStream, message: Unhandled, *, reason: str, attempts: int)
     letter = _letter(message, reason, attempts, await _attribution(js, message))
     place = subjects.dead_letter(letter.stream, letter.consumer, letter.letter_id)
     try:
-        await js.publish(place, letter.to_body(), expect=Expect(0))
+        kept = await js.publish(place, letter.to_body(), expect=Expect(0))
     except FencedError:  # it is there
-        return
+        there = await js.last(DEAD, place, whole=False)
+        return there.sequence if there else 0
     log.warning("a message was given up", subject=letter.subject, reason=letter.reason)
+    return kept.sequence
 
 
 def _letter(message: Unhandled, reason: str, attempts: int, attribution: Attribution | None) -> DeadLetter:
@@ -101,7 +103,7 @@ async def _attribution(js: JetStream, message: Unhandled) -> Attribution | None:
     Raises:
         BrokerError: If that could not be asked.
     """
-    said = _read(await _whole(js, message))
+    said = await said_by(js, message)
     claimed = said.get("attribution")
     tenant = subjects.tenant_of(message.subject)
     if tenant is not None:
@@ -110,22 +112,38 @@ async def _attribution(js: JetStream, message: Unhandled) -> Attribution | None:
     return _attributed(_known(claimed)) or await _of_run(js, run_id)
 
 
+async def said_by(js: JetStream, message: Unhandled) -> dict[str, Any]:
+    """Read what a message says, as far as that can be read: of one whose payload is lost, all but its large values.
+
+    Raises:
+        BrokerError: If the broker could not be asked.
+    """
+    return _read(await _whole(js, message))
+
+
 async def _whole(js: JetStream, message: Unhandled) -> bytes:
     if not is_by_reference(message.headers):
         return message.body
-    try:
+    with suppress(PayloadLostError):  # that may be why it is given up
         return await js.payloads.fetch(named(message.body))
-    except PayloadLostError:  # that may be why it is given up
-        return b""
+    with suppress(PayloadLostError):
+        outline = outline_of(message.body)
+        return outline.body if outline else b""
+    return b""
 
 
 async def _of_run(js: JetStream, run_id: object) -> Attribution | None:
-    if not isinstance(run_id, str) or len(run_id) > _RUN_ID_CHARS or subjects.token(run_id) != run_id:
+    if not is_run_id(run_id):
         return None
     with suppress(ValidationError, PayloadLostError):
         first = await newest_outline(js, subjects.journal_entry(run_id, 0))
         return getattr(read_record(first.body), "attribution", None) if first else None
     return None
+
+
+def is_run_id(found: object) -> TypeGuard[str]:
+    """Tell whether a run may have this id, so that a subject may be made with it."""
+    return isinstance(found, str) and 0 < len(found) <= _RUN_ID_CHARS and subjects.token(found) == found
 
 
 def _read(body: bytes) -> dict[str, Any]:

@@ -116,13 +116,15 @@ class Core:
         with suppress(NatsError):
             await subscription.unsubscribe()
 
-    async def tell(self, subject: str, body: bytes, *, reply_to: str = "") -> None:
+    async def tell(
+        self, subject: str, body: bytes, *, reply_to: str = "", headers: dict[str, str] | None = None
+    ) -> None:
         """Send a message that may get lost: without a connection, or with no such subject, it is dropped.
 
         Whoever answers it tells `reply_to`.
         """
         with suppress(NatsError, BrokerError):
-            body, headers = await self._under_way(subject, body, None)
+            body, headers = await self._under_way(subject, body, headers)
             await self.nats.publish(subject, body, reply_to, headers=headers)
 
     async def respond(self, message: Msg, body: bytes) -> None:

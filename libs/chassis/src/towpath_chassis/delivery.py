@@ -6,7 +6,8 @@ A handler says what happened by returning or raising:
 * `RetryLater`          -> delivered again after the delay it names, or the usual backoff
 * any other exception   -> delivered again, until the attempts are used up
 * `Disowned`            -> nothing: the message is another process's concern now
-* `GiveUp`, or used up  -> terminated, and kept as a dead letter with the reason; so if what the message names is lost
+* `GiveUp`, or used up  -> terminated, and kept as a dead letter with the reason; so if what the message names is lost.
+                           Whoever waits for an answer is told
 """
 
 import asyncio
@@ -19,6 +20,7 @@ import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from towpath_chassis.askers import tell_asker
 from towpath_chassis.burying import Unhandled, bury, shortened
 from towpath_chassis.errors import BrokerError, PayloadLostError, UnsendableError
 from towpath_chassis.jetstream import JetStream
@@ -51,11 +53,13 @@ class GiveUp(Exception):  # noqa: N818 - an outcome, not an error
 
     Attributes:
         failure: The reason as data, where there is one.
+        answered: Whether whoever asked has had an answer.
     """
 
-    def __init__(self, reason: str | Failure) -> None:
+    def __init__(self, reason: str | Failure, *, answered: bool = False) -> None:
         super().__init__(reason.message if isinstance(reason, Failure) else reason)
         self.failure = reason if isinstance(reason, Failure) else None
+        self.answered = answered
 
 
 class Disowned(Exception):  # noqa: N818 - an outcome, not an error
@@ -77,9 +81,14 @@ class DeliveredAgain(NamedTuple):
 
 
 class Buried(NamedTuple):
-    """The message is given up and kept as a dead letter."""
+    """The message is given up and kept as a dead letter.
+
+    Attributes:
+        answered: Whether whoever asked has had an answer.
+    """
 
     reason: str
+    answered: bool = False
 
 
 class LeftAlone(NamedTuple):
@@ -105,7 +114,9 @@ def judge(outcome: Exception | None, attempt: int, max_attempts: int) -> Verdict
             return Acknowledged()
         case Disowned():
             return LeftAlone()
-        case GiveUp() | UnsendableError() | PayloadLostError():
+        case GiveUp(answered=answered):
+            return Buried(str(outcome), answered)
+        case UnsendableError() | PayloadLostError():
             return Buried(str(outcome))
         case RetryLater(after_s=float() | int() as after_s):
             return DeliveredAgain(float(after_s), str(outcome))
@@ -180,16 +191,19 @@ class Delivery:
                 await message.ack()
             case DeliveredAgain(after_s=after_s):
                 await message.nak(delay=after_s or None)
-            case Buried(reason=reason):
-                await self._bury(message, reason, attempt)
+            case Buried():
+                await self._bury(message, verdict, attempt)
             case LeftAlone():
                 pass
 
-    async def _bury(self, message: Msg, reason: str, attempt: int) -> None:
+    async def _bury(self, message: Msg, verdict: Buried, attempt: int) -> None:
+        unhandled = self._unhandled(message)
         try:
-            await bury(self._js, self._unhandled(message), reason=reason, attempts=attempt)
+            letter = await bury(self._js, unhandled, reason=verdict.reason, attempts=attempt)
+            if not verdict.answered:
+                await tell_asker(self._js, unhandled, reason=verdict.reason, letter=letter)
         except BrokerError as error:  # then it is not let go either
-            log.warning("a dead letter could not be kept", subject=message.subject, reason=str(error))
+            log.warning("a message could not be buried", subject=message.subject, reason=str(error))
             await message.nak(delay=_BURIED_AGAIN_AFTER_S)
         else:
             await message.term()

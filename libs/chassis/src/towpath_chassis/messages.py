@@ -70,6 +70,15 @@ class StoredMessage(NamedTuple):
     at: str
 
 
+def as_stored(delivery: Msg) -> StoredMessage:
+    """Take what a consumer delivers as it stands in the stream."""
+    place = delivery.metadata
+    headers = dict(delivery.headers or {})
+    return StoredMessage(
+        delivery.subject, place.sequence.stream, delivery.data, headers, place.timestamp.isoformat()
+    )
+
+
 def conditions(
     headers: dict[str, str] | None,
     message_id: str | None,

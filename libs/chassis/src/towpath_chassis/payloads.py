@@ -33,9 +33,9 @@ _SOON = {"Nats-TTL": "1h"}
 _FOR_EVER = {"Nats-TTL": "never"}
 _LASTING = ("journal.v1.", "entity-log.v1.", "timers.v1.", "catalogue.v1.")
 _LEFT_OUT_FROM_BYTES = 4 * 1024
-_OUTLINED = ("journal.v1.", "dead.v1.")
-_LARGE_FIELDS = frozenset({"input", "result", "payload", "value", "body", "headers"})
-"""What makes a journal entry or a dead letter large; each may be absent in its shape."""
+_OUTLINED = ("journal.v1.", "dead.v1.", "tools.v1.", "entities.v1.", "children.v1.", "inbox.v1.")
+_LARGE_FIELDS = frozenset({"input", "result", "payload", "value", "body", "headers", "arguments"})
+"""What makes such a message large; each may be absent in its shape."""
 
 Headers = Mapping[str, str]
 

@@ -40,7 +40,8 @@ class Puller:
     With a `group`, the consumer is pinned: the broker gives its messages to one process at a time, which
     is told so by `pin` and can hand over at once with `unpin`. A process that shares many consumers, most
     of them idle, gives `pull_expires_s` a larger value: a pull is renewed that often where nothing comes. Without
-    `whole`, messages that only name their payload come as they stand.
+    `whole`, messages that only name their payload come as they stand. `heard` is told of each delivery as it comes, in
+    order, also of one that is handled already.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class Puller:
         group: str | None = None,
         pull_expires_s: float = _PULL_EXPIRES_S,
         whole: bool = True,
+        heard: Callable[[Msg], None] | None = None,
     ) -> None:
         self._js = js
         self._stream = stream
         self._consumer = consumer
         self._handle = handle
+        self._heard = heard
         self._capacity = capacity
         self._ack_wait_s = ack_wait_s
         self._group = group
@@ -163,6 +166,8 @@ class Puller:
 
     def _take(self, message: Msg) -> None:
         """Handle a message; one that is in our hands is not begun again: what ends the first ends them all."""
+        if self._heard is not None:
+            self._heard(message)
         sequence = message.metadata.sequence.stream
         is_begun = sequence in self._in_hand
         self._in_hand[sequence] = message

@@ -109,6 +109,7 @@ async def connection(url: str, *, name: str) -> AsyncGenerator[tuple[NatsBroker,
         error_cb=on_error,
         ack_policy=AckPolicy.MANUAL,
         apply_types=False,  # handlers read their messages themselves; injection would cost more than they do
+        serializer=None,  # else a pydantic model is built of each handler's parameters, which nobody asks
         logger=None,
     )
     nats = await _connected(broker)

@@ -1,5 +1,6 @@
 """Makes the streams and durable consumers as the schemas list them; safe with many services starting at once."""
 
+import asyncio
 from typing import Any
 
 from towpath_chassis.errors import BrokerRefusedError
@@ -12,8 +13,7 @@ _EXISTS = frozenset({10058, 10065})
 
 async def ensure_streams(js: JetStream) -> None:
     """Create each stream that is missing and update each that differs."""
-    for stream in STREAMS:
-        await _ensure_stream(js, stream)
+    await asyncio.gather(*(_ensure_stream(js, stream) for stream in STREAMS))
 
 
 async def _ensure_stream(js: JetStream, stream: Stream) -> None:
@@ -79,6 +79,23 @@ async def ensure_consumer(js: JetStream, stream: Stream, name: str, **settings: 
     }
     call = f"CONSUMER.CREATE.{stream.name}.{name}"
     await js.api(call, {"stream_name": stream.name, "config": config, "action": ""})
+
+
+async def read_from(
+    js: JetStream, stream: Stream, consumer: str, sequence: int, *, ack_wait_s: float, **settings: Any
+) -> None:
+    """Have a durable consumer begin at a sequence, whatever it has read before; `settings` say what it reads."""
+    await js.info(f"CONSUMER.DELETE.{stream.name}.{consumer}")
+    await ensure_consumer(
+        js,
+        stream,
+        consumer,
+        deliver_policy="by_start_sequence",
+        opt_start_seq=sequence,
+        ack_wait=nanoseconds(ack_wait_s),
+        max_ack_pending=-1,
+        **settings,
+    )
 
 
 def nanoseconds(seconds: float) -> int:

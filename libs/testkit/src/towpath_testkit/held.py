@@ -85,7 +85,9 @@ class Outbox:
         """Note it."""
         self.emitted.append((name, payload, run_id))
 
-    async def tell_chunk(self, index: int, chunk: Any) -> None:
+    async def tell_chunk(
+        self, index: int, chunk: Any, *, key: str | None = None, piece: int | None = None
+    ) -> None:
         """Note it."""
         self.chunks.append((index, chunk))
 

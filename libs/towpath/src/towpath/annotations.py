@@ -7,10 +7,16 @@ from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 from towpath.errors import RegistrationError
-from towpath.injection import Injected
+from towpath.injection import Injected, InjectedCall
 
-_OUR_NAMES: dict[str, Any] = {"Context": Injected, "WorkflowContext": Injected, "ExecutionContext": Injected}
-"""Resolved even where they are imported only for the type checker: the context is never validated."""
+_OUR_NAMES: dict[str, Any] = {
+    "Context": Injected,
+    "WorkflowContext": Injected,
+    "ExecutionContext": Injected,
+    "ToolContext": InjectedCall,
+    "Agent": Any,
+}
+"""Resolved even where they are imported only for the type checker: what is injected is never validated."""
 
 
 def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
@@ -43,7 +49,7 @@ def result_of(hints: dict[str, Any]) -> Any:
 
 def is_context(name: str, hint: Any) -> bool:
     """Tell whether a leading parameter wants the context: by its name, or by its type."""
-    return name == "ctx" or _is_context_type(hint)
+    return name == "ctx" or asks_for(Injected, hint)
 
 
 def context_first(function: Callable[..., Any], names: dict[str, Any]) -> bool:
@@ -53,7 +59,7 @@ def context_first(function: Callable[..., Any], names: dict[str, Any]) -> bool:
         RegistrationError: If another one does.
     """
     leading, *others = [*names.items()] or [("", None)]
-    late = [name for name, hint in others if _is_context_type(hint)]
+    late = [name for name, hint in others if asks_for(Injected, hint)]
     if late:
         raise RegistrationError(
             f"{name_of(function)}: the context comes first; move {late[0]!r} to the front"
@@ -61,10 +67,12 @@ def context_first(function: Callable[..., Any], names: dict[str, Any]) -> bool:
     return is_context(*leading)
 
 
-def _is_context_type(hint: Any) -> bool:
+def asks_for(kind: type, hint: Any) -> bool:
+    """Tell whether an annotation is `kind`, or a union with it."""
     if isinstance(hint, type):
-        return issubclass(hint, Injected)
-    return get_origin(hint) in (Union, UnionType, Annotated) and any(map(_is_context_type, get_args(hint)))
+        return issubclass(hint, kind)
+    unites = get_origin(hint) in (Union, UnionType, Annotated)
+    return unites and any(asks_for(kind, one) for one in get_args(hint))
 
 
 def _annotated(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,6 +8,7 @@ PREFIX = "towpath."
 """What names of built-in types begin with."""
 
 MODULES = {
+    "towpath.Budget": "towpath.agents.budget_entity",
     "towpath.Memory": "towpath.remembering.entity",
     "towpath.Session": "towpath.sessions.entities",
     "towpath.SessionState": "towpath.sessions.entities",

@@ -66,6 +66,7 @@ class Component:
         version: Of a workflow whose code has changed, which code it is; a run stays with the one it began with.
         limits: What its runs pass on the platform before they begin.
         schedules: What starts runs of it on the platform again and again.
+        confirmed: Of a tool, whether a person must have said yes to each call of it.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Component:
     version: str | None = None
     limits: tuple[Limit, ...] = ()
     schedules: tuple[ScheduleDeclared, ...] = ()
+    confirmed: bool = False
 
     async def run(self, context: Any, payload: Any, tell: TellChunk) -> Any:
         """Execute it, and `tell` each chunk of one that streams before the next is asked for."""
@@ -125,6 +127,30 @@ class Registry:
 
     def __init__(self) -> None:
         self._components: dict[tuple[ComponentType, str], dict[str | None, Component]] = {}
+        self._doubles: set[tuple[ComponentType, str]] = set()
+
+    def offer(self, component: Component) -> None:
+        """Register an agent or a tool; one whose name another has stays what only its own program knows.
+
+        Programs make agents and tools for a single request, again and again. That two have one name matters only where
+        they are found by it: `check` says so.
+        """
+        key = (component.kind, component.name)
+        present = self._components.get(key, {}).get(component.version)
+        if present is not None and present.source is not component.source:
+            self._doubles.add(key)
+        else:
+            self.add(component)
+
+    def check(self) -> None:
+        """Check that every name stands for one thing, before others find components by it.
+
+        Raises:
+            RegistrationError: If several agents or tools have one name.
+        """
+        if self._doubles:
+            kind, name = min(self._doubles)
+            raise RegistrationError(f"several {kind.value}s are named {name!r}; give each a name of its own")
 
     def add(self, component: Component) -> None:
         """Register a component; the same object again is no change.
@@ -140,6 +166,12 @@ class Registry:
                 f"a {component.kind.value} named {component.name!r}{which} is registered already"
             )
         versions[component.version] = component
+
+    def remove(self, component: Component) -> None:
+        """Forget a component, if it is this very one: its code is about to be loaded anew."""
+        versions = self._components.get((component.kind, component.name), {})
+        if versions.get(component.version) is component:
+            del versions[component.version]
 
     def find(self, kind: ComponentType, name: str) -> Component | None:
         """Find a component by kind and name: of several versions, the one that was registered last.
@@ -171,6 +203,7 @@ class Registry:
     def clear(self) -> None:
         """Forget everything: for tests."""
         self._components.clear()
+        self._doubles.clear()
 
 
 _BUILT_IN: dict[str, Component] = {}

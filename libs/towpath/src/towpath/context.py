@@ -5,8 +5,8 @@ journal. Components and the agent loop know only this module.
 """
 
 from abc import ABC, abstractmethod
+from asyncio import AbstractEventLoop
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from contextvars import ContextVar
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -15,26 +15,28 @@ from uuid import UUID
 from towpath.components import ComponentType
 from towpath.context_services.logs import RunLog
 from towpath.context_services.services import ContextServices
-from towpath.coordination import Approval, ChildHandle, Human, Join, Saga, Signals, together
+from towpath.coordination import ChildHandle, Join, Saga, together
 from towpath.entity_handle import EntityHandle
 from towpath.errors import ContextError
 from towpath.injection import Injected
-from towpath.moments import moment_after
 from towpath.remembering.asking import MemoryPort
-from towpath.retry import RetryPolicy
-from towpath.scopes import Places, entered
+from towpath.retry import Retry, RetryPolicy
+from towpath.scopes import Places
+from towpath.showing import Show
 from towpath.transactions import Transaction
+from towpath.waiting import WaitingPort
 from towpath_schemas.attribution import Attribution
 
 if TYPE_CHECKING:
     from towpath.models.port import LanguageModel, ModelReply, ModelRequest
-    from towpath.tools.tool import Tool, ToolCall, ToolOutcome
+    from towpath.tools.calls import ToolCall, ToolOutcome
+    from towpath.tools.tool import Tool
 
 Work = Callable[..., Any] | Coroutine[Any, Any, Any] | Awaitable[Any]
 """What a step may be given: a function (sync or async) with its arguments, or something to await."""
 
 
-class Context(Places, ContextServices, MemoryPort, Injected, ABC):
+class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
     """What a component may ask of whatever runs it.
 
     Attributes:
@@ -46,6 +48,7 @@ class Context(Places, ContextServices, MemoryPort, Injected, ABC):
         idempotency_key: Of a call, the key that stays the same however often it is tried; else the run id.
         request_headers: What the requester of the run said beside the input; a call within a run has none.
         deps: In a step of a flow, the results of the steps it depends on, by name.
+        home_loop: Of a run that is journaled, the loop in which its acts happen; None where nothing is journaled.
     """
 
     run_id: str
@@ -58,6 +61,7 @@ class Context(Places, ContextServices, MemoryPort, Injected, ABC):
     method_name: str | None = None
     request_headers: Mapping[str, str] = MappingProxyType({})
     deps: Mapping[str, Any] = MappingProxyType({})
+    home_loop: AbstractEventLoop | None = None
     _at_end: tuple[Callable[[], Awaitable[None]], ...] = ()
 
     @property
@@ -158,70 +162,6 @@ class Context(Places, ContextServices, MemoryPort, Injected, ABC):
         results = await together([*acts, *named.values()], return_exceptions=return_exceptions)
         return dict(zip(named, results, strict=True)) if named else results
 
-    # --- Waiting ----------------------------------------------------------------------------------
-
-    @property
-    def signal(self) -> Signals:
-        """Wait for a signal by calling it: `await ctx.signal("paid")`; send one with its `emit`."""
-        return Signals(self)
-
-    @property
-    def human(self) -> Human:
-        """Ask people: `await ctx.human.approval(...)`."""
-        return Human(self)
-
-    def timer(
-        self,
-        delay_ms: float | None = None,
-        *,
-        cron: str | None = None,
-        until: datetime | None = None,
-        tz: str = "UTC",
-        key: str | None = None,
-    ) -> Coroutine[Any, Any, None]:
-        """Wait durably, for exactly one of `delay_ms`, `cron` and `until`.
-
-        Args:
-            delay_ms: Milliseconds from now.
-            cron: Until the next moment of a cron expression: minute, hour, day, month, day of the week.
-            until: Until this moment; one without a time zone is in `tz`.
-            tz: Time zone of `cron` and `until`, such as `Europe/Amsterdam`.
-            key: Identity in place of the ordinal.
-
-        Raises:
-            ValueError: If the moment is not given, or cannot be read.
-        """
-        at = moment_after(delay_ms, cron=cron, until=until, tz=tz)
-        return self.wait_until(at, key=key)
-
-    def sleep(self, seconds: float | timedelta, *, key: str | None = None) -> Coroutine[Any, Any, None]:
-        """Wait durably; a run that sleeps for long holds no memory in any process."""
-        if isinstance(seconds, timedelta):
-            seconds = seconds.total_seconds()
-        return self.timer(seconds * 1_000, key=key)
-
-    @abstractmethod
-    def wait_until(
-        self, moment: Callable[[datetime], datetime], *, key: str | None
-    ) -> Coroutine[Any, Any, None]:
-        """Wait for a moment, which is computed once, from the time now; `timer` and `sleep` are its users."""
-
-    @abstractmethod
-    def wait_signal(
-        self, name: str, *, timeout_s: float | None, default: Any, key: str | None
-    ) -> Coroutine[Any, Any, Any]:
-        """Wait for a signal; see `Signals`."""
-
-    @abstractmethod
-    def emit_signal(self, name: str, payload: Any, run_id: str | None) -> Coroutine[Any, Any, None]:
-        """Send a signal; see `Signals.emit`."""
-
-    @abstractmethod
-    def request_approval(
-        self, name: str, payload: Any, *, timeout_s: float | None, roles: tuple[str, ...], key: str | None
-    ) -> Coroutine[Any, Any, Approval]:
-        """Have somebody decide; see `Human.approval`."""
-
     # --- The life of the run ------------------------------------------------------------------------
 
     @abstractmethod
@@ -293,9 +233,20 @@ class Context(Places, ContextServices, MemoryPort, Injected, ABC):
 
     @abstractmethod
     def invoke_model(
-        self, model: "LanguageModel", request: "ModelRequest"
+        self,
+        model: "LanguageModel",
+        request: "ModelRequest",
+        *,
+        retry: RetryPolicy | None = None,
+        on_retry: Callable[[Retry], None] | None = None,
     ) -> Coroutine[Any, Any, "ModelReply"]:
         """Make one model call as one durable act: replay returns the recorded reply and calls nobody.
+
+        Args:
+            model: Who is asked.
+            request: What.
+            retry: How often it is tried where the failure says that this may help; five times if not said.
+            on_retry: Told before each wait for a further attempt.
 
         Raises:
             ModelError: If the provider refused or failed for good.
@@ -305,9 +256,22 @@ class Context(Places, ContextServices, MemoryPort, Injected, ABC):
     def invoke_tool(self, tool: "Tool", call: "ToolCall") -> Coroutine[Any, Any, "ToolOutcome"]:
         """Execute one tool call as one durable act; a failing tool is an outcome, not an exception."""
 
+    async def call_in_run(self, tool: "Tool", call: "ToolCall") -> "ToolOutcome":
+        """Execute one call of a tool that runs in the run's own code, in a scope of its own; it is no act by itself."""
+        with self.scope(f"tool:{tool.name}"):
+            return await tool.execute(self, call)
+
     @abstractmethod
     def hand_off(self, agent: str, to: str) -> Coroutine[Any, Any, None]:
         """Record that `agent` gave the conversation to the agent named `to`."""
+
+    def show(self, key: str | None) -> Show | None:
+        """Begin to show others what happens; None where nobody can watch.
+
+        Args:
+            key: The place in the run of what is shown; None for its component.
+        """
+        return None
 
     # --- Its end ------------------------------------------------------------------------------------
 
@@ -328,46 +292,14 @@ class Context(Places, ContextServices, MemoryPort, Injected, ABC):
         """The run's logger; silent while the run is replayed."""
 
     @property
+    def let_go(self) -> bool:
+        """Whether the code is only dropped from memory: somebody goes on with the run, so nothing has ended."""
+        return False
+
+    @property
     def silent(self) -> bool:
         """Whether what the code does now is told elsewhere: it was told before, or whoever goes on will tell it."""
         return False
 
 
 ExecutionContext = WorkflowContext = Context
-
-
-_current: ContextVar[Context | None] = ContextVar("towpath_context", default=None)
-
-
-def current_context() -> Context:
-    """Return the context of the component that is running.
-
-    Raises:
-        ContextError: If no component is running.
-    """
-    context = _current.get()
-    if context is None:
-        raise ContextError("no component is running here; call it through a Context or a Client")
-    return context
-
-
-def context_or_none() -> Context | None:
-    """Return the context of the component that is running, if one is."""
-    return _current.get()
-
-
-class running_in:  # noqa: N801 - used like a function; a class, since every step enters one
-    """Make `context` the current one, at the scope given (the outermost by default), until the end of the block."""
-
-    __slots__ = ("_context", "_scope", "_token")
-
-    def __init__(self, context: Context, *, scope: str = "", agent: str | None = None) -> None:
-        self._context, self._scope = context, entered(scope, agent=agent)
-
-    def __enter__(self) -> None:
-        self._token = _current.set(self._context)
-        self._scope.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        self._scope.__exit__(*error)
-        _current.reset(self._token)

@@ -1,11 +1,9 @@
-"""What a run waits for besides calls: signals, people, other runs. The words of it; contexts implement them."""
+"""What a run does beside its acts, one after the other: other runs, acts at the same time, undoing."""
 
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Final, Literal, Self
 
 Join = Literal["detached", "cancel", "required"]
 """What becomes of a child whose parent ends: it goes on, it is cancelled, or the parent waits for it."""
@@ -19,27 +17,6 @@ class Unset:
 
 
 UNSET: Final = Unset()
-
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """How a person decided, or that nobody did in time.
-
-    Attributes:
-        approver: Who decided; None if nobody did.
-        at: When (UTC); None if nobody did.
-        comment: What they said about it.
-    """
-
-    decision: Literal["approved", "rejected", "expired"]
-    approver: str | None = None
-    at: datetime | None = None
-    comment: str | None = None
-
-    @property
-    def approved(self) -> bool:
-        """Whether somebody agreed."""
-        return self.decision == "approved"
 
 
 class ChildHandle(ABC):
@@ -62,92 +39,6 @@ class ChildHandle(ABC):
     @abstractmethod
     async def cancel(self, reason: str | None = None) -> None:
         """Ask it to end; it may clean up first."""
-
-
-class _Waits(Protocol):
-    """What a context does for the two objects below."""
-
-    def wait_signal(
-        self, name: str, *, timeout_s: float | None, default: Any, key: str | None
-    ) -> Coroutine[Any, Any, Any]: ...
-
-    def emit_signal(self, name: str, payload: Any, run_id: str | None) -> Coroutine[Any, Any, None]: ...
-
-    def request_approval(
-        self, name: str, payload: Any, *, timeout_s: float | None, roles: tuple[str, ...], key: str | None
-    ) -> Coroutine[Any, Any, Approval]: ...
-
-
-class Signals:
-    """`ctx.signal`: call it to wait for a signal; `emit` sends one."""
-
-    def __init__(self, context: _Waits) -> None:
-        self._context = context
-
-    def __call__(
-        self,
-        name: str,
-        timeout_ms: float | None = None,
-        default: Any = UNSET,
-        *,
-        key: str | None = None,
-    ) -> Coroutine[Any, Any, Any]:
-        """Wait for a signal of this name; the earliest that nobody has waited for yet counts.
-
-        Args:
-            name: The signal's name.
-            timeout_ms: Milliseconds to wait at the most; None for ever.
-            default: Returned where nothing came in time.
-            key: Identity in place of the ordinal.
-
-        Returns:
-            Its payload.
-
-        Raises:
-            SignalTimeoutError: If nothing came in time and there is no default.
-        """
-        return self._context.wait_signal(name, timeout_s=_seconds(timeout_ms), default=default, key=key)
-
-    def emit(self, name: str, payload: Any = None, run_id: str | None = None) -> Coroutine[Any, Any, None]:
-        """Send a signal: to one run, where it is kept until waited for, or to all of the tenant that wait for it."""
-        return self._context.emit_signal(name, payload, run_id)
-
-
-class Human:
-    """`ctx.human`: ask people."""
-
-    def __init__(self, context: _Waits) -> None:
-        self._context = context
-
-    def approval(
-        self,
-        name: str,
-        payload: Any = None,
-        timeout: float | timedelta | None = None,
-        required_roles: Sequence[str] = (),
-        *,
-        timeout_ms: float | None = None,
-        key: str | None = None,
-    ) -> Coroutine[Any, Any, Approval]:
-        """Have somebody decide; the run costs nothing meanwhile.
-
-        Args:
-            name: What is to be decided, for people.
-            payload: What is approved; the decision is bound to it.
-            timeout: Seconds (or a timedelta) until it expires; None for never.
-            required_roles: Who may decide: anybody with one of them; anybody at all if there are none.
-            timeout_ms: The same as `timeout`, in milliseconds.
-            key: Identity in place of the ordinal.
-        """
-        timeout_s = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        if timeout_s is None:
-            timeout_s = _seconds(timeout_ms)
-        roles = tuple(required_roles)
-        return self._context.request_approval(name, payload, timeout_s=timeout_s, roles=roles, key=key)
-
-
-def _seconds(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1_000
 
 
 async def together(awaitables: Sequence[Awaitable[Any]], *, return_exceptions: bool = False) -> list[Any]:

@@ -10,7 +10,8 @@ from pydantic_core import from_json, to_json
 
 from towpath.annotations import hints_of
 from towpath.components import REGISTRY, Component, ComponentType
-from towpath.context import Context, running_in
+from towpath.context import Context
+from towpath.current import running_in
 from towpath.definitions import Decorated, component_of
 from towpath.errors import ConfigurationError, InvalidInputError, RegistrationError
 from towpath.functions import function

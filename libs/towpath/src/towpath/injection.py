@@ -3,3 +3,7 @@
 
 class Injected:
     """The root of all contexts: a leading parameter of this type is given, and is no part of the input."""
+
+
+class InjectedCall:
+    """The root of what tools are told of the call they serve: a parameter of this type is no part of the input."""

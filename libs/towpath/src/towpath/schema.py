@@ -1,7 +1,7 @@
 """The schema of a callable: what it takes, what it gives, and how a payload becomes its arguments."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from inspect import Parameter
 from typing import Annotated, Any, NamedTuple, cast, get_args, get_origin
@@ -114,6 +114,8 @@ def schema_of(
     *,
     name: str | None = None,
     descriptions: Mapping[str, str] | None = None,
+    without: Collection[str] = (),
+    config: ConfigDict | None = None,
 ) -> CallableSchema:
     """Read the schema of `function` from its signature.
 
@@ -121,16 +123,18 @@ def schema_of(
         function: What is to be called.
         name: Its name in messages, if not its own.
         descriptions: What the parameters mean, by name, for those whose annotation does not say it.
+        without: Names of parameters that are no input: whoever calls it adds them.
+        config: How pydantic reads the arguments, beside what every callable has in common.
 
     Raises:
         RegistrationError: If a parameter's type cannot be read from JSON.
     """
     hints = hints_of(function)
     signature = inspect.signature(function)
-    takes_context = context_first(function, {one: hints.get(one, Any) for one in signature.parameters})
-    own = [*signature.parameters.values()][int(takes_context) :]
-    parameters = Parameters(signature.replace(parameters=own))
-    model = _model_of(name or name_of(function), parameters, hints, descriptions or {})
+    asked = [one for one in signature.parameters.values() if one.name not in without]
+    takes_context = context_first(function, {one.name: hints.get(one.name, Any) for one in asked})
+    parameters = Parameters(signature.replace(parameters=asked[int(takes_context) :]))
+    model = _model_of(name or name_of(function), parameters, hints, descriptions or {}, config)
     output_type, output_schema = _output(result_type(function, hints))
     input_schema = _json_schema(model)
     shown = name or name_of(function)
@@ -152,6 +156,7 @@ def _model_of(
     parameters: Parameters,
     hints: Mapping[str, Any],
     descriptions: Mapping[str, str],
+    more: ConfigDict | None,
 ) -> type[BaseModel]:
     """Build the model that validates the named arguments; its fields are numbered, so any name may be one."""
     fields: dict[str, Any] = {}
@@ -160,6 +165,7 @@ def _model_of(
         _check(name, parameter, hint)
         fields[f"p{number}"] = (hint, _field(parameter, hint, descriptions.get(parameter.name)))
     config = ConfigDict(extra="allow" if parameters.extra else "forbid", title=name)
+    config.update(more or {})
     return create_model("Input", __config__=config, **fields)
 
 
@@ -177,16 +183,24 @@ def _check(name: str, parameter: Parameter, hint: Any) -> None:
 
 def _field(parameter: Parameter, hint: Any, description: str | None) -> Any:
     said: dict[str, Any] = {"alias": parameter.name}
-    if description and not _is_described(hint):
-        said["description"] = description
+    if (text := _text_of(hint) or description) and not _is_described(hint):
+        said["description"] = text
     if parameter.default is not Parameter.empty:
         said["default"] = parameter.default
     return Field(**said)
 
 
 def _is_described(hint: Any) -> bool:
-    extras = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    return any(isinstance(extra, FieldInfo) and extra.description for extra in extras)
+    return any(isinstance(extra, FieldInfo) and extra.description for extra in _extras(hint))
+
+
+def _text_of(hint: Any) -> str | None:
+    """Find what `Annotated[int, "how many"]` says."""
+    return next((extra for extra in _extras(hint) if isinstance(extra, str)), None)
+
+
+def _extras(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint)[1:] if get_origin(hint) is Annotated else ()
 
 
 def _checked(values: dict[Any, Any], kind: Any) -> dict[Any, Any]:

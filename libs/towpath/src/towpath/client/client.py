@@ -91,8 +91,10 @@ class Client(Results, Lists, Steering, Deciding, Scheduling, Entities, Rebuildin
         return ClientMemory(reached, service=service, scope=scope, app_name=app_name, user_id=user_id)
 
     def stream(self, run_id: str, *, since: int = 0) -> AsyncGenerator[Chunk]:
-        """Yield the chunks that a run's functions yield, while they do, until the run has ended.
+        """Yield what a run streams while it does, until the run has ended: what its functions yield, its agents' events.
 
+        Events of a run that is an agent, and of `agent.stream()` in a run, come each once, whoever was killed meanwhile;
+        what a model says comes in pieces before.
         Chunks are kept for ten minutes, in the broker's memory; the result of the run is kept for good. Where the
         broker was started anew during the run, its positions mean nothing: all there are come again.
 

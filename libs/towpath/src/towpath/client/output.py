@@ -1,4 +1,4 @@
-"""Follows what a run streams: the chunks that its functions yield, from a place on, until the run has ended."""
+"""Follows what a run streams: what its functions yield and its agents tell, from a place on, until the run has ended."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -25,18 +25,22 @@ _WELL = frozenset({"completed", "continued"})
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One chunk of a streaming function.
+    """One chunk of a streaming function, or one event of an agent.
 
     Attributes:
         position: Where it stands: to follow the run `since` this position goes on after it.
         index: Its number, from 0, among the chunks of the same call.
+        value: What a function yielded; of an agent, the event as a dict: `type`, `seq`, and what else it says.
         key: Place in the run of the call that streams; None where the run's own component does.
+        piece: Of a piece of the chunk of this index, which comes as a whole when it is complete, which piece it is: text
+            while a model says it. Pieces may be missing, and one that is 0 again begins anew.
     """
 
     position: int
     index: int
     value: Any
     key: str | None = None
+    piece: int | None = None
 
 
 async def chunks_of_run(js: JetStream, run_id: str, *, since: int) -> AsyncGenerator[Chunk]:
@@ -57,7 +61,8 @@ async def chunks_of_run(js: JetStream, run_id: str, *, since: int) -> AsyncGener
             chunk = _chunk(got)
             if chunk is None or chunk.index < told.get(chunk.key, 0):
                 continue
-            told[chunk.key] = chunk.index + 1
+            if chunk.piece is None:
+                told[chunk.key] = chunk.index + 1
             if chunk.position > since or not following.places_hold:
                 yield chunk
     _raise_failure(await _known(js, run_id))
@@ -77,7 +82,7 @@ def _chunk(got: Got) -> Chunk | None:
         told = ChunkStreamed.from_body(got.body)
     except ValidationError:
         return None  # something else is told, or a newer version tells it
-    return Chunk(got.sequence, told.index, told.chunk, told.key)
+    return Chunk(got.sequence, told.index, told.chunk, told.key, told.piece)
 
 
 class _Following:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from towpath.entity_handle import EntityHandle
-from towpath.sessions.drafts import Drafts
 from towpath.sessions.session import Session
 
 Reach = Callable[[str, str], EntityHandle]
@@ -21,8 +20,8 @@ class ClientSession(Session):
         super().__init__(id, **said)
         self._reach = reach
 
-    def _drafts(self) -> Drafts:
-        return self._of_script
+    def _invocation(self) -> None:
+        """What a client does is part of no invocation, wherever it is used."""
 
     def _entity_of(self, entity_type: str, key: str) -> EntityHandle:
         return self._reach(entity_type, key)

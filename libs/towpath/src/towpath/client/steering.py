@@ -14,6 +14,7 @@ from towpath_schemas.requests import (
     Requested,
     SignalRequested,
 )
+from towpath_schemas.speaking import MESSAGE
 
 
 class Steering(Connection):
@@ -55,6 +56,28 @@ class Steering(Connection):
             attribution=attribution,
         )
         await self._of_run("signal", run_id, asked, tenant)
+
+    async def send(
+        self,
+        run_id: str,
+        message: str,
+        *,
+        message_id: str | None = None,
+        tenant: str | None = None,
+        attribution: AttributionClaim | None = None,
+    ) -> None:
+        """Say something to the agent of a run while it works: it hears it before it asks its model again.
+
+        Args:
+            run_id: A run that is an agent.
+            message: What it is told, as a message of the user.
+            message_id: The same message sent twice is one.
+            tenant: See above.
+            attribution: See above.
+        """
+        await self.signal(
+            run_id, MESSAGE, message, signal_id=message_id, tenant=tenant, attribution=attribution
+        )
 
     async def broadcast(
         self,

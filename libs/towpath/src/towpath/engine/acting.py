@@ -4,14 +4,16 @@ import asyncio
 from typing import Any, NamedTuple
 
 from towpath.engine.alarms import alarm
-from towpath.engine.history import call_asked
-from towpath.engine.live_run import ABANDONABLE, LiveRun
+from towpath.engine.asked import ABANDONABLE, call_asked
+from towpath.engine.live_run import LiveRun
 from towpath.errors import ComponentError, NonDeterminismError, NonRetryableError
 from towpath.retry import RetryPolicy
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import Act, CallIntended, CallSettled
 
-_TEMPORARY = frozenset({"user_error", "timeout", "model_error", "unavailable"})
+_TEMPORARY = frozenset(
+    {"user_error", "timeout", "model_error", "model_throttled", "model_timeout", "unavailable"}
+)
 """Failures after which a call may be made again."""
 _SHOWN_CHARS = 200
 _SOON_S = 1.0

@@ -52,15 +52,8 @@ class CallContext(LocalContext):
             "correlation_id": call.correlation_id,
         }
         self._key = call.key
-        self._bound = structlog.get_logger("towpath.call").bind(
-            run_id=call.run_id,
-            key=call.key,
-            component=callee.name,
-            **{
-                **call.attribution.model_dump(exclude_none=True),
-                **({"agent": call.agent} if call.agent else {}),
-            },
-        )
+        self._agent = call.agent
+        self._bound: RunLog | None = None
 
     @classmethod
     def of_call(
@@ -99,8 +92,18 @@ class CallContext(LocalContext):
 
     @property
     def logger(self) -> RunLog:
-        """The logger of the call, with run and attribution bound."""
-        return self._bound
+        """The logger of the call, with run and attribution bound: made when it is first asked for."""
+        self._bound = bound = self._bound or self._bind()
+        return bound
+
+    def _bind(self) -> RunLog:
+        whose = self.attribution.model_dump(exclude_none=True)
+        return structlog.get_logger("towpath.call").bind(
+            run_id=self.run_id,
+            key=self._key,
+            component=self.metadata["component"],
+            **{**whose, **({"agent": self._agent} if self._agent else {})},
+        )
 
     # --- What needs a journal -----------------------------------------------------------------------
 

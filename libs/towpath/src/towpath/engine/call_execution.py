@@ -1,22 +1,29 @@
 """Executes a call of a function or tool: bound, tried, timed and answered as its component says."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from towpath.components import Component, ComponentType, Registry, TellChunk
-from towpath.context import running_in
+from towpath.current import running_in
 from towpath.engine.call_context import CallContext
+from towpath.engine.confirmed_calls import is_confirmed
 from towpath.engine.containing import contained
 from towpath.engine.ports import Entities, Sleep
 from towpath.errors import UnknownOutcomeError
 from towpath.failures import failure_of
 from towpath.retry import Attempted, Retry, attempted, retry_after_s
+from towpath.tools.confirmation import approve, call_sha256, confirming
+from towpath.tools.tool_context import calling
 from towpath.values import to_json_value
 from towpath_schemas import identity
 from towpath_schemas.calls import Answered, CallRequested
 from towpath_schemas.failure import Failure
+from towpath_schemas.journal import JournalRecord
 from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
+
+Journals = Callable[[str], Awaitable[Iterable[JournalRecord]]]
+"""Reads the journal of a run, in the order of its entries."""
 
 
 class CallExecution:
@@ -25,6 +32,7 @@ class CallExecution:
     Args:
         registry: What may be called.
         entities: How it calls entities.
+        journals: Where it looks whether somebody has said yes to a call that needs it.
         timeout_s: Seconds an attempt may take, where its component does not say.
         sleep: Waits between attempts.
         on_retry: Told of each attempt that failed and is followed by another.
@@ -34,6 +42,7 @@ class CallExecution:
         self,
         registry: Registry,
         entities: Entities,
+        journals: Journals,
         *,
         timeout_s: float,
         sleep: Sleep = asyncio.sleep,
@@ -41,6 +50,7 @@ class CallExecution:
     ) -> None:
         self._registry = registry
         self._entities = entities
+        self._journals = journals
         self._timeout_s = timeout_s
         self._sleep = sleep
         self._on_retry = on_retry
@@ -58,13 +68,17 @@ class CallExecution:
             return answer_of(call, failure=_not_here(call))
         if repeated and not component.idempotent:
             return answer_of(call, failure=UnknownOutcomeError(f"{call.act} {call.name!r}").failure)
-        ended = await self._execute(component, call, tell)
+        with calling(None), confirming(None):  # nothing here is the caller's but what the call says
+            if component.confirmed and is_confirmed(await self._journals(call.run_id), call):
+                approve(call_sha256(call.name, call.arguments))
+            ended = await self._execute(component, call, tell)
         answered = answer_of(call, result=ended.value, failure=_failure(ended), attempts=ended.attempts)
         return _fitting(answered, call)
 
     def _find(self, call: CallRequested) -> Component | None:
-        kind = ComponentType.TOOL if call.act == "tool" else ComponentType.FUNCTION
-        return self._registry.find(kind, call.name)
+        kinds = (ComponentType.TOOL, ComponentType.FUNCTION)
+        in_order = kinds if call.act == "tool" else reversed(kinds)
+        return next((found for kind in in_order if (found := self._registry.find(kind, call.name))), None)
 
     async def _execute(self, component: Component, call: CallRequested, tell: TellChunk) -> Attempted:
         limit_s = component.timeout_s or self._timeout_s

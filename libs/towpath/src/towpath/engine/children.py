@@ -6,7 +6,7 @@ from typing import Any
 
 from towpath.coordination import ChildHandle, Join
 from towpath.engine.acting import Actor, Call, send
-from towpath.engine.history import call_asked
+from towpath.engine.asked import call_asked
 from towpath.engine.live_run import LiveRun
 from towpath.engine.tasks import outside
 from towpath_schemas import identity

@@ -9,35 +9,37 @@ from random import Random
 from typing import Any, NoReturn, cast
 
 from towpath.components import Component, ComponentType, Registry
-from towpath.context import Context, Work, running_in
+from towpath.context import Context, Work
 from towpath.context_services.logs import RunLog
-from towpath.coordination import Approval, Join
+from towpath.coordination import Join
+from towpath.current import running_in
 from towpath.engine.acting import Actor, Call
+from towpath.engine.asked import Asked
 from towpath.engine.children import Children, DurableChild
+from towpath.engine.drawn_values import DrawnValues
 from towpath.engine.entity_calls import is_shared, transaction_of
-from towpath.engine.history import Asked
 from towpath.engine.live_run import LiveRun
 from towpath.engine.memory import MemoryActs
-from towpath.engine.readings import Readings
 from towpath.engine.run_log import run_log
-from towpath.engine.steps import call_model, run_step
+from towpath.engine.showing import LiveShow
+from towpath.engine.steps import Trying, call_model, run_step
 from towpath.engine.waits import Waits
 from towpath.entity_handle import EntityCall, EntityHandle, call_payload, entity_name
-from towpath.errors import ContinuedAsNewError
+from towpath.errors import ContinuedAsNewError, RegistrationError
 from towpath.failures import component_error
 from towpath.local.state import Done
-from towpath.models.port import LanguageModel, ModelReply, ModelRequest
+from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, ModelRequest
 from towpath.moments import Moment
 from towpath.remembering.embedding import Meaning
-from towpath.retry import RetryPolicy, policy_for
-from towpath.scopes import running_task
-from towpath.threads import in_loop
-from towpath.tools.tool import Tool, ToolCall, ToolOutcome
+from towpath.retry import Retry, RetryPolicy, policy_for
+from towpath.tools.calls import ToolCall, ToolOutcome
+from towpath.tools.tool import Tool
 from towpath.transactions import Transaction
 from towpath.values import revive, to_json_value
+from towpath.waiting import Approval, Received
 from towpath.work import check_work, result_type_of
 from towpath_schemas.approvals import ApprovalAsked, content_sha256
-from towpath_schemas.journal import CallSettled, HandedOff, Source, StepSettled, ValueDrawn
+from towpath_schemas.journal import CallSettled, HandedOff, Source, StepSettled
 from towpath_schemas.memory import ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
 
 DEFAULT_STEP_RETRY = RetryPolicy()
@@ -60,6 +62,7 @@ class DurableContext(Context):
         self.metadata: Mapping[str, Any] = {"service_name": started.service, "component": started.component}
         self.idempotency_key = run.run_id
         self.request_headers = started.headers
+        self.home_loop = asyncio.get_running_loop()
         self._run = run
         self._registry = registry
         self._actor = Actor(run)
@@ -67,9 +70,7 @@ class DurableContext(Context):
         self._memory = MemoryActs(run)
         self.children = Children(run, self._actor)
         self._state: dict[str, Any] = {}
-        self._patches: dict[str, bool] = {}
-        self._readings = Readings()
-        self._loop = asyncio.get_running_loop()
+        self._values = DrawnValues(run)
         self._log = run_log(run)
 
     # --- Steps ------------------------------------------------------------------------------------
@@ -167,8 +168,29 @@ class DurableContext(Context):
 
     def invoke_tool(self, tool: Tool, call: ToolCall) -> Coroutine[Any, Any, ToolOutcome]:
         """Execute one tool call on a tool-runner; a failing tool is an outcome, not an exception."""
-        made = self._call_here(f"tool:{tool.name}", "tool", tool.name, to_json_value(call.arguments))
+        if tool.in_run:
+            return self.call_in_run(tool, call)
+        errand = tool.errand(to_json_value(call.arguments))
+        if errand.service is None and errand.name == tool.name:
+            self._check_found(tool)
+        made = Call(
+            self.place(f"tool:{tool.name}"),
+            "tool",
+            errand.name,
+            errand.service or self._run.started.service,
+            errand.arguments,
+            agent=self.scope_agent,
+        )
         return self._invoke_tool(made, call.id)
+
+    def _check_found(self, tool: Tool) -> None:
+        """Check that a tool-runner would not find another tool by the name of this one."""
+        found = self._registry.find(ComponentType.TOOL, tool.name)
+        if found is not None and found.source is not tool.component.source:
+            raise RegistrationError(
+                f"several tools are named {tool.name!r}, and on the platform a tool is found by its name; define it once, "
+                "outside of what runs, or give it a name of its own"
+            )
 
     async def _invoke_tool(self, made: Call, call_id: str) -> ToolOutcome:
         settled = await self._actor.call(made)
@@ -220,6 +242,10 @@ class DurableContext(Context):
         call = Call(place, "signal", name, within_s=timeout_s, agent=self.scope_agent)
         return self._waits.signal(call, default)
 
+    def received_signal(self, name: str) -> Coroutine[Any, Any, Received | None]:
+        """Take a signal that has come already; see `WaitingPort`."""
+        return self._waits.received(self._call_here(f"received:{name}", "signal", name, None))
+
     def emit_signal(self, name: str, payload: Any, run_id: str | None) -> Coroutine[Any, Any, None]:
         """Send a signal, once; see `Signals.emit`."""
         call = Call(
@@ -246,25 +272,23 @@ class DurableContext(Context):
 
     def patched(self, change: str) -> bool:
         """Tell whether code behind `change` may run; see `Context.patched`."""
-        taken = self._patches.get(change)
-        if taken is None:
-            taken = self._patches[change] = self._takes_patch(change)
-        return taken
-
-    def _takes_patch(self, change: str) -> bool:
-        place = f"patched:{change}"
-        if self._run.known(Asked(place, "patched")) is not None:
-            return True
-        if self._run.replaying:
-            return False
-        self._run.append_soon(ValueDrawn(at=self._run.clock(), key=place, source="patched", value=True))
-        return True
+        return self._values.patched(change)
 
     # --- Models -----------------------------------------------------------------------------------
 
-    def invoke_model(self, model: LanguageModel, request: ModelRequest) -> Coroutine[Any, Any, ModelReply]:
+    def invoke_model(
+        self,
+        model: LanguageModel,
+        request: ModelRequest,
+        *,
+        retry: RetryPolicy | None = None,
+        on_retry: Callable[[Retry], None] | None = None,
+    ) -> Coroutine[Any, Any, ModelReply]:
         """Make one model call as one durable act; see `Context.invoke_model`."""
-        return call_model(self._run, self._actor, self.place("model"), model, request, agent=self.scope_agent)
+        trying = Trying(retry or DEFAULT_MODEL_RETRY, on_retry)
+        return call_model(
+            self._run, self._actor, self.place("model"), model, request, trying=trying, agent=self.scope_agent
+        )
 
     def hand_off(self, agent: str, to: str) -> Coroutine[Any, Any, None]:
         """Record that `agent` gave the conversation to the agent named `to`."""
@@ -308,24 +332,17 @@ class DurableContext(Context):
     def remember(self, name: str, read: Callable[[], Any]) -> Any:
         """Read a setting from outside, once; see `Context.remember`."""
         place = f"{self.own_scope.name}config:{name}"
-        return self._readings.read(name, place, read, lambda drawn: self._drawn_at(place, "config", drawn))
+        return self._values.setting(name, place, read)
 
     def _drawn(self, source: Source, draw: Callable[[str], Any]) -> Any:
         place = self.place(source)
-        return self._drawn_at(place, source, lambda: draw(place))
+        return self._values.drawn(place, source, lambda: draw(place))
 
-    def _drawn_at(self, place: str, source: Source, draw: Callable[[], Any]) -> Any:
-        """Draw a value, unless the journal has it; a function in a thread has the loop do it, as the journal's is."""
-        if running_task() is None:
-            return in_loop(self._loop, self._draw, place, source, draw)
-        return self._draw(place, source, draw)
+    # --- What others may see ------------------------------------------------------------------------
 
-    def _draw(self, place: str, source: Source, draw: Callable[[], Any]) -> Any:
-        settled = self._run.known(Asked(place, source))
-        if settled is None:
-            settled = ValueDrawn(at=self._run.clock(), key=place, source=source, value=draw())
-            self._run.append_soon(settled)
-        return cast("ValueDrawn", settled).value
+    def show(self, key: str | None) -> LiveShow:
+        """Begin to show others what happens; see `Context.show`."""
+        return LiveShow(self._run, key)
 
     # --- The run's own state ------------------------------------------------------------------------
 
@@ -349,9 +366,14 @@ class DurableContext(Context):
         return self._log
 
     @property
+    def let_go(self) -> bool:
+        """Whether the code is only dropped from memory; see `Context.let_go`."""
+        return self._run.let_go.is_set()
+
+    @property
     def silent(self) -> bool:
         """Whether what the code does now is told elsewhere; see `Context.silent`."""
-        return self._run.replaying or self._run.let_go.is_set()
+        return self._run.replaying or self.let_go
 
 
 def _uuid_from(chance: Random) -> uuid.UUID:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from towpath.components import ComponentType, Method, Registry
-from towpath.context import running_in
+from towpath.current import running_in
 from towpath.engine.call_context import CallContext
 from towpath.engine.containing import contained
 from towpath.engine.ports import Entities

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from towpath.components import Component, ComponentType, Registry
-from towpath.context import running_in
+from towpath.current import running_in
 from towpath.engine.containing import contained
 from towpath.engine.durable_context import DurableContext
 from towpath.engine.live_run import LiveRun

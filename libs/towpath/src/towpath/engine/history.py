@@ -5,9 +5,9 @@ the history when they are written, and read into it when a run is taken up again
 """
 
 from collections.abc import Container, Iterable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from towpath.engine.asked import Asked, Expected, Settled
 from towpath.errors import NonDeterminismError
 from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent
 from towpath_schemas.journal import (
@@ -27,23 +27,8 @@ from towpath_schemas.journal import (
     ValueDrawn,
 )
 
-Settled = StepSettled | CallSettled | ValueDrawn | HandedOff
-"""A record that ends an act: replay returns what it says."""
-
 Received = CallSettled | SignalReceived | CancelReceived | PauseReceived
 """A record that says what became of something that came from outside."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """An act of the code, as it can be compared with a record: what kind, on what."""
-
-    key: str
-    kind: str
-    target: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.key!r}" + (f" of {self.target!r}" if self.target else "")
 
 
 class KeptSignal(NamedTuple):
@@ -52,27 +37,6 @@ class KeptSignal(NamedTuple):
     signal_id: str
     name: str
     payload: Any
-
-
-@dataclass(slots=True)
-class _Expected:
-    """The acts of the journal that the code has not asked about yet."""
-
-    acts: dict[str, Asked] = field(default_factory=dict[str, Asked])
-    inside: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-
-    def add(self, asked: Asked) -> None:
-        self.acts[asked.key] = asked
-        for outer in _enclosing(asked.key):
-            self.inside.setdefault(outer, []).append(asked.key)
-
-    def forgive_inside(self, key: str) -> None:
-        """Expect no more acts of a step that has ended: its code will not run again."""
-        for inner in self.inside.pop(key, ()):
-            self.acts.pop(inner, None)
-
-    def has_inside(self, key: str) -> bool:
-        return any(inner in self.acts for inner in self.inside.get(key, ()))
 
 
 class History:
@@ -95,14 +59,15 @@ class History:
         self._settled: dict[str, tuple[int, Settled]] = {}
         self._intended: dict[str, tuple[int, CallIntended]] = {}
         self._open: dict[str, CallIntended] = {}
-        self._expected = _Expected()
+        self._expected = Expected()
         self._signals: dict[str, KeptSignal] = {}
         self._gave_back: set[str] = set()
         self._events_seen: set[str] = set()
         for number, record in entries:
             self.next_number = max(self.next_number, number + 1)
             self.add(number, record)
-            self._expect(record)
+            if isinstance(record, Settled | CallIntended):
+                self._expected.add(record)
 
     # --- Records ----------------------------------------------------------------------------------
 
@@ -162,14 +127,6 @@ class History:
             **self._signals,
         }
         self._gave_back.add(record.key)
-
-    def _expect(self, record: JournalRecord) -> None:
-        if not isinstance(record, StepSettled | CallSettled | CallIntended | ValueDrawn | HandedOff):
-            return
-        if not (
-            isinstance(record, ValueDrawn) and record.source == "patched"
-        ):  # a patch may be removed again
-            self._expected.add(asked_of(record))
 
     # --- What the code asks -----------------------------------------------------------------------
 
@@ -248,15 +205,6 @@ class History:
 
     # --- What comes from outside ------------------------------------------------------------------
 
-    def settlement(self, answered: Answered, at: float) -> CallSettled | None:
-        """Turn an answer into the record that settles its call; None if it is settled or was never begun."""
-        intended = self.intended(answered.key)
-        if intended is None or answered.key in self._settled:
-            return None
-        return _settling(
-            intended, at, result=answered.result, failure=answered.failure, attempts=answered.attempts
-        )
-
     def reception(self, event: RunEvent, at: float) -> Received | None:
         """Turn what came into the record that says what becomes of it; None if it changes nothing."""
         match event:
@@ -327,27 +275,3 @@ def _settling(intended: CallIntended, at: float, **outcome: object) -> CallSettl
             **outcome,
         }
     )
-
-
-def asked_of(record: Settled | CallIntended) -> Asked:
-    """Tell which act of the code a record belongs to."""
-    match record:
-        case StepSettled():
-            return Asked(record.key, "step")
-        case CallIntended() | CallSettled():
-            return call_asked(record.key, record.act, record.target)
-        case ValueDrawn():
-            return Asked(record.key, record.source)
-        case HandedOff():
-            return Asked(record.key, "handoff", f"{record.agent} to {record.to}")
-
-
-def call_asked(key: str, act: Act, target: str) -> Asked:
-    """Describe a call."""
-    return Asked(key, act, target)
-
-
-def _enclosing(key: str) -> list[str]:
-    """List the acts and scopes that `key` is inside of: `a#0/b#1/c#0` is inside `a#0` and `a#0/b#1`."""
-    parts = key.split("/")[:-1]
-    return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]

@@ -1,21 +1,22 @@
 """A run that is held in memory: its history, its journal, what it waits for, and what comes for it."""
 
 import asyncio
-from collections.abc import Coroutine
-from contextlib import AbstractContextManager
+from collections.abc import Coroutine, Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NoReturn, TypeVar
 
 import structlog
 
+from towpath.engine.asked import Asked, Settled, was_abandoned
 from towpath.engine.cancelling import Cancelling
-from towpath.engine.fitting import fitting
-from towpath.engine.history import Asked, History, Settled
-from towpath.engine.in_session import in_its_session
+from towpath.engine.history import History
+from towpath.engine.holding_back import HoldingBack
 from towpath.engine.ports import Chance, ClaimLostError, Clock, Entries, Outbox, Sleep, system_chance
 from towpath.engine.reception import Reception
-from towpath.engine.tasks import RunTasks, outside
+from towpath.engine.tasks import RunTasks
 from towpath.engine.turns import Turns
 from towpath.engine.work import Work
+from towpath.engine.writing import Writing
 from towpath.errors import NonDeterminismError
 from towpath_schemas.calls import RunEvent
 from towpath_schemas.journal import (
@@ -30,11 +31,6 @@ log = structlog.get_logger(__name__)
 
 AnyRecord = TypeVar("AnyRecord", bound=JournalRecord)
 AnySettled = TypeVar("AnySettled", bound=Settled)
-
-ABANDONABLE = frozenset({"signal", "timer", "approval"})
-"""Acts that nobody does: one that the code gives up is recorded as cancelled."""
-_DIVERGED_AFTER_S = 1.0
-"""How long code under replay may do nothing the journal knows before it is said to have diverged."""
 
 
 class LiveRun:
@@ -76,19 +72,14 @@ class LiveRun:
         self.divergence: NonDeterminismError | None = None
         self.moves = 0
         self.progressed_at = asyncio.get_running_loop().time()
-        self._entries = entries
+        self._writing = Writing(entries, history, on_lost=self.let_go.set)
         self._waiters: dict[str, asyncio.Future[CallSettled]] = {}
-        self._soon: set[asyncio.Task[None]] = set()
-        self._writing = 0
-        self._last_write: asyncio.Future[None] | None = None
         self._work = Work(self._worked)
-        self._changed = asyncio.Event()
-        self._standing = 0
-        self._held_back = 0
+        self._holding_back = HoldingBack(history, lambda: self.replaying, lambda: bool(self._work))
         self.tasks = RunTasks(self._moved)
         self._turns = Turns(lambda: self.moves)
         self.reception = Reception(history, self, clock, self._received)
-        self.cancelling = Cancelling(history, self._turns, self._changed.set)
+        self.cancelling = Cancelling(history, self._turns, self._holding_back.look_again)
 
     def _moved(self) -> None:
         self.moves += 1
@@ -111,7 +102,8 @@ class LiveRun:
             asyncio.CancelledError: If the run was let go: nothing of it may be done here any more.
         """
         self.check_held()
-        return await self._append(record)
+        with self._losing():
+            return await self._writing.append(record)
 
     async def finish(self, finished: RunFinished) -> RunFinished:
         """Write the end of the run, behind which nothing is written.
@@ -122,51 +114,24 @@ class LiveRun:
         self.ending = True
         if self.let_go.is_set():
             raise asyncio.CancelledError
-        if (
-            self._last_write is not None
-        ):  # nothing may be stored behind the end, by which it is known to be the end
-            await asyncio.wait({self._last_write})
-        return await self._append(finished)
-
-    async def _append(self, record: AnyRecord) -> AnyRecord:
-        if self._soon:
-            await asyncio.gather(*self._soon)
-        written, body = fitting(in_its_session(record, self.history))
-        number = self.history.take_number()
-        await self._write(number, body)
-        self.history.add(number, written)
-        self.progressed_at = self._now()
-        return written
-
-    async def _write(self, number: int, body: bytes) -> None:
-        """Write one entry; it is learned only after all that have an earlier place, as in replay."""
-        before = self._last_write
-        written = self._last_write = asyncio.get_running_loop().create_future()
-        self._writing += 1
-        try:
-            await self._entries.append(number, body)
-            if before is not None and not before.done():
-                await asyncio.wait({before})
-        except ClaimLostError:
-            self._lose()
-        finally:
-            self._writing -= 1
-            written.cancel()
+        with self._losing():
+            return await self._writing.finish(finished)
 
     def append_soon(self, record: JournalRecord) -> None:
         """Write a record before the next one that is waited for."""
         self.check_held()
-        number = self.history.take_number()
-        self.history.add(number, record)
-        task = outside(self._append_numbered(number, record), "append")
-        self._soon.add(task)
-        task.add_done_callback(self._soon.discard)
+        self._writing.append_soon(record)
 
-    async def _append_numbered(self, number: int, record: JournalRecord) -> None:
+    @contextmanager
+    def _losing(self) -> Generator[None]:
+        """End the code here, if a write tells that another runner owns the run."""
         try:
-            await self._entries.append(number, record.to_body())
+            yield
         except ClaimLostError:
+            log.info("another runner owns the run now")
             self.let_go.set()
+            raise asyncio.CancelledError from None
+        self.progressed_at = self._now()
 
     def check_held(self) -> None:
         """End the code here, if the run was let go, or has ended and left a task behind.
@@ -181,11 +146,6 @@ class LiveRun:
     def is_held(self) -> bool:
         """Whether anything may be done for the run here: it was not let go, and its code has not ended."""
         return not (self.let_go.is_set() or self.ending)
-
-    def _lose(self) -> NoReturn:
-        log.info("another runner owns the run now")
-        self.let_go.set()
-        raise asyncio.CancelledError
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -203,14 +163,14 @@ class LiveRun:
         self.tasks.acts()
         settled = self.known(asked)
         if settled is None and self._must_wait_for_replay(asked):
-            await self._until_replayed(asked)
+            await self._replayed(asked)
             settled = self.known(asked)  # its answer may have come meanwhile
         if settled is not None and was_abandoned(settled):
             await asyncio.Event().wait()  # the code gave it up before it was told of it, and will again
         elif settled is not None:
             await self._in_turn(asked.key)
         elif self.history.paused:
-            await self._until_unpaused()
+            await self._holding_back.until_unpaused()
         return settled
 
     def known(self, asked: Asked) -> Settled | None:
@@ -226,7 +186,7 @@ class LiveRun:
         except NonDeterminismError as divergence:
             self.diverge(divergence)
         if not self.replaying:
-            self._changed.set()
+            self._holding_back.look_again()
         return settled
 
     @property
@@ -240,28 +200,11 @@ class LiveRun:
             return False
         return self.history.intended(asked.key) is None and not self.history.was_inside(asked.key)
 
-    async def _until_replayed(self, asked: Asked) -> None:
-        """Wait until the code has asked for all that the journal knows.
-
-        Raises:
-            NonDeterminismError: If it does not go on to do so.
-        """
-        self._held_back += 1
+    async def _replayed(self, asked: Asked) -> None:
         try:
-            while self.replaying:
-                await self._until_changed(asked)
-        finally:
-            self._held_back -= 1
-
-    async def _until_changed(self, asked: Asked) -> None:
-        unmatched = self.history.unmatched
-        self._changed.clear()
-        try:
-            async with asyncio.timeout(_DIVERGED_AFTER_S):
-                await self._changed.wait()
-        except TimeoutError:
-            if self.history.replaying and self.history.unmatched == unmatched and not self._work:
-                self.diverge(self.history.diverged(str(asked)))
+            await self._holding_back.until_replayed(asked)
+        except NonDeterminismError as divergence:
+            self.diverge(divergence)
 
     def diverge(self, divergence: NonDeterminismError) -> NoReturn:
         """Have the run fail because its code does not repeat what the journal says it did.
@@ -271,15 +214,6 @@ class LiveRun:
         """
         self.divergence = divergence
         raise divergence from None
-
-    async def _until_unpaused(self) -> None:
-        self._standing += 1
-        try:
-            while self.history.paused:
-                self._changed.clear()
-                await self._changed.wait()
-        finally:
-            self._standing -= 1
 
     async def _in_turn(self, key: str) -> None:
         """Wait until it is the turn of a settled act to be told to the code."""
@@ -311,7 +245,7 @@ class LiveRun:
     @property
     def catching_up(self) -> bool:
         """Whether it will go on by itself, though it seems to wait: replay is not over, or the code is to end."""
-        return self._held_back > 0 or self.cancelling.pending
+        return self._holding_back.for_replay > 0 or self.cancelling.pending
 
     @property
     def waiting_for(self) -> tuple[str, ...]:
@@ -321,8 +255,8 @@ class LiveRun:
     @property
     def only_waits(self) -> bool:
         """Whether nothing of the run goes on but waiting for what comes from outside."""
-        waits = bool(self._waiters) or self._standing > 0
-        return waits and not (self._work or self._soon or self._writing or self.catching_up)
+        waits = bool(self._waiters) or self._holding_back.for_pause > 0
+        return waits and not (self._work or self._writing.busy or self.catching_up)
 
     def idle_for(self, now: float) -> float:
         """Tell for how many seconds (of the loop's clock) the run has only waited; 0 if it does something."""
@@ -385,7 +319,7 @@ class LiveRun:
             case CancelReceived():
                 self.cancelling.tell()
             case _:
-                self._changed.set()
+                self._holding_back.look_again()
 
     def stop(self) -> None:
         """Tell the code nothing more: it has ended."""
@@ -393,10 +327,3 @@ class LiveRun:
         self._turns.stop()
         self.cancelling.stop()
         self.tasks.cancel()
-
-
-def was_abandoned(settled: Settled) -> bool:
-    """Tell whether the code gave an act up before it had ended."""
-    if not isinstance(settled, CallSettled) or settled.failure is None:
-        return False
-    return settled.act in ABANDONABLE and settled.failure.code == "cancelled"

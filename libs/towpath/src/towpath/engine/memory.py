@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from towpath.engine.history import call_asked
+from towpath.engine.asked import call_asked
 from towpath.engine.live_run import LiveRun
 from towpath.errors import ComponentError
 from towpath.failures import failure_of

@@ -78,8 +78,17 @@ class Outbox(MemoryIndex, Protocol):
         """Send a signal to one run, or to all of the tenant that wait for it."""
         ...
 
-    async def tell_chunk(self, index: int, chunk: Any) -> None:
-        """Show a piece of what the run's component streams to whoever watches; telling it twice is harmless."""
+    async def tell_chunk(
+        self, index: int, chunk: Any, *, key: str | None = None, piece: int | None = None
+    ) -> None:
+        """Show what the run streams to whoever watches; telling it twice is harmless.
+
+        Args:
+            index: The number of the chunk, from 0.
+            chunk: JSON.
+            key: Place in the run of what streams; None for its component.
+            piece: Of a piece of a chunk that is still to come, which it is; it may get lost.
+        """
         ...
 
     async def cancel(self, run_id: str, event_id: str, reason: str | None) -> None:

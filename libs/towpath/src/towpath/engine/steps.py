@@ -2,16 +2,15 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from towpath.engine.acting import Actor, Call
+from towpath.engine.asked import Asked, call_asked
 from towpath.engine.containing import contained
-from towpath.engine.history import Asked, call_asked
 from towpath.engine.live_run import LiveRun
-from towpath.errors import ModelError
-from towpath.failures import failure_of
-from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, ModelRequest, digest
-from towpath.retry import ONCE, Attempted, RetryPolicy, attempted
+from towpath.failures import failure_of, model_error
+from towpath.models.port import LanguageModel, ModelReply, ModelRequest, digest
+from towpath.retry import ONCE, Attempted, Retry, RetryPolicy, attempted
 from towpath.secrecy import redacted_json
 from towpath.values import to_json_value
 from towpath.work import drop_work, is_awaitable, run_work
@@ -56,6 +55,13 @@ async def run_step(
     )
 
 
+class Trying(NamedTuple):
+    """How often a model is asked, and who is told before each further time."""
+
+    policy: RetryPolicy
+    on_retry: Callable[[Retry], None] | None = None
+
+
 async def call_model(
     run: LiveRun,
     actor: Actor,
@@ -63,6 +69,7 @@ async def call_model(
     model: LanguageModel,
     request: ModelRequest,
     *,
+    trying: Trying,
     agent: str | None,
 ) -> ModelReply:
     """Ask a model, unless the journal has its reply.
@@ -72,10 +79,10 @@ async def call_model(
     """
     settled = await run.ask(call_asked(place, "model", model.name))
     if settled is None:
-        settled = await _ask_model(run, actor, place, model, request, agent=agent)
+        settled = await _ask_model(run, actor, place, model, request, trying=trying, agent=agent)
     record = cast("CallSettled", settled)
     if record.failure is not None:
-        raise ModelError(record.failure)
+        raise model_error(record.failure)
     return ModelReply.model_validate(record.result)
 
 
@@ -86,6 +93,7 @@ async def _ask_model(
     model: LanguageModel,
     request: ModelRequest,
     *,
+    trying: Trying,
     agent: str | None,
 ) -> CallSettled:
     if run.history.intended(place) is None:
@@ -96,7 +104,7 @@ async def _ask_model(
         return await model.generate(request)
 
     with run.busy():
-        ended = await attempted(once, DEFAULT_MODEL_RETRY, sleep=run.sleep)
+        ended = await attempted(once, trying.policy, sleep=run.sleep, on_retry=trying.on_retry)
     reply: ModelReply | None = ended.value
     return await run.tell(
         CallSettled(

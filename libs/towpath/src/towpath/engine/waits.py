@@ -4,13 +4,14 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
-from towpath.coordination import UNSET, Approval
+from towpath.coordination import UNSET
 from towpath.engine.acting import Actor, Call
-from towpath.engine.history import Asked, call_asked
+from towpath.engine.asked import Asked, call_asked
 from towpath.engine.live_run import LiveRun
 from towpath.errors import ComponentError, SignalTimeoutError
 from towpath.moments import Moment
 from towpath.values import revive
+from towpath.waiting import Approval, Received
 from towpath_schemas.journal import CallSettled, StepSettled
 
 
@@ -53,6 +54,16 @@ class Waits:
         if await run.reception.take_kept(call.place, call.target):  # it may have come meanwhile
             return await run.answer(call.place)
         return await self._actor.sent_and_answered(intent)
+
+    async def received(self, call: Call) -> Received | None:
+        """Take a signal that has come already; where there is none, nothing is recorded, and a replay finds none."""
+        run = self._run
+        settled = run.known(call_asked(call.place, "signal", call.target))
+        if settled is None:
+            if run.replaying or run.history.kept_signal(call.target) is None:
+                return None
+            await run.reception.take_kept(call.place, call.target)
+        return Received((await run.answer(call.place)).result)
 
     async def emit(self, call: Call, run_id: str | None) -> None:
         """Send a signal, once: its id is derived from the act."""

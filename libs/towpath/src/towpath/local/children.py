@@ -2,24 +2,17 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any
 
-from towpath.components import Component
 from towpath.coordination import ChildHandle
-
-
-class _Caller(Protocol):
-    run_id: str
-
-    async def call_child(self, component: Component, payload: Any, place: str) -> Any: ...
 
 
 class LocalChild(ChildHandle):
     """A component that runs in a task of its own."""
 
-    def __init__(self, caller: _Caller, component: Component, payload: Any, place: str) -> None:
-        self.run_id = f"{caller.run_id}/{place}"
-        self._task = asyncio.create_task(caller.call_child(component, payload, place), name=f"spawn-{place}")
+    def __init__(self, run_id: str, code: Coroutine[Any, Any, Any]) -> None:
+        self.run_id = run_id
+        self._task = asyncio.create_task(code, name=f"spawn-{run_id}")
 
     def result(self) -> Coroutine[Any, Any, Any]:
         """Wait for its result; see `ChildHandle.result`."""

@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from towpath.components import ComponentType, Method
-from towpath.context import Context, running_in
+from towpath.context import Context
+from towpath.current import running_in
 from towpath.entity_handle import EntityCall
 from towpath.errors import ComponentError, ContextError, EntityReentrancyError
 from towpath.local.calls import Callee, value_of

@@ -1,31 +1,36 @@
 """The context of a component that runs in this process: every act happens at once, and only once."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 from towpath.components import Component, ComponentType
-from towpath.context import Context, Work, running_in
+from towpath.context import Work
 from towpath.context_services.logs import RunLog
 from towpath.coordination import ChildHandle, Join
+from towpath.current import running_in
 from towpath.definitions import component_of
 from towpath.entity_handle import EntityCall, EntityCaller, EntityHandle, call_payload, entity_name
-from towpath.errors import ComponentError, ContextError, ContinuedAsNewError, DuplicateStepError, ModelError
-from towpath.local.calls import Callee, deadline_of, final_failure, value_of
+from towpath.errors import ComponentError
+from towpath.failures import model_error
+from towpath.local.calls import Callee, final_failure, value_of
 from towpath.local.children import LocalChild
+from towpath.local.component_calls import LocalComponents
 from towpath.local.entity_calls import LocalEntities
+from towpath.local.keyed import KeyedActs
+from towpath.local.memory_acts import LocalMemoryActs
 from towpath.local.run_log import LocalLog
 from towpath.local.state import BufferedState, Done
 from towpath.local.surroundings import Surroundings
+from towpath.local.unreachable import Unreachable
 from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, ModelRequest
 from towpath.moments import Moment, in_seconds
-from towpath.remembering.asking import Erasing, MemoryIndex, answers_of
 from towpath.remembering.embedding import Meaning
-from towpath.retry import ONCE, Attempted, RetryPolicy, attempted, policy_for
-from towpath.tools.tool import Tool, ToolCall, ToolOutcome
+from towpath.retry import ONCE, Attempted, Retry, RetryPolicy, attempted, policy_for
+from towpath.tools.calls import ToolCall, ToolOutcome
+from towpath.tools.tool import Tool
 from towpath.transactions import Transaction
 from towpath.values import revive, to_json_value
 from towpath.work import check_work, drop_work, is_awaitable, result_type_of, run_work
@@ -37,19 +42,11 @@ from towpath_schemas.memory import ErasureAsked, ErasureDone, MemoriesFound, Mem
 
 Found = TypeVar("Found")
 
-_NEEDS_A_RUN = "a plain script waits for nobody; run it on the platform, or in a test with towpath.testing"
 DEFAULT_STEP_RETRY = RetryPolicy()
 """How often a failing step is tried, if it does not say."""
 
 
-class _Repeated(NamedTuple):
-    """How often a call is made, and how long each time may take."""
-
-    policy: RetryPolicy
-    timeout_s: float | None
-
-
-class LocalContext(Context):
+class LocalContext(Unreachable):
     """What a component sees in a plain script or a test.
 
     Args:
@@ -77,12 +74,15 @@ class LocalContext(Context):
         self.component_type = self._callee.component_type
         self.attribution = attribution or Attribution(tenant="local")
         self.metadata: Mapping[str, Any] = {"service_name": "local", "component": self._callee.name}
-        self.idempotency_key = call_id(self.run_id, self._callee.place) if self._callee.place else self.run_id
         self.object_id, self.method_name = self._callee.object_id, self._callee.method_name
         self._state = state or BufferedState({})
         self._log = LocalLog(self.run_id)
-        self._running: set[str] = set()
-        self._keyed: dict[str, Attempted] = {}
+        self._keyed = KeyedActs()
+
+    @property
+    def idempotency_key(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride] - most calls never ask
+        """The key that stays the same however often a call is tried; see `Context`."""
+        return call_id(self.run_id, self._callee.place) if self._callee.place else self.run_id
 
     @property
     def logger(self) -> RunLog:
@@ -115,11 +115,11 @@ class LocalContext(Context):
         retry: RetryPolicy,
     ) -> Any:
         result_type = result_type_of(work)
-        ended = self._keyed.get(place)
+        ended = self._keyed.ended(place)
         if ended is None:
-            with self._in_flight(name, place):
+            with self._keyed.in_flight(name, place):
                 ended = await self._run_step(place, work, arguments, retry)
-            self._remember(place, key, ended)
+            self._keyed.remember(place, key, ended)
         else:
             drop_work(work)
         return revive(value_of(ended), result_type)
@@ -133,22 +133,6 @@ class LocalContext(Context):
 
         agent = self.scope_agent
         return await self._attempted(once, ONCE if is_awaitable(work) else retry)
-
-    def _remember(self, place: str, key: str | None, ended: Attempted) -> None:
-        """Keep how an act with a key ended: the same key names the same act, which happens once."""
-        if key is not None:
-            self._keyed[place] = ended
-
-    @contextmanager
-    def _in_flight(self, name: str, place: str) -> Generator[None]:
-        """Refuse two steps of one key at the same time."""
-        if place in self._running:
-            raise DuplicateStepError(name)
-        self._running.add(place)
-        try:
-            yield
-        finally:
-            self._running.discard(place)
 
     # --- Calls ------------------------------------------------------------------------------------
 
@@ -166,26 +150,22 @@ class LocalContext(Context):
         component = self._task_target(service_name, handler_name)
         place = self.place(f"task:{component.name}", key)
         output_type = Any if isinstance(service_name, str) else component.output_type
-        make = _Repeated(policy_for(retries), None if timeout_ms is None else timeout_ms / 1_000)
-        return self._task(component, to_json_value(input), make, output_type, place=place, key=key)
+        make = partial(
+            self._components.call_repeatedly,
+            component,
+            to_json_value(input),
+            place,
+            policy=policy_for(retries),
+            timeout_s=None if timeout_ms is None else timeout_ms / 1_000,
+        )
+        return self._task(make, output_type, place=place, key=key)
 
     async def _task(
-        self,
-        component: Component,
-        payload: Any,
-        make: "_Repeated",
-        output: Any,
-        *,
-        place: str,
-        key: str | None,
+        self, make: Callable[[], Awaitable[Attempted]], output_type: Any, *, place: str, key: str | None
     ) -> Any:
-        async def once(_attempt: int) -> Any:
-            async with asyncio.timeout(make.timeout_s):
-                return value_of(await self._call(component, payload, place))
-
-        ended = self._keyed.get(place) or await self._attempted(once, make.policy)
-        self._remember(place, key, ended)
-        return revive(value_of(ended), output)
+        ended = self._keyed.ended(place) or await make()
+        self._keyed.remember(place, key, ended)
+        return revive(value_of(ended), output_type)
 
     def _task_target(self, service: str | Callable[..., Any], handler_name: str | None) -> Component:
         if not isinstance(service, str):
@@ -203,32 +183,12 @@ class LocalContext(Context):
         Raises:
             ComponentError: If it failed for good.
         """
-        return await self.call_child(component, to_json_value(payload), self.place(f"run:{component.name}"))
+        place = self.place(f"run:{component.name}")
+        return await self._components.call_to_its_end(component, to_json_value(payload), place)
 
-    async def call_child(self, component: Component, payload: Any, place: str) -> Any:
-        """Run a component to its end, however often it continues as new."""
-        while True:
-            try:
-                ended = await self._call(component, payload, place)
-            except ContinuedAsNewError as again:
-                payload = again.input
-            else:
-                return revive(value_of(ended), component.output_type)
-
-    async def _call(self, component: Component, payload: Any, place: str) -> Attempted:
-        """Try a component as often as it says, each time in a context of its own."""
-
-        async def once(attempt: int) -> Any:
-            callee = self._callee.called(component.kind, component.name, place, attempt=attempt)
-            context = self._inner(callee)
-            with running_in(context, agent=agent):
-                async with deadline_of(component):
-                    result = to_json_value(await component.execute(context, payload))
-                    await context.end_well()
-                    return result
-
-        agent = self.scope_agent
-        return await self._attempted(once, component.retry)
+    @property
+    def _components(self) -> LocalComponents:
+        return LocalComponents(self._around, self._callee, self._inner)
 
     def _inner(self, callee: Callee, state: BufferedState | None = None) -> "LocalContext":
         inner = LocalContext(
@@ -295,7 +255,9 @@ class LocalContext(Context):
         found = component_of(component) if name is None else self._around.registry.runnable(name)
         known = self._found(found, f"component {component!r}")
         place = self.place(f"run:{known.name}", key)
-        return LocalChild(self, known, to_json_value(call_payload(arguments, named)), place)
+        payload = to_json_value(call_payload(arguments, named))
+        code = self._components.call_to_its_end(known, payload, place)
+        return LocalChild(f"{self.run_id}/{place}", code)
 
     def wait_until(self, moment: Moment, *, key: str | None) -> Coroutine[Any, Any, None]:
         """Wait for a moment; see `Context.timer`."""
@@ -305,54 +267,42 @@ class LocalContext(Context):
         now = self.now()
         await self._around.sleep(max(0.0, (moment(now) - now).total_seconds()))
 
-    def wait_signal(self, name: str, *, timeout_s: float | None, default: Any, key: str | None) -> NoReturn:
-        """Refuse: nobody can send a signal to a script."""
-        raise ContextError(f"signal {name!r}: {_NEEDS_A_RUN}")
-
-    def emit_signal(self, name: str, payload: Any, run_id: str | None) -> NoReturn:
-        """Refuse: there is no other run to send a signal to."""
-        raise ContextError(f"signal {name!r}: {_NEEDS_A_RUN}")
-
-    def request_approval(
-        self, name: str, payload: Any, *, timeout_s: float | None, roles: tuple[str, ...], key: str | None
-    ) -> NoReturn:
-        """Refuse: nobody can be asked, and nothing is approved by itself."""
-        raise ContextError(f"approval {name!r}: {_NEEDS_A_RUN}")
-
-    def continue_as_new(self, input: Any = None) -> NoReturn:  # noqa: A002 - as in `task`
-        """End this run and go on as a new one; `towpath.local.run` does so."""
-        raise ContinuedAsNewError(to_json_value(input))
-
-    def patched(self, change: str) -> bool:
-        """Run the new code: nothing is replayed here."""
-        return True
-
-    def remember(self, name: str, read: Callable[[], Any]) -> Any:
-        """Read a setting."""
-        return read()
-
     # --- What the agent loop stands on --------------------------------------------------------------
 
-    def invoke_model(self, model: LanguageModel, request: ModelRequest) -> Coroutine[Any, Any, ModelReply]:
+    def invoke_model(
+        self,
+        model: LanguageModel,
+        request: ModelRequest,
+        *,
+        retry: RetryPolicy | None = None,
+        on_retry: Callable[[Retry], None] | None = None,
+    ) -> Coroutine[Any, Any, ModelReply]:
         """Call the model; see `Context.invoke_model`."""
-        return self._invoke_model(model, request)
+        return self._invoke_model(model, request, retry or DEFAULT_MODEL_RETRY, on_retry)
 
-    async def _invoke_model(self, model: LanguageModel, request: ModelRequest) -> ModelReply:
-
+    async def _invoke_model(
+        self,
+        model: LanguageModel,
+        request: ModelRequest,
+        retry: RetryPolicy,
+        on_retry: Callable[[Retry], None] | None,
+    ) -> ModelReply:
         async def once(_attempt: int) -> ModelReply:
             return await model.generate(request)
 
-        ended = await self._attempted(once, DEFAULT_MODEL_RETRY)
+        ended = await attempted(once, retry, sleep=self._around.sleep, on_retry=on_retry)
         if ended.error is not None:
-            raise ModelError(final_failure(ended.error)) from ended.error
+            raise model_error(final_failure(ended.error)) from ended.error
         return ended.value
 
     def invoke_tool(self, tool: Tool, call: ToolCall) -> Coroutine[Any, Any, ToolOutcome]:
         """Execute one tool call; a failing tool is an outcome, not an exception."""
+        if tool.in_run:
+            return self.call_in_run(tool, call)
         return self._invoke_tool(tool, call, self.place(f"tool:{tool.name}"))
 
     async def _invoke_tool(self, tool: Tool, call: ToolCall, place: str) -> ToolOutcome:
-        ended = await self._call(tool.component, to_json_value(call.arguments), place)
+        ended = await self._components.call(tool.component, to_json_value(call.arguments), place)
         error = None if ended.error is None else final_failure(ended.error)
         return ToolOutcome(call_id=call.id, content=ended.value, error=error)
 
@@ -366,28 +316,15 @@ class LocalContext(Context):
         self, asked: Sequence[MemoryAsked], meaning: Meaning | None
     ) -> Coroutine[Any, Any, dict[str, MemoriesFound]]:
         """Ask about memories; see `Context.ask_memory`."""
-        return self._ask_memory(asked, meaning)
+        return LocalMemoryActs(self._around).ask(asked, meaning)
 
-    async def _ask_memory(
-        self, asked: Sequence[MemoryAsked], meaning: Meaning | None
-    ) -> dict[str, MemoriesFound]:
-        async def once(_attempt: int) -> dict[str, MemoriesFound]:
-            return await answers_of(self._memories, asked, meaning)
-
-        return value_of(await self._attempted(once, DEFAULT_MODEL_RETRY))
-
-    async def erase_memory(
+    def erase_memory(
         self, namespace: str | None, user_id: str | None, reason: str | None
-    ) -> ErasureDone:
+    ) -> Coroutine[Any, Any, ErasureDone]:
         """Erase memories; see `Context.erase_memory`."""
         by = self.attribution
         asked = ErasureAsked(namespace=namespace, user_id=user_id, reason=reason, attribution=by)
-        erasing = Erasing(self._memories, asked)
-        return value_of(await self._attempted(lambda _attempt: erasing.done(), DEFAULT_MODEL_RETRY))
-
-    @property
-    def _memories(self) -> MemoryIndex:
-        return self._around.memories or self._around.entities
+        return LocalMemoryActs(self._around).erase(asked)
 
     # --- Values and state -------------------------------------------------------------------------
 

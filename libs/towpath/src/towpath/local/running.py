@@ -3,7 +3,8 @@
 from typing import Any
 
 from towpath.components import REGISTRY, Component
-from towpath.context import Context, context_or_none
+from towpath.context import Context
+from towpath.current import context_or_none
 from towpath.definitions import component_of
 from towpath.errors import ConfigurationError
 from towpath.local.local_context import LocalContext

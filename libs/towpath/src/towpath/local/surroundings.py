@@ -1,10 +1,11 @@
 """What a run in this process takes from outside; tests give it their own."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from random import Random
+from random import Random, SystemRandom
 
 from towpath.components import REGISTRY, Registry
 from towpath.entity_handle import EntityCaller
@@ -12,9 +13,11 @@ from towpath.local.calls import Callee
 from towpath.local.entity_store import ENTITIES, EntityStore
 from towpath.remembering.asking import MemoryIndex
 
+_CHANCE = SystemRandom()
+
 
 def _wall_clock() -> datetime:
-    return datetime.now(UTC)  # noqa: TID251 - this is the clock that others are given
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +34,5 @@ class Surroundings:
     elsewhere: Callable[[Callee], EntityCaller] | None = None
     memories: MemoryIndex | None = None
     clock: Callable[[], datetime] = _wall_clock
-    random: Random = field(default_factory=Random)
+    random: Random = _CHANCE
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from towpath.context import Context, context_or_none
+from towpath.context import Context
+from towpath.current import context_or_none
 from towpath.local.running import here
 from towpath.memory.ingestion import Strategy, ingested
 from towpath.memory.services import MemoryService, VectorMemoryService

@@ -1,7 +1,7 @@
 """Executes methods of entities for their owners: a turn is a state and the calls that wait for it, in order."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,13 +14,18 @@ from towpath.runtime.entity_calls import NatsEntities
 from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
 from towpath_schemas import subjects
-from towpath_schemas.entities import InvocationDone, InvocationRequested, TurnProgress, TurnRequested
+from towpath_schemas.entities import (
+    InvocationDone,
+    InvocationRequested,
+    TurnProgress,
+    TurnRequested,
+    TurnsRequested,
+)
 from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 
 log = structlog.get_logger(__name__)
 
 _SIGN_OF_LIFE_S = 1.0
-_WORKING = TurnProgress().to_body()
 
 
 class EntityHost:
@@ -31,45 +36,66 @@ class EntityHost:
         self._registry = registry
         self._entities = NatsEntities(chassis.js)
         self._drain_s = chassis.settings.drain_s
-        self._turns: set[asyncio.Task[None]] = set()
+        self._talks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def serving(self, service: str) -> AsyncGenerator[None]:
         """Take turns until the end of the block; those begun are finished."""
         subject = subjects.entity_turn(service)
-        subscription = await self._js.subscribe(subject, self._on_turn, queue="runners")
+        subscription = await self._js.subscribe(subject, self._on_turns, queue="runners")
         try:
             yield
         finally:
             await self._js.unsubscribe(subscription)
-            if self._turns:
-                await asyncio.wait(self._turns, timeout=self._drain_s)
+            if self._talks:
+                await asyncio.wait(self._talks, timeout=self._drain_s)
 
-    async def _on_turn(self, message: Message) -> None:
-        task = asyncio.create_task(self._take_turn(message))
-        self._turns.add(task)
-        task.add_done_callback(self._turns.discard)
+    async def _on_turns(self, message: Message) -> None:
+        talk = asyncio.create_task(self._take_turns(message))
+        self._talks.add(talk)
+        talk.add_done_callback(self._talks.discard)
 
-    async def _take_turn(self, message: Message) -> None:
+    async def _take_turns(self, message: Message) -> None:
+        """Execute turns, each for itself; tell of each that has ended, and in between that we live."""
         try:
-            turn = TurnRequested.from_body(message.data)
+            asked = TurnsRequested.from_body(message.data)
         except ValidationError as error:
-            log.error("not a turn", reason=str(error))  # noqa: TRY400 - the sender's fault, a trace says nothing
+            log.error("no turns", reason=str(error))  # noqa: TRY400 - the sender's fault, a trace says nothing
             return
-        living = asyncio.create_task(self._say_working(message))
-        try:
-            done = await take_turn(self._registry, turn, self._entities)
-        finally:
-            living.cancel()
-        body = TurnProgress(done=done).to_body()
-        if len(body) > MAX_PAYLOAD_BYTES:
-            body = TurnProgress(done=tuple(_too_large(one, len(body)) for one in turn.invocations)).to_body()
-        await self._js.respond(message, body)
+        taking = {
+            asyncio.create_task(take_turn(self._registry, turn, self._entities)): number
+            for number, turn in enumerate(asked.turns)
+        }
+        while taking:
+            ended, _ = await asyncio.wait(
+                taking, timeout=_SIGN_OF_LIFE_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            done = {taking.pop(task): _outcomes(task) for task in ended}
+            for body in _bodies({number: one for number, one in done.items() if one}, asked.turns):
+                await self._js.respond(message, body)
 
-    async def _say_working(self, message: Message) -> None:
-        while True:
-            await self._js.respond(message, _WORKING)
-            await asyncio.sleep(_SIGN_OF_LIFE_S)
+
+def _outcomes(ended: "asyncio.Task[tuple[InvocationDone, ...]]") -> tuple[InvocationDone, ...]:
+    """Read what a turn came to; nothing, and its owner will ask again, where its code has ended the task itself."""
+    reason = "cancelled" if ended.cancelled() else ended.exception()
+    if reason is None:
+        return ended.result()
+    log.error("a turn has no outcome", reason=str(reason))
+    return ()
+
+
+def _bodies(done: dict[int, tuple[InvocationDone, ...]], turns: tuple[TurnRequested, ...]) -> Iterable[bytes]:
+    """Tell what turns came to, in one message where it fits."""
+    body = TurnProgress(done=done).to_body()
+    if len(body) <= MAX_PAYLOAD_BYTES:
+        yield body
+    elif len(done) > 1:
+        for number, outcomes in done.items():
+            yield from _bodies({number: outcomes}, turns)
+    else:
+        (number,) = done
+        failed = tuple(_too_large(one, len(body)) for one in turns[number].invocations)
+        yield TurnProgress(done={number: failed}).to_body()
 
 
 def _too_large(invocation: InvocationRequested, size: int) -> InvocationDone:

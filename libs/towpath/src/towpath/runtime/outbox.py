@@ -137,17 +137,20 @@ class NatsOutbox(NatsQuestions):
             subject = subjects.request(attribution.tenant, "signal", run_id)
         await self._publish(subject, fitting_signal(name, request.to_body()), signal_id)
 
-    async def tell_chunk(self, index: int, chunk: Any) -> None:
-        """Publish a chunk; see `Outbox.tell_chunk`."""
+    async def tell_chunk(
+        self, index: int, chunk: Any, *, key: str | None = None, piece: int | None = None
+    ) -> None:
+        """Publish a chunk, or a piece of one; see `Outbox.tell_chunk`."""
         run = self._sender
         output = Output(
             self._chassis,
             run.run_id,
             run.started.attribution,
             run.started.correlation_id,
+            key=key,
             traceparent=run.traceparent,
         )
-        await output.put(index, chunk)
+        await (output.put(index, chunk) if piece is None else output.put_piece(index, piece, chunk))
 
     async def cancel(self, run_id: str, event_id: str, reason: str | None) -> None:
         """Ask a child run to end; see `Outbox.cancel`."""

@@ -1,4 +1,4 @@
-"""Puts the chunks of a streaming function where whoever watches its run finds them: on OUTPUT, for minutes."""
+"""Puts what a run streams where whoever watches it finds it: on OUTPUT, for minutes."""
 
 import asyncio
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _AGAIN_AFTER_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where one function's chunks go; putting a chunk again changes nothing, its id is derived.
+    """Where the chunks of one function or agent go; putting a chunk again changes nothing, its id is derived.
 
     Attributes:
         run_id: The run that is watched.
@@ -48,6 +48,14 @@ class Output:
             raise ComponentError(too_large(f"chunk {index}", len(body)))
         chunk_id = identity.chunk_id(self._streaming, index)
         await self._publish(body, chunk_id, self._headers(chunk_id))
+
+    async def put_piece(self, index: int, piece: int, chunk: Any) -> None:
+        """Publish a piece of a chunk that is still to come; it may get lost."""
+        told = ChunkStreamed(
+            run_id=self.run_id, key=self.key, index=index, chunk=to_json_value(chunk), piece=piece
+        )
+        headers = self._headers(f"{identity.chunk_id(self._streaming, index)}:{piece}")
+        await self.chassis.js.tell(subjects.output(self.run_id), told.to_body(), headers=headers)
 
     @property
     def _streaming(self) -> str:

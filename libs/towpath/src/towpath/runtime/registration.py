@@ -10,7 +10,12 @@ from towpath_schemas.components import ServiceRegistered
 
 
 async def register(chassis: Chassis[Any], registry: Registry, *, service: str, version: str) -> None:
-    """Put the components of `registry` into the catalogue, where the newest registration of a service holds."""
+    """Put the components of `registry` into the catalogue, where the newest registration of a service holds.
+
+    Raises:
+        RegistrationError: If several agents or tools have one name.
+    """
+    registry.check()
     registered = ServiceRegistered(
         service=service,
         version=version,

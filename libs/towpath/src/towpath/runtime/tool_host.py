@@ -26,7 +26,7 @@ from towpath_chassis.service import Chassis
 from towpath_chassis.telemetry import CALL
 from towpath_schemas.calls import Answered, CallRequested
 from towpath_schemas.envelope import AGAIN_HEADER
-from towpath_schemas.journal import CallSettled, RunFinished
+from towpath_schemas.journal import CallSettled, JournalRecord, RunFinished
 from towpath_schemas.shape import problems
 from towpath_schemas.streams import INBOX
 from towpath_schemas.telemetry import COMPONENT, KEY, RUN_ID
@@ -46,7 +46,7 @@ class ToolHost:
         self._max_losses = max_losses
         self._quarantine = Quarantine()
         self._execution = CallExecution(
-            registry, NatsEntities(chassis.js), timeout_s=timeout_s, on_retry=_log_retry
+            registry, NatsEntities(chassis.js), self._journal, timeout_s=timeout_s, on_retry=_log_retry
         )
 
     async def on_call(self, message: Message) -> None:
@@ -62,7 +62,7 @@ class ToolHost:
             answered = await self._execute(call, message)
             await self._bring(answered)
         if answered.failure is not None and call.act == "task":
-            raise GiveUp(answered.failure)
+            raise GiveUp(answered.failure, answered=True)
 
     async def _answered_before(self, call: CallRequested) -> Answered | None:
         """Find the answer of a call that came before and has one: it is not executed again."""
@@ -77,6 +77,9 @@ class ToolHost:
             if isinstance(record, RunFinished):
                 return answer_of(call)  # nobody waits for it
         return None
+
+    async def _journal(self, run_id: str) -> list[JournalRecord]:
+        return [record for _, record in await read_journal(self._chassis.js, run_id)]
 
     async def _execute(self, call: CallRequested, message: Message) -> Answered:
         attributes = {RUN_ID: call.run_id, COMPONENT: call.name, KEY: call.key}

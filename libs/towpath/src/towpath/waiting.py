@@ -1,0 +1,189 @@
+"""What a run waits for besides calls: moments, signals, people."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from towpath.coordination import UNSET
+from towpath.moments import moment_after
+
+Decision = Literal["approved", "rejected", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """How a person decided, or that nobody did in time.
+
+    Attributes:
+        approver: Who decided; None if nobody did.
+        at: When (UTC); None if nobody did.
+        comment: What they said about it.
+    """
+
+    decision: Decision
+    approver: str | None = None
+    at: datetime | None = None
+    comment: str | None = None
+
+    @property
+    def approved(self) -> bool:
+        """Whether somebody agreed."""
+        return self.decision == "approved"
+
+
+class Signals:
+    """`ctx.signal`: call it to wait for a signal; `emit` sends one."""
+
+    def __init__(self, context: "WaitingPort") -> None:
+        self._context = context
+
+    def __call__(
+        self,
+        name: str,
+        timeout_ms: float | None = None,
+        default: Any = UNSET,
+        *,
+        key: str | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Wait for a signal of this name; the earliest that nobody has waited for yet counts.
+
+        Args:
+            name: The signal's name.
+            timeout_ms: Milliseconds to wait at the most; None for ever.
+            default: Returned where nothing came in time.
+            key: Identity in place of the ordinal.
+
+        Returns:
+            Its payload.
+
+        Raises:
+            SignalTimeoutError: If nothing came in time and there is no default.
+        """
+        return self._context.wait_signal(name, timeout_s=_seconds(timeout_ms), default=default, key=key)
+
+    def emit(self, name: str, payload: Any = None, run_id: str | None = None) -> Coroutine[Any, Any, None]:
+        """Send a signal: to one run, where it is kept until waited for, or to all of the tenant that wait for it."""
+        return self._context.emit_signal(name, payload, run_id)
+
+
+class Human:
+    """`ctx.human`: ask people."""
+
+    def __init__(self, context: "WaitingPort") -> None:
+        self._context = context
+
+    def approval(
+        self,
+        name: str,
+        payload: Any = None,
+        timeout: float | timedelta | None = None,
+        required_roles: Sequence[str] = (),
+        *,
+        timeout_ms: float | None = None,
+        key: str | None = None,
+    ) -> Coroutine[Any, Any, Approval]:
+        """Have somebody decide; the run costs nothing meanwhile.
+
+        Args:
+            name: What is to be decided, for people.
+            payload: What is approved; the decision is bound to it.
+            timeout: Seconds (or a timedelta) until it expires; None for never.
+            required_roles: Who may decide: anybody with one of them; anybody at all if there are none.
+            timeout_ms: The same as `timeout`, in milliseconds.
+            key: Identity in place of the ordinal.
+        """
+        timeout_s = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        if timeout_s is None:
+            timeout_s = _seconds(timeout_ms)
+        roles = tuple(required_roles)
+        return self._context.request_approval(name, payload, timeout_s=timeout_s, roles=roles, key=key)
+
+
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A signal that has come."""
+
+    payload: Any
+
+
+class WaitingPort(ABC):
+    """What code of a run may wait for, whoever runs it; a part of `Context`."""
+
+    @property
+    def signal(self) -> Signals:
+        """Wait for a signal by calling it: `await ctx.signal("paid")`; send one with its `emit`."""
+        return Signals(self)
+
+    @property
+    def human(self) -> Human:
+        """Ask people: `await ctx.human.approval(...)`."""
+        return Human(self)
+
+    def received_signal(self, name: str) -> Coroutine[Any, Any, Received | None]:
+        """Take the earliest signal of a name that has come and that nobody waited for; None where there is none.
+
+        It waits for nothing, and records nothing but what it takes.
+        """
+        return _nothing()
+
+    def timer(
+        self,
+        delay_ms: float | None = None,
+        *,
+        cron: str | None = None,
+        until: datetime | None = None,
+        tz: str = "UTC",
+        key: str | None = None,
+    ) -> Coroutine[Any, Any, None]:
+        """Wait durably, for exactly one of `delay_ms`, `cron` and `until`.
+
+        Args:
+            delay_ms: Milliseconds from now.
+            cron: Until the next moment of a cron expression: minute, hour, day, month, day of the week.
+            until: Until this moment; one without a time zone is in `tz`.
+            tz: Time zone of `cron` and `until`, such as `Europe/Amsterdam`.
+            key: Identity in place of the ordinal.
+
+        Raises:
+            ValueError: If the moment is not given, or cannot be read.
+        """
+        at = moment_after(delay_ms, cron=cron, until=until, tz=tz)
+        return self.wait_until(at, key=key)
+
+    def sleep(self, seconds: float | timedelta, *, key: str | None = None) -> Coroutine[Any, Any, None]:
+        """Wait durably; a run that sleeps for long holds no memory in any process."""
+        if isinstance(seconds, timedelta):
+            seconds = seconds.total_seconds()
+        return self.timer(seconds * 1_000, key=key)
+
+    @abstractmethod
+    def wait_until(
+        self, moment: Callable[[datetime], datetime], *, key: str | None
+    ) -> Coroutine[Any, Any, None]:
+        """Wait for a moment, which is computed once, from the time now; `timer` and `sleep` are its users."""
+
+    @abstractmethod
+    def wait_signal(
+        self, name: str, *, timeout_s: float | None, default: Any, key: str | None
+    ) -> Coroutine[Any, Any, Any]:
+        """Wait for a signal; see `Signals`."""
+
+    @abstractmethod
+    def emit_signal(self, name: str, payload: Any, run_id: str | None) -> Coroutine[Any, Any, None]:
+        """Send a signal; see `Signals.emit`."""
+
+    @abstractmethod
+    def request_approval(
+        self, name: str, payload: Any, *, timeout_s: float | None, roles: tuple[str, ...], key: str | None
+    ) -> Coroutine[Any, Any, Approval]:
+        """Have somebody decide; see `Human.approval`."""
+
+
+async def _nothing() -> None:
+    """Find that nothing has come, where nothing can."""
