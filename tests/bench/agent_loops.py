@@ -23,7 +23,7 @@ from towpath_testkit.openai_server import Says, openai_server
 from towpath_testkit.stage import Stage
 
 ROUNDS = 5
-RUNS_OF_A_ROUND = 10
+TURNS_OF_A_ROUND = 300
 CALLS = (10, 100)
 HERE = Path(__file__).parent
 PEERS = HERE.parents[1] / ".peers" / "bin" / "python"
@@ -48,7 +48,7 @@ def loops() -> dict[str, dict[str, float]]:
 def looped(name: str, calls: int) -> dict[str, float]:
     """Run one SDK's loop in a process of its own."""
     python = sys.executable if name == "towpath" else str(PEERS)
-    command = [python, str(HERE / "peers.py"), name, str(calls), str(RUNS_OF_A_ROUND)]
+    command = [python, str(HERE / "peers.py"), name, str(calls), str(TURNS_OF_A_ROUND // calls)]
     told = subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL)  # noqa: S603
     return json.loads(told.splitlines()[-1])
 

@@ -43,6 +43,22 @@ async def test_an_answer_that_comes_before_anyone_waits_is_not_waited_for() -> N
     assert (await asyncio.wait_for(run.answer(CALL.key), 1)).result == 3
 
 
+async def test_an_answer_to_what_is_being_written_is_taken_once_that_is_known_to_be_there() -> None:
+    entries = Notebook()
+    run = held(entries=entries)
+    entries.open.clear()
+    asking = asyncio.create_task(run.append(CALL))
+    await asyncio.sleep(0)
+    taking = asyncio.create_task(run.take(answered(CALL.key, 3)))
+    await asyncio.sleep(0)
+
+    entries.open.set()
+
+    assert await taking
+    await asking
+    assert [record.result for record in entries.records if isinstance(record, CallSettled)] == [3]
+
+
 async def test_an_act_that_was_begun_is_waited_for_while_others_are_replayed() -> None:
     run = held(CALL, STEP)
 

@@ -52,6 +52,36 @@ class Network(Protocol):
         ...
 
 
+class _Handle(asyncio.Handle):
+    """A handle that does not ask whether to remember where it was made."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, callback: Any, args: Any, loop: BaseEventLoop, context: contextvars.Context | None
+    ) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
+class _Timer(asyncio.TimerHandle):
+    """Such a handle with a time."""
+
+    __slots__ = ()
+
+    def __init__(
+        self, when: float, callback: Any, args: Any, loop: BaseEventLoop, context: contextvars.Context | None
+    ) -> None:
+        _Handle.__init__(self, callback, args, loop, context)  # type: ignore[arg-type]
+        self._when = when
+        self._scheduled = False
+
+
 class VirtualTimeLoop(BaseEventLoop):
     """The loop; `run_virtually` makes it."""
 
@@ -60,10 +90,11 @@ class VirtualTimeLoop(BaseEventLoop):
         self.network: Network | None = None
         self.failures: list[BaseException] = []
         self.is_over = False
-        self._selector = self
         self._clock_resolution = _RESOLUTION_S
         self._now_s = 0.0
         self._idle_iterations = 0
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers_made = 0
         self._still: set[str] = set()
         self._parked: list[asyncio.Handle] = []
 
@@ -73,24 +104,49 @@ class VirtualTimeLoop(BaseEventLoop):
         """Tell the virtual seconds since the loop was made."""
         return self._now_s
 
-    def select(self, timeout: float | None) -> list[Any]:
-        """Let time pass until the next timer: the base class believes this to wait for sockets.
+    def _run_once(self) -> None:
+        """Let time pass until the next timer if nothing is to be done now, and do what is to be done.
 
-        Raises:
-            StuckError: If there is nothing to wait for, or the program runs in circles without any time passing.
+        It does what the base class does, with nothing for sockets or debugging: half of the time of a simulation
+        would be spent there.
         """
+        ready, timers = self._ready, self._timers
+        while timers and timers[0][2]._cancelled:  # noqa: SLF001 - this is the loop of these handles
+            heapq.heappop(timers)
         if self.failures:
             raise self.failures[0]
-        if timeout is None:
-            raise StuckError(f"after {self._now_s:.3f} virtual seconds nothing can happen any more")
-        self._idle_iterations = 0 if timeout else self._idle_iterations + 1
+        if ready or self._stopping or (timers and timers[0][0] <= self._now_s):
+            self._count_idle()
+        else:
+            self._pass_time()
+        end_time = self._now_s + _RESOLUTION_S
+        while timers and timers[0][0] < end_time:
+            ready.append(heapq.heappop(timers)[2])
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:  # noqa: SLF001
+                handle._run()  # noqa: SLF001
+
+    def _count_idle(self) -> None:
+        """See that the program does not run in circles without any time passing.
+
+        Raises:
+            StuckError: If it does.
+        """
+        self._idle_iterations += 1
         if self._idle_iterations > _BUSY_ITERATIONS:
             raise StuckError(f"at {self._now_s:.3f} virtual seconds the program runs in circles")
-        self._now_s += timeout
-        return []
 
-    def _process_events(self, event_list: list[Any]) -> None:
-        """Do nothing: there are no sockets."""
+    def _pass_time(self) -> None:
+        """Go to the next timer.
+
+        Raises:
+            StuckError: If there is none.
+        """
+        if not self._timers:
+            raise StuckError(f"after {self._now_s:.3f} virtual seconds nothing can happen any more")
+        self._idle_iterations = 0
+        self._now_s = self._timers[0][0]
 
     def _write_to_self(self) -> None:
         """Do nothing: the loop never sleeps."""
@@ -148,33 +204,50 @@ class VirtualTimeLoop(BaseEventLoop):
         parked, self._parked = self._parked, []
         self._ready.extend(handle for handle in parked if not isinstance(handle, asyncio.TimerHandle))
 
+    def forget(self) -> None:
+        """Drop what nobody will do any more."""
+        self._timers.clear()
+        self._parked.clear()
+
     def _put_back(self, handle: asyncio.Handle) -> None:
         if self._is_still(handle):
             self._parked.append(handle)
         elif not isinstance(handle, asyncio.TimerHandle):
             self._ready.append(handle)
         elif not handle.cancelled():
-            handle._scheduled = True  # noqa: SLF001 - the base class counts by it
-            heapq.heappush(self._scheduled, handle)
+            self._set(handle)
 
     def _park_timers(self) -> None:
-        for timer in self._scheduled:
-            timer._scheduled = not self._is_still(timer)  # noqa: SLF001
-        self._parked += [timer for timer in self._scheduled if not timer._scheduled]  # noqa: SLF001
-        self._scheduled = [timer for timer in self._scheduled if timer._scheduled]  # noqa: SLF001
-        heapq.heapify(self._scheduled)
+        self._parked += [timer for *_, timer in self._timers if self._is_still(timer)]
+        self._timers[:] = [entry for entry in self._timers if not self._is_still(entry[2])]
+        heapq.heapify(self._timers)
+
+    def _set(self, timer: asyncio.TimerHandle) -> None:
+        self._timers_made += 1  # of two at the same time the one that was set first
+        heapq.heappush(self._timers, (timer.when(), self._timers_made, timer))
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Do nothing: a timer that was cancelled is dropped when its time comes."""
 
     def call_at(
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         """Call something at a time; see `asyncio.loop.call_at`."""
-        timer = super().call_at(when, callback, *args, context=context)
+        timer = _Timer(when, callback, args, self, context)
         if self._still and self._is_still(timer):
-            self._park_timers()
+            self._parked.append(timer)
+        else:
+            self._set(timer)
         return timer
 
-    def _call_soon(self, callback: Any, args: Any, context: Any) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
+    def call_soon(
+        self, callback: Any, *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """Call something next; see `asyncio.loop.call_soon`."""
+        return self._call_soon(callback, args, context)
+
+    def _call_soon(self, callback: Any, args: Any, context: contextvars.Context | None) -> asyncio.Handle:
+        handle = _Handle(callback, args, self, context)
         queue = self._parked if self._still and self._is_still(handle) else self._ready
         queue.append(handle)
         return handle
@@ -245,12 +318,18 @@ def _everything_from(seed: int, loop: VirtualTimeLoop) -> Generator[None]:
     for owner, name, value in replaced:
         setattr(owner, name, value)
     random.seed(seed)
+    gc.freeze()
     gc.disable()  # finalizers would run at moments of their own choosing
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # who is killed, or cut off, closes nothing
-            yield
+            try:
+                yield
+            finally:
+                loop.forget()
+                gc.collect()  # only what this simulation has made; and while its complaints are not heard
     finally:
+        gc.unfreeze()
         for owner, name, value in before:
             setattr(owner, name, value)
         random.setstate(state)

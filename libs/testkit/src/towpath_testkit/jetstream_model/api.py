@@ -4,10 +4,13 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+
 from towpath_testkit.jetstream_model.patterns import tokens
 from towpath_testkit.jetstream_model.refusals import NotModelledError, RefusedError, refused
 from towpath_testkit.jetstream_model.stream import Stream
 from towpath_testkit.jetstream_model.stream_config import StreamConfig
+from towpath_testkit.jetstream_model.streams import Streams
 from towpath_testkit.jetstream_model.surroundings import Surroundings
 
 Said = dict[str, Any]
@@ -18,7 +21,7 @@ _KNOWN_PURGE = {"filter", "seq", "keep"}
 class Api:
     """Makes, changes, tells of and deletes streams and consumers."""
 
-    def __init__(self, around: Surroundings, streams: dict[str, Stream]) -> None:
+    def __init__(self, around: Surroundings, streams: Streams) -> None:
         self._around = around
         self._streams = streams
         self._calls: dict[tuple[str, str], Callable[[tuple[str, ...], bytes], Said]] = {
@@ -49,7 +52,7 @@ class Api:
             said = call(tuple(names), body)
         except RefusedError as refusal:
             said = {"error": refusal.as_json()}
-        return json.dumps({"type": _type_of(family, verb), **said}).encode()
+        return orjson.dumps({"type": _type_of(family, verb), **said})
 
     # --- Streams ----------------------------------------------------------------------------------
 
@@ -64,6 +67,7 @@ class Api:
         if present is None:
             self._check_overlap(config)
             present = self._streams[config.name] = Stream(self._around, config)
+            self._streams.changed()
         return {**present.info(), "did_create": True}
 
     def _update_stream(self, names: tuple[str, ...], body: bytes) -> Said:
@@ -73,6 +77,7 @@ class Api:
         stream = self._stream(names)
         self._check_overlap(config)
         stream.change(config)
+        self._streams.changed()
         return stream.info()
 
     def _check_overlap(self, config: StreamConfig) -> None:
@@ -97,6 +102,7 @@ class Api:
         _expect_nothing(body)
         self._stream(names).stop()
         del self._streams[names[0]]
+        self._streams.changed()
         return {"success": True}
 
     def _purge_stream(self, names: tuple[str, ...], body: bytes) -> Said:

@@ -10,7 +10,7 @@ from towpath_testkit.jetstream_model.listeners import Listeners, Subscription
 from towpath_testkit.jetstream_model.messages import Headers
 from towpath_testkit.jetstream_model.patterns import tokens
 from towpath_testkit.jetstream_model.session import Session
-from towpath_testkit.jetstream_model.stream import Stream
+from towpath_testkit.jetstream_model.streams import Streams
 from towpath_testkit.simulated_network import SimulatedNetwork
 
 Route = Callable[[str, str, bytes], bool]
@@ -28,7 +28,7 @@ class Broker:
 
     def __init__(self, network: SimulatedNetwork, *, host: str = "broker", port: int = 4222) -> None:
         self.url = f"nats://{host}:{port}"
-        self.streams: dict[str, Stream] = {}
+        self.streams = Streams()
         self.sessions: dict[Session, None] = {}
         self.listeners = Listeners()
         self.faults = Faults()
@@ -66,6 +66,7 @@ class Broker:
         for stream in list(self.streams.values()):
             if stream.config.storage == "memory":
                 del self.streams[stream.name]
+        self.streams.changed()
 
     def pause(self) -> None:
         """Do nothing for a while, as SIGSTOP does: connections stand, nobody is heard."""
@@ -118,13 +119,13 @@ class Broker:
             route = next((one for prefix, one in self._routes.items() if subject.startswith(prefix)), None)
             return route is not None and route(subject, reply, body)
         heard = self._deliver(subject, subject, reply, head, body)
-        for stream in list(self.streams.values()):
-            if stream.config.keeps(subject):
-                heard = True
-                said = stream.publish(subject, Headers.read(head), body)
-                if reply:
-                    self.send(reply, b"", said)
-        return heard
+        stream = self.streams.keeper(subject)
+        if stream is None:
+            return heard
+        said = stream.publish(subject, Headers.read(head), body)
+        if reply:
+            self.send(reply, b"", said)
+        return True
 
     def _deliver(self, to: str, subject: str, reply: str, head: bytes, body: bytes) -> bool:
         """Bring a message to those who listen on `to`: to all of them, and to one of each queue."""

@@ -97,7 +97,8 @@ class Dispatch:
     def _set_expiry(self) -> None:
         ends = [pull.expires_ns for pull in self.pulls if pull.expires_ns is not None]
         if ends:
-            self._expiry.set(max(min(ends) - self._clock.now_ns(), LATE_NS))
+            if self._expiry.due_ns != min(ends):
+                self._expiry.set(max(min(ends) - self._clock.now_ns(), LATE_NS))
         else:
             self._expiry.cancel()
 

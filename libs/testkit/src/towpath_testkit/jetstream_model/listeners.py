@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from towpath_testkit.jetstream_model.patterns import is_literal, matches
+from towpath_testkit.jetstream_model.patterns import beginning, is_literal, matches, tokens
+
+K = TypeVar("K")
 
 
 class Receiver(Protocol):
@@ -28,32 +30,43 @@ class Subscription:
 
 
 class Listeners:
-    """All subscriptions at a server."""
+    """All subscriptions at a server: those with wildcards are found by the tokens before the first one."""
 
     def __init__(self) -> None:
         self._literal: dict[str, list[Subscription]] = {}
-        self._patterned: list[Subscription] = []
+        self._patterned: dict[tuple[str, ...], list[Subscription]] = {}
+        self._lengths: tuple[int, ...] = ()
 
     def add(self, subscription: Subscription) -> None:
         """Let somebody listen."""
         if is_literal(subscription.pattern):
             self._literal.setdefault(subscription.pattern, []).append(subscription)
         else:
-            self._patterned.append(subscription)
+            self._patterned.setdefault(beginning(subscription.pattern), []).append(subscription)
+            self._measure()
 
     def remove(self, subscription: Subscription) -> None:
         """Let somebody listen no more."""
-        if not is_literal(subscription.pattern):
-            self._patterned.remove(subscription)
-            return
-        rest = self._literal[subscription.pattern]
-        rest.remove(subscription)
-        if not rest:
-            del self._literal[subscription.pattern]
+        if is_literal(subscription.pattern):
+            _remove(self._literal, subscription.pattern, subscription)
+        else:
+            _remove(self._patterned, beginning(subscription.pattern), subscription)
+            self._measure()
 
     def of(self, subject: str) -> Iterator[Subscription]:
         """Find those who listen to a subject."""
         yield from self._literal.get(subject, ())
-        for subscription in self._patterned:
-            if matches(subscription.pattern, subject):
-                yield subscription
+        parts = tokens(subject)
+        for length in self._lengths:
+            for subscription in self._patterned.get(parts[:length], ()):
+                if matches(subscription.pattern, subject):
+                    yield subscription
+
+    def _measure(self) -> None:
+        self._lengths = tuple(sorted({len(begins) for begins in self._patterned}))
+
+
+def _remove(listening: dict[K, list[Subscription]], key: K, subscription: Subscription) -> None:
+    listening[key].remove(subscription)
+    if not listening[key]:
+        del listening[key]

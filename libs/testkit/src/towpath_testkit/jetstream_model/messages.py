@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from towpath_testkit.jetstream_model.clock import SECOND
 
@@ -80,9 +81,13 @@ class Message:
 def timestamp(at_ns: int) -> str:
     """Write a time as Go does: RFC 3339, without the zeros at the end."""
     seconds, rest = divmod(at_ns, SECOND)
-    moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     fraction = f".{rest:09d}".rstrip("0").rstrip(".")
-    return f"{moment}{fraction}Z"
+    return f"{_moment(seconds)}{fraction}Z"
+
+
+@lru_cache(maxsize=10_000)
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def read_time(text: str) -> int | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any, Generic, TypeVar, cast
 
 V = TypeVar("V")
@@ -14,9 +15,16 @@ def tokens(subject: str) -> tuple[str, ...]:
     return tuple(subject.split("."))
 
 
+@lru_cache(maxsize=50_000)
 def is_literal(subject: str) -> bool:
     """Tell whether a subject has no wildcard."""
     return not any(token in {_ONE, _REST} for token in tokens(subject))
+
+
+@lru_cache(maxsize=5_000)
+def beginning(pattern: str) -> tuple[str, ...]:
+    """Tell the tokens before the first wildcard."""
+    return tuple(takewhile(lambda token: token not in {_ONE, _REST}, tokens(pattern)))
 
 
 def is_valid(pattern: str) -> bool:
@@ -32,6 +40,7 @@ def is_publishable(subject: str) -> bool:
     return is_valid(subject) and is_literal(subject)
 
 
+@lru_cache(maxsize=200_000)
 def matches(pattern: str, subject: str) -> bool:
     """Tell whether a literal subject matches a pattern."""
     return covers(pattern, subject)

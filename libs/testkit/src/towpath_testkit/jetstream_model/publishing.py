@@ -13,7 +13,7 @@ from towpath_testkit.jetstream_model.store import Store
 
 _ROLLUPS = {"", "sub", "all"}
 _LARGEST_HEADERS = 65_535
-_NOT_MODELLED = ("Nats-Batch-Id", "Nats-Incr", "Nats-Schedule-Source", "Nats-Stream-Source")
+_NOT_MODELLED = ("Nats-Incr", "Nats-Schedule-Source", "Nats-Stream-Source")
 
 
 class Standing(NamedTuple):

@@ -77,6 +77,8 @@ _REFUSALS = {
     10160: (400, "Provided priority group does not exist for this consumer"),
     10165: (400, "invalid per-message TTL"),
     10166: (400, "per-message TTL is disabled"),
+    10174: (400, "atomic publish is disabled"),
+    10176: (400, "atomic publish batch is incomplete"),
     10183: (400, "consumer ack wait needs to be positive"),
     10188: (400, "message schedules is disabled"),
     10189: (400, "message schedules pattern is invalid"),

@@ -1,6 +1,7 @@
 """What a stream keeps: its messages in order, by subject, and within its limits."""
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from towpath_testkit.jetstream_model.messages import Headers, Message
 from towpath_testkit.jetstream_model.patterns import SubjectIndex, matches
@@ -43,8 +44,7 @@ class Store:
             RefusedError: If the stream is full and refuses new messages.
         """
         message = Message(self.last + 1, subject, headers, body, max(at_ns, self.last_at_ns + 1))
-        if self.config.discard == "new":
-            self._check_room(message)
+        self.check_room(message)
         if not self._messages:
             self.first = message.sequence
         self.last, self.last_at_ns = message.sequence, message.at_ns
@@ -83,7 +83,16 @@ class Store:
         for message in self:
             self._enforce_limits(message.subject)
 
-    def _check_room(self, message: Message) -> None:
+    def check_room(self, message: Message) -> None:
+        """See that a message may be stored.
+
+        Raises:
+            RefusedError: If the stream is full and refuses new messages.
+        """
+        if self.config.discard == "new":
+            self._check_limits(message)
+
+    def _check_limits(self, message: Message) -> None:
         limit = self.config.max_msgs_per_subject
         at_limit = limit > 0 and len(self._by_subject.get(message.subject) or ()) >= limit
         rolls_up = bool(message.headers.get("Nats-Rollup"))
@@ -170,6 +179,7 @@ class Store:
         return next((message.sequence for message in self if message.at_ns >= at_ns), self.last + 1)
 
 
+@lru_cache(maxsize=200_000)
 def is_wanted(subject: str, wanted: tuple[str, ...]) -> bool:
     """Tell whether a subject matches one of the patterns; it does where there are none."""
     return not wanted or wanted == (_EVERYTHING,) or any(matches(pattern, subject) for pattern in wanted)

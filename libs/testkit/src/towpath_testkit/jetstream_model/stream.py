@@ -6,6 +6,7 @@ from typing import Any
 
 from towpath_testkit.jetstream_model import consumer_config, stream_config
 from towpath_testkit.jetstream_model.ageing import Ageing
+from towpath_testkit.jetstream_model.batches import Batches, Part
 from towpath_testkit.jetstream_model.consumer import Consumer
 from towpath_testkit.jetstream_model.consumer_config import ConsumerConfig, check_alone, check_workqueue
 from towpath_testkit.jetstream_model.dedupe import Dedupe
@@ -38,22 +39,41 @@ class Stream:
     def _begin(self) -> None:
         clock = self._clock
         self._dedupe = Dedupe(clock, self.config.duplicate_window)
+        self._batches = Batches(clock)
         self._ageing = Ageing(clock, self.store, remove=self.store.remove, after=self.go_on)
         self._schedules = Schedules(clock, self.store.get, self._fire)
 
     # --- Publishing -------------------------------------------------------------------------------
 
     def publish(self, subject: str, headers: Headers, body: bytes) -> bytes:
-        """Take a message, and write what the publisher is told."""
+        """Take a message, and write what the publisher is told; nothing, before the end of a batch."""
         try:
-            now_ns = self._clock.now_ns()
-            standing = Standing(self.store, self._dedupe, self._last_id, now_ns)
-            headers = admit(standing, subject, headers, body)
+            if headers.get("Nats-Batch-Id"):
+                return self._publish_part(Part(subject, headers, body))
+            headers = admit(self._standing(), subject, headers, body)
             return b'{"stream":"%s","seq":%d}' % (self.name.encode(), self._put(subject, headers, body))
         except DuplicateError as duplicate:
             return b'{"stream":"%s","seq":%d,"duplicate": true}' % (self.name.encode(), duplicate.sequence)
         except RefusedError as refusal:
             return json.dumps({"error": refusal.as_json(), "stream": self.name, "seq": 0}).encode()
+
+    def _publish_part(self, part: Part) -> bytes:
+        if not self.config.allow_atomic:
+            raise refused(10174)
+        parts = self._batches.take(part)
+        if parts is None:
+            return b""
+        standing, now_ns = self._standing(), self._clock.now_ns()
+        for one in parts:
+            admit(standing, one.subject, one.headers, one.body)
+            self.store.check_room(Message(0, one.subject, one.headers, one.body, now_ns))
+        last = [self._put(one.subject, one.headers, one.body) for one in parts][-1]
+        batch_id = part.headers.get("Nats-Batch-Id").encode()
+        told = self.name.encode(), last, batch_id, len(parts)
+        return b'{"stream":"%s","seq":%d,"batch":"%s","count":%d}' % told
+
+    def _standing(self) -> Standing:
+        return Standing(self.store, self._dedupe, self._last_id, self._clock.now_ns())
 
     def _put(self, subject: str, headers: Headers, body: bytes) -> int:
         message = self.store.put(subject, headers, body, self._clock.now_ns())

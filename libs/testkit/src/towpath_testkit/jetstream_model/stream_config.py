@@ -71,15 +71,15 @@ class StreamConfig:
 
     def as_json(self) -> dict[str, Any]:
         """Write it as the server does."""
-        said = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**said, "subjects": list(self.subjects), "max_consumers": -1, "compression": "none"}
+        return _as_json(self)
 
     def keeps(self, subject: str) -> bool:
         """Tell whether messages with this subject belong to the stream."""
-        first = patterns.tokens(subject)[0]
-        return first in _first_tokens(self.subjects) and any(
-            patterns.matches(pattern, subject) for pattern in self.subjects
-        )
+        return _keeps(self.subjects, subject)
+
+    def may_keep(self, first: str) -> bool:
+        """Tell whether a subject whose first token is this may belong to the stream."""
+        return first in _first_tokens(self.subjects)
 
     def meets(self, pattern: str) -> bool:
         """Tell whether some subject that matches a pattern belongs to the stream."""
@@ -88,6 +88,17 @@ class StreamConfig:
     def overlaps(self, other: "StreamConfig") -> bool:
         """Tell whether some subject would belong to both streams."""
         return any(map(self.meets, other.subjects))
+
+
+@lru_cache(maxsize=1_000)
+def _as_json(config: StreamConfig) -> dict[str, Any]:
+    said = {name: getattr(config, name) for name in config.__dataclass_fields__}
+    return {**said, "subjects": list(config.subjects), "max_consumers": -1, "compression": "none"}
+
+
+@lru_cache(maxsize=200_000)
+def _keeps(own: tuple[str, ...], subject: str) -> bool:
+    return any(patterns.matches(pattern, subject) for pattern in own)
 
 
 @lru_cache(maxsize=1_000)

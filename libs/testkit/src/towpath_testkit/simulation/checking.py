@@ -15,22 +15,35 @@ from towpath_schemas.journal import (
     StepSettled,
     ValueDrawn,
 )
+from towpath_testkit.simulation.checking_entities import wrongs_of_entities
+from towpath_testkit.simulation.checking_limits import wrongs_of_limits
 from towpath_testkit.simulation.effects import Effect, step_effect
 from towpath_testkit.simulation.seen import Entry, Simulated, Taken
 
 Wrongs = Generator[str]
 
 
-def wrongs(simulated: Simulated, calm: Simulated, *, once_at_most: frozenset[str] = frozenset()) -> list[str]:
+def wrongs(
+    simulated: Simulated,
+    calm: Simulated,
+    *,
+    once_at_most: frozenset[str] = frozenset(),
+    one_of_them: frozenset[str] = frozenset(),
+) -> list[str]:
     """List what is wrong with a simulation, in sentences.
 
     Args:
         simulated: The simulation.
         calm: The same requests, when nothing goes wrong.
         once_at_most: The tools that are never tried again, by name.
+        one_of_them: The components of whose runs it is not determined which end in favour of another.
     """
     return [
-        *_of_ends(simulated, calm),
+        *_of_ends(simulated, calm, one_of_them),
+        *_of_steps(simulated, calm, one_of_them),
+        *_of_index(simulated),
+        *wrongs_of_entities(simulated, calm),
+        *wrongs_of_limits(simulated),
         *(wrong for run_id in simulated.journals for wrong in _of_journal(simulated, run_id)),
         *_of_effects(simulated, once_at_most),
         *_of_audit(simulated),
@@ -38,15 +51,40 @@ def wrongs(simulated: Simulated, calm: Simulated, *, once_at_most: frozenset[str
     ]
 
 
-def _of_ends(simulated: Simulated, calm: Simulated) -> Wrongs:
-    expected, found = _told_ends(calm), _told_ends(simulated)
+def _of_ends(simulated: Simulated, calm: Simulated, one_of_them: frozenset[str]) -> Wrongs:
+    expected, found = _told_ends(calm, one_of_them), _told_ends(simulated, one_of_them)
     for run_id in sorted(expected.keys() | found.keys()):
         if expected.get(run_id) != found.get(run_id):
             yield f"{run_id} ended with {found.get(run_id)}, not with {expected.get(run_id)}"
 
 
-def _told_ends(simulated: Simulated) -> dict[str, object]:
-    return {run_id: end.model_copy(update={"at": 0.0}) for run_id, end in simulated.ends.items()}
+def _told_ends(simulated: Simulated, one_of_them: frozenset[str]) -> dict[str, object]:
+    return {
+        run_id: end.model_copy(update={"at": 0.0})
+        for run_id, end in simulated.ends.items()
+        if simulated.component_of(run_id) not in one_of_them
+    }
+
+
+def _of_steps(simulated: Simulated, calm: Simulated, one_of_them: frozenset[str]) -> Wrongs:
+    """See that each run has done its steps, once: what undoes others, where it failed or was cancelled, as well."""
+    for run_id in sorted(calm.journals.keys() & simulated.journals.keys()):
+        expected, found = _steps(calm, run_id), _steps(simulated, run_id)
+        if expected != found and simulated.component_of(run_id) not in one_of_them:
+            yield f"{run_id} has done {sorted(found.elements())}, not {sorted(expected.elements())}"
+
+
+def _steps(simulated: Simulated, run_id: str) -> Counter[tuple[str, str]]:
+    records = [entry.record for entry in simulated.journals[run_id]]
+    return Counter((one.key, str(one.result)) for one in records if isinstance(one, StepSettled))
+
+
+def _of_index(simulated: Simulated) -> Wrongs:
+    """See that the index of runs shows each run as its journal has it."""
+    ends: dict[str, str] = {run_id: end.end for run_id, end in simulated.ends.items()}
+    for run_id in sorted(ends.keys() | simulated.shown.keys()):
+        if ends.get(run_id) != simulated.shown.get(run_id):
+            yield f"{run_id} is shown as {simulated.shown.get(run_id)}, and ended {ends.get(run_id)}"
 
 
 # --- Journals -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from towpath_testkit.simulation.checking import wrongs
 from towpath_testkit.simulation.plan import CALM, STORMY, Plan
 from towpath_testkit.simulation.seen import Simulated
 from towpath_testkit.simulation.simulating import simulate
-from towpath_testkit.simulation.workload import ASKED, ONCE_AT_MOST, workload
+from towpath_testkit.simulation.workload import ONCE_AT_MOST, ONE_OF_THEM, WORKLOADS, kind_of, workload
 
 
 def play(seed: int, plan: Plan = STORMY) -> Simulated:
@@ -15,8 +15,9 @@ def play(seed: int, plan: Plan = STORMY) -> Simulated:
     Raises:
         TimeoutError: If it does not come to its end.
     """
+    wishes = WORKLOADS[kind_of(seed)]
     with workload():
-        return simulate(seed, plan, asked=ASKED)
+        return simulate(seed, plan, asked=wishes.asked, calls=wishes.calls)
 
 
 def examine(seed: int, plan: Plan = STORMY) -> str | None:
@@ -25,14 +26,14 @@ def examine(seed: int, plan: Plan = STORMY) -> str | None:
         simulated = play(seed, plan)
     except TimeoutError as error:
         return _report(seed, [str(error)])
-    found = wrongs(simulated, undisturbed(), once_at_most=ONCE_AT_MOST)
+    found = wrongs(simulated, undisturbed(kind_of(seed)), once_at_most=ONCE_AT_MOST, one_of_them=ONE_OF_THEM)
     return _report(seed, [*simulated.log, *found]) if found else None
 
 
-@lru_cache(maxsize=1)
-def undisturbed() -> Simulated:
-    """Simulate the workload when nothing goes wrong, once."""
-    return play(0, CALM)
+@lru_cache
+def undisturbed(kind: int) -> Simulated:
+    """Simulate a workload, by its number, when nothing goes wrong, once."""
+    return play(kind, CALM)
 
 
 def _report(seed: int, lines: list[str]) -> str:

@@ -11,7 +11,8 @@ class Plan:
 
     Attributes:
         faults: How many sudden events there are: a process is killed, stopped for a while or loses its
-            connections; the broker is stopped, or killed and started again.
+            connections; the broker is stopped, or killed and started again; Redis is flushed, or killed and started
+            again, with or without what it has not saved.
         every_s: Seconds from one to the next, at the least and at the most.
         delays: How long messages travel.
         lost_answers: The share of the broker's answers and deliveries that never arrive.
@@ -21,19 +22,19 @@ class Plan:
     """
 
     faults: int = 0
-    every_s: tuple[float, float] = (0.05, 3.0)
+    every_s: tuple[float, float] = (0.05, 2.0)
     delays: Delays = field(default_factory=Delays)
     lost_answers: float = 0.0
     lost_acks: float = 0.0
-    down_s: float = 3.0
-    asking_pause_s: float = 1.0
+    down_s: float = 2.0
+    asking_pause_s: float = 0.6
 
 
 CALM = Plan()
 """Nothing goes wrong."""
 
 STORMY = Plan(
-    faults=6,
+    faults=8,
     delays=Delays(usual_s=(0.0001, 0.002), longest_s=0.4, rarely=200),
     lost_answers=0.002,
     lost_acks=0.01,

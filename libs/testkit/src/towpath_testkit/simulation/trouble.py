@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager, suppress
 from towpath_testkit.simulation.plan import Plan
 from towpath_testkit.simulation.world import Process, World
 
-_FAULTS = ("kill", "kill", "kill", "cut", "stop", "stop", "pause", "broker")
-_PAUSE_S = (0.1, 8.0)
+_FAULTS = ("kill", "kill", "kill", "cut", "stop", "stop", "pause", "broker", "flush", "redis")
+_LOSSES = ("nothing", "what it had not saved", "everything")
+_PAUSE_S = (0.1, 6.0)
 
 
 @asynccontextmanager
@@ -29,6 +30,7 @@ async def _make(world: World, plan: Plan) -> None:
     async with asyncio.TaskGroup() as mending:
         for _ in range(plan.faults):
             await asyncio.sleep(world.chance.uniform(*plan.every_s))
+            world.redis.store.save()
             mending.create_task(_one_fault(world, plan))
     faults.lost_answers = faults.lost_acks = 0.0
     world.note("nothing goes wrong any more")
@@ -46,6 +48,11 @@ async def _one_fault(world: World, plan: Plan) -> None:
             await asyncio.gather(*(_stop(world, process) for process in _chosen(world)))
         case "pause":
             await _pause_broker(world)
+        case "flush":
+            world.note("redis is flushed")
+            world.redis.store.clear()
+        case "redis":
+            await _restart_redis(world, plan)
         case _:
             await _restart_broker(world, plan)
 
@@ -80,3 +87,22 @@ async def _restart_broker(world: World, plan: Plan) -> None:
     await asyncio.sleep(world.chance.uniform(0, plan.down_s))
     world.broker.start()
     world.note("the broker is back")
+
+
+async def _restart_redis(world: World, plan: Plan) -> None:
+    """Kill Redis and start it again, without what it may have lost: it says that it has done what is on no disk yet."""
+    if not world.redis.is_up:
+        return
+    loses = world.chance.choice(_LOSSES)
+    world.note(f"redis is killed, and loses {loses}")
+    world.redis.kill()
+    match loses:
+        case "everything":
+            world.redis.store.clear()
+        case "what it had not saved":
+            world.redis.store.go_back()
+        case _:
+            pass
+    await asyncio.sleep(world.chance.uniform(0, plan.down_s))
+    world.redis.start()
+    world.note("redis is back")

@@ -1,177 +1,117 @@
-"""User code to simulate: runs of every kind of act, whose results say nothing of when or how often they were done."""
+"""What is simulated: the components that are offered, what a client asks for, and what it does beside that."""
 
-import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from functools import lru_cache
+from typing import NamedTuple
 
-from towpath import (
-    Agent,
-    Context,
-    NonRetryableError,
-    WorkflowContext,
-    function,
-    script,
-    tool,
-    tool_call,
-    workflow,
-)
-from towpath.models.port import ModelRequest
-from towpath.tools.tool import ToolCall
+from towpath.components import REGISTRY, Component
 from towpath_testkit.hosting import own_registry
-from towpath_testkit.simulation.asking import Request, Signal
-from towpath_testkit.simulation.effects import effect, step_effect
+from towpath_testkit.simulation.asking import Asked, Cancel, Decide, Request, Signal
+from towpath_testkit.simulation.calling import Call
+from towpath_testkit.simulation.runs_offered import offer_runs
+from towpath_testkit.simulation.shared_offered import offer_shared
 
-MISSION = Request("mission", {"legs": 2}, "1")
-CARAVAN = Request("caravan", {"carts": 3}, "1")
-RELAY = Request("relay", {"left": 2}, "1")
+MISSION = Request("mission", {"legs": 1}, "1")
+CARAVAN = Request("caravan", {"carts": 2}, "1")
+RELAY = Request("relay", {"left": 1}, "1")
 SIEGE = Request("siege", None, "1")
 ERRAND = Request("errand", {"leg": 7}, "1")
 RISK = Request("risk", None, "1")
+PETITION = Request("petition", None, "1")
+VOYAGE = Request("voyage", None, "1")
 
-ASKED = (
-    MISSION,
-    SIEGE,
-    CARAVAN,
-    Signal("food", "bread", SIEGE),
-    RELAY,
-    RISK,
-    Signal("water", "rain", SIEGE),
-    ERRAND,
+
+class Wishes(NamedTuple):
+    """What clients want of the platform.
+
+    Attributes:
+        asked: What one client asks for, one after the other.
+        calls: What other clients call beside that, each one call after the other.
+    """
+
+    asked: tuple[Asked, ...]
+    calls: tuple[tuple[Call, ...], ...] = ()
+
+
+ALONE = Wishes(
+    (
+        MISSION,
+        SIEGE,
+        CARAVAN,
+        Signal("food", "bread", SIEGE),
+        PETITION,
+        RELAY,
+        RISK,
+        Signal("water", "rain", SIEGE),
+        Decide(PETITION, "approved", by="ann", role="mayor"),
+        ERRAND,
+    ),
 )
-"""What a client asks for, one after the other."""
+"""Runs of every kind of act, that have nothing to do with each other."""
+
+TOGETHER = Wishes(
+    (
+        VOYAGE,
+        Request("scribe", {"name": "ada"}, "1"),
+        Request("guild", {"place": 1}, "1"),
+        Request("banker", {"source": "east", "target": "west"}, "1"),
+        Request("guild", {"place": 2}, "2"),
+        Request("herald", None, "1"),
+        Request("herald", None, "2"),
+        Request("guild", {"place": 3}, "3"),
+        Request("dictation", {"words": "rain"}, "1"),
+        Request("scribe", {"name": "bob"}, "2"),
+        Request("banker", {"source": "west", "target": "east"}, "2"),
+        Cancel(VOYAGE, once_done="embark"),
+        Request("dictation", {"words": "sun"}, "2"),
+    ),
+    (
+        (
+            Call("Chronicle", "town", "add", "a client's first"),
+            Call("Chronicle", "town", "items"),
+            Call("Chronicle", "town", "add", "a client's second"),
+            Call("Chronicle", "town", "items"),
+        ),
+        (
+            Call("Purse", "east", "balance"),
+            Call("Chronicle", "town", "add", "another client's"),
+            Call("Purse", "west", "balance"),
+            Call("Chronicle", "town", "items"),
+        ),
+    ),
+)
+"""Runs that share entities and a session, and that limit each other; and clients that call the same entities."""
+
+
+WORKLOADS = (ALONE, TOGETHER)
+"""What simulations are about, in turns: one is twice as fast as both together."""
+
+
+def kind_of(seed: int) -> int:
+    """Tell the number of the workload that a seed simulates."""
+    return seed % len(WORKLOADS)
+
 
 ONCE_AT_MOST = frozenset({"gamble"})
 """The tools that are never tried again."""
+
+ONE_OF_THEM = frozenset({"herald"})
+"""The components of whose runs some end in favour of another: which, depends on when they were asked for."""
 
 
 @contextmanager
 def workload() -> Generator[None]:
     """Offer the components of the requests, and nothing else, until the end of the block."""
     with own_registry():
-        _offer()
+        for component in _offered():
+            REGISTRY.add(component)
         yield
 
 
-async def _note(run_id: str, name: str, takes_s: float = 0.0) -> str:
-    effect(step_effect(run_id, name))
-    await asyncio.sleep(takes_s)
-    return name
-
-
-def _offer() -> None:  # noqa: C901, PLR0915 - one component after the other
-    def noted(ctx: Context, name: str, takes_s: float = 0.0) -> Any:
-        return ctx.step(name.split(" ", 1)[0], _note, ctx.run_id, name, takes_s)
-
-    @function(retries=3)
-    async def toll(ctx: Context, leg: int) -> str:
-        effect(ctx.idempotency_key)
-        await asyncio.sleep(0.05 * leg)
-        return f"toll {leg}"
-
-    @tool(idempotent=True)
-    async def stamp(ctx: Context, leg: int) -> str:
-        """Stamp the papers."""
-        effect(ctx.idempotency_key)
-        return f"stamp {leg}"
-
-    @tool(idempotent=False)
-    async def gamble(ctx: Context) -> str:
-        """Gamble."""
-        effect(ctx.idempotency_key)
-        await asyncio.sleep(0.3)
-        return "won"
-
-    def clerks_reply(request: ModelRequest) -> ToolCall | str:
-        stamped = [message.content for message in request.messages if message.role == "tool"]
-        leg = int(request.messages[0].content.rsplit(" ", 1)[1])
-        return f"done: {stamped[-1]}" if stamped else tool_call("stamp", leg=leg)
-
-    def gamblers_reply(request: ModelRequest) -> ToolCall | str:
-        gambled = any(message.role == "tool" for message in request.messages)
-        return "whatever came of it" if gambled else tool_call("gamble")
-
-    script("simulated-clerk", clerks_reply, delay_s=0.02)
-    script("simulated-gambler", gamblers_reply)
-    clerk = Agent(name="clerk", model="test/simulated-clerk", instructions="Stamp.", tools=[stamp])
-    gambler = Agent(name="gambler", model="test/simulated-gambler", instructions="Dare.", tools=[gamble])
-
-    @workflow
-    async def mission(ctx: WorkflowContext, legs: int) -> list[Any]:
-        """Act in every way, wait for moments near and far."""
-        done: list[Any] = []
-        for leg in range(legs):
-            left_at = ctx.now()
-            done.append(await noted(ctx, f"note {leg}"))
-            done.append(await ctx.task(toll, input={"leg": leg}))
-            done.append((await clerk.run(f"please stamp leg {leg}")).output)
-            await ctx.timer(400)
-            done.append(left_at <= ctx.now())
-        await ctx.timer(3_500)
-        return [*done, await noted(ctx, "home")]
-
-    @workflow
-    async def caravan(ctx: WorkflowContext, carts: int) -> list[Any]:
-        """Act in many places at the same time, some in tasks of the code's own."""
-
-        async def drive(cart: int) -> list[Any]:
-            loaded = await noted(ctx, f"load {cart}", 0.1 * cart)
-            return [loaded, await ctx.task(toll, input={"leg": cart}), await noted(ctx, f"unload {cart}")]
-
-        driven = await asyncio.gather(*(drive(cart) for cart in range(carts)))
-        first, second = await ctx.parallel(
-            ctx.task(toll, input={"leg": 5}), noted(ctx, "feed the animals", 0.2)
-        )
-        async with asyncio.TaskGroup() as camping:
-            tents = [camping.create_task(drive(cart)) for cart in (10, 11)]
-            await ctx.timer(1_200)
-        return [driven, first, second, [tent.result() for tent in tents]]
-
-    @workflow
-    async def relay(ctx: WorkflowContext, left: int) -> Any:
-        """Go on as another run, and have children on the way."""
-        await noted(ctx, f"run {left}")
-        if left:
-            ctx.continue_as_new({"left": left - 1})
-        near = ctx.spawn(scout, "east", ctx.run_id)
-        far = ctx.spawn(scout, "west", ctx.run_id, join="required")
-        seen = [await ctx.signal("seen-east"), await ctx.signal("seen-west")]
-        return [seen, await near.result(), await far.result()]
-
-    @workflow
-    async def scout(ctx: WorkflowContext, where: str, to: str) -> str:
-        """Look around, and send word to the parent."""
-        await noted(ctx, f"look {where}", 0.1)
-        await ctx.signal.emit(f"seen-{where}", f"nothing in the {where}", run_id=to)
-        await ctx.timer(1_500)
-        return f"{where} is clear"
-
-    @workflow
-    async def siege(ctx: WorkflowContext) -> list[Any]:
-        """Wait for signals, for long, and undo what was done when it fails."""
-        water, food = await asyncio.gather(ctx.signal("water"), ctx.signal("food"))
-        undone: list[Any] = []
-        try:
-            async with ctx.saga() as saga:
-                await noted(ctx, "dig")
-                saga.on_failure("fill", _note, ctx.run_id, "fill in")
-                await ctx.task(collapse)
-        except Exception as error:  # noqa: BLE001 - that it fails is the point
-            undone.append(type(error).__name__)
-        return [water, food, undone]
-
-    @function(retries=2)
-    async def collapse(ctx: Context) -> None:
-        effect(ctx.idempotency_key)
-        raise NonRetryableError("the tunnel collapsed")
-
-    @function
-    async def errand(ctx: Context, leg: int) -> Any:
-        """Be a function that is a run, and acts."""
-        return [await noted(ctx, "leave"), await ctx.task(toll, input={"leg": leg})]
-
-    @workflow
-    async def risk(ctx: WorkflowContext) -> str:
-        """Do what is never done twice."""
-        await ctx.timer(300)
-        return (await gambler.run("try your luck")).output
+@lru_cache(maxsize=1)
+def _offered() -> tuple[Component, ...]:
+    with own_registry():
+        offer_runs()
+        offer_shared()
+        return tuple(REGISTRY)

@@ -2,19 +2,38 @@
 
 import asyncio
 import random
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from importlib import import_module
 from typing import Any
 
-from towpath_chassis.service import running
+from towpath_chassis.service import Service, running
+from towpath_chassis.settings import ServiceSettings
 from towpath_cli.plan import MODULES
+from towpath_schemas import subjects
 from towpath_testkit.builders import SERVICE
 from towpath_testkit.jetstream_model import Broker
+from towpath_testkit.redis_model import RedisServer
 from towpath_testkit.simulated_network import Delays, SimulatedNetwork
 from towpath_testkit.virtual_time import VirtualTimeLoop
 
 _APP = "towpath_testkit.served"
 _RUNNERS = {"agent-runner", "tool-runner"}
+_ENTITY_STORE = "entity-store"
+
+
+_PARTITIONS = 4
+
+
+@contextmanager
+def few_partitions() -> Generator[None]:
+    """Divide entities among so few partitions that most simulated time is not spent on idle ones."""
+    before, subjects.ENTITY_PARTITIONS = subjects.ENTITY_PARTITIONS, _PARTITIONS
+    try:
+        yield
+    finally:
+        subjects.ENTITY_PARTITIONS = before
 
 
 class World:
@@ -32,6 +51,7 @@ class World:
         self.chance = chance
         self.network = SimulatedNetwork(loop, chance, delays)
         self.broker = Broker(self.network)
+        self.redis = RedisServer(self.network)
         self.alive: dict[str, Process] = {}
         self.log: list[str] = []
         self._down_s = down_s
@@ -48,6 +68,15 @@ class World:
         self._keepers.append(asyncio.create_task(self._keep(role, settings, serves), name=f"keep-{role}"))
         await serves.wait()
 
+    def settings_of(self, role: str, settings: dict[str, Any]) -> ServiceSettings:
+        """Make the settings of a service; its processes differ in their names only."""
+        told = {"instance": role, "nats_url": self.broker.url, "drain_s": 0.2, **settings}
+        if role in _RUNNERS:
+            told |= {"app": _APP, "service_name": SERVICE}
+        if role == _ENTITY_STORE:
+            told["redis_url"] = self.redis.url
+        return _settings(role, **told)
+
     async def _keep(self, role: str, settings: dict[str, Any], serves: asyncio.Event) -> None:
         while True:
             self._started += 1
@@ -56,6 +85,19 @@ class World:
             await process.run(role, settings)
             del self.alive[process.name]
             await asyncio.sleep(self.chance.uniform(0, self._down_s))
+
+
+@lru_cache
+def _settings(role: str, **told: Any) -> ServiceSettings:
+    settings, _ = service_of(role)
+    return settings(**told)
+
+
+@lru_cache
+def service_of(role: str) -> tuple[type[ServiceSettings], Service[Any]]:
+    """Import a service: before a simulation begins, as some modules draw random numbers when they are imported."""
+    module = MODULES[role]
+    return import_module(f"{module}.settings").Settings, import_module(f"{module}.app").app
 
 
 class Process:
@@ -98,11 +140,8 @@ class Process:
         self._world.network.hang_up(self.name, lossy=True)
 
     async def _serve(self, role: str, settings: dict[str, Any]) -> None:
-        told = {"nats_url": self._world.broker.url, "instance": self.name, "drain_s": 0.2, **settings}
-        if role in _RUNNERS:
-            told |= {"app": _APP, "service_name": SERVICE}
-        chosen = import_module(f"{MODULES[role]}.settings").Settings(**told)
-        service = import_module(f"{MODULES[role]}.app").app
+        chosen = self._world.settings_of(role, settings).model_copy(update={"instance": self.name})
+        _, service = service_of(role)
         async with running(role, chosen, service, serves=getattr(chosen, "service", None)):
             self._serves.set()
             await asyncio.Event().wait()

@@ -18,7 +18,7 @@ from towpath.engine.turns import Turns
 from towpath.engine.work import Work
 from towpath.engine.writing import Writing
 from towpath.errors import NonDeterminismError
-from towpath_schemas.calls import RunEvent
+from towpath_schemas.calls import Answered, RunEvent
 from towpath_schemas.journal import (
     CallSettled,
     CancelReceived,
@@ -302,12 +302,18 @@ class LiveRun:
 
     async def take(self, event: RunEvent) -> bool:
         """Take an event into the journal; tell whether it is there, now or already."""
+        await self._until_asked(event)
         if self.let_go.is_set():
             return False
         if not self.ending:
             self.moves += 1
             await self.reception.take(event)
         return True
+
+    async def _until_asked(self, event: RunEvent) -> None:
+        """Let the intent be learned first that is answered: others may see it in the journal before we hear that it is there."""
+        if isinstance(event, Answered) and self.history.intended(event.key) is None:
+            await self._writing.until_learned()
 
     def _received(self, record: JournalRecord) -> None:
         """Have the code go on, if it waits for this."""

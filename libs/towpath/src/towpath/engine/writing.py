@@ -58,9 +58,13 @@ class Writing:
         Raises:
             ClaimLostError: If the run is not ours any more.
         """
+        await self.until_learned()
+        return await self.append(finished)
+
+    async def until_learned(self) -> None:
+        """Return when what is being written now is learned, or was refused."""
         if self._last_write is not None:
             await asyncio.wait({self._last_write})
-        return await self.append(finished)
 
     async def _write(self, number: int, body: bytes) -> None:
         """Write one entry; it is learned only after all that have an earlier place, as in replay."""
