@@ -73,8 +73,8 @@ class Agent(Running):
         memory: What it is reminded of before it answers, where a run does not say another.
         max_iterations: How often one invocation may call a model; 10 for runs if not given.
         handoffs: Agents that it may hand the conversation to.
-        limits: `{"turns": n}`, as `max_iterations`; what may be spent, as a `Budget` or several; and how many of its runs on the platform work at once, how often
-            one begins, which of them are one: see `towpath.limits`.
+        limits: `{"turns": n}`, as `max_iterations`; what may be spent, as a `Budget` or several; and how many of its
+            runs on the platform work at once, how often one begins, which of them are one: see `towpath.limits`.
 
     Raises:
         TypeError: If both names of one thing are given.
