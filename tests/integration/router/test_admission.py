@@ -330,7 +330,9 @@ async def test_every_request_is_admitted_although_the_broker_is_killed_meanwhile
         written = {subjects.read_journal_entry(one.subject)[0] for one in found}
         return [key for key, run_id in ids.items() if run_id not in written]
 
-    await until(missing, lambda keys: not keys)
+    await until(
+        missing, lambda keys: not keys, deadline_s=60
+    )  # what was in hand comes again after `ack_wait_s`
     await until(lambda: dispatches(towpath.js), lambda found: len({one.run_id for one in found}) == 60)
 
 

@@ -94,7 +94,7 @@ async def test_tenants_do_not_wait_for_each_other(runner: Limited) -> None:
     await runner.start()
     before = len(await runner.handed_over())
 
-    await ask(runner.js, "start", "greet", start_requested(), tenant="globex")
+    await ask(runner.js, "start", "bounded", start_requested(), tenant="globex")
 
     assert len(await runner.handed_over()) == before + 1
 
@@ -177,7 +177,7 @@ async def test_who_goes_on_in_a_new_run_keeps_its_place(runner: Limited) -> None
     closed = await runner.end(runs[0], told=False)
     successor = ChildRequested(
         run_id=identity.successor_run_id(runs[0]),
-        component="greet",
+        component="bounded",
         continues=runs[0],
         attribution=Attribution(tenant=TENANT),
         correlation_id="c",
@@ -271,8 +271,8 @@ async def test_one_that_works_and_is_terminated_frees_its_place(runner: Limited)
 async def test_one_that_ended_before_it_came_to_its_gate_holds_no_place(runner: Limited) -> None:
     """It is cancelled after it was written down, and before its router has brought it to its gate."""
     await runner.offer(ONE)
-    run_id = identity.run_id(TENANT, "greet", "early")
-    gate = GatePassed(gate_id=gate_id(TENANT, "greet", ONE, None), limit=ONE)
+    run_id = identity.run_id(TENANT, "bounded", "early")
+    gate = GatePassed(gate_id=gate_id(TENANT, "bounded", ONE, None), limit=ONE)
     await write_entry(runner.js, run_id, 0, run_started(gates=(gate,)))
     await ask(runner.js, "cancel", run_id, STOP)
 

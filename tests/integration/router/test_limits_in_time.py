@@ -53,7 +53,7 @@ async def test_a_tick_that_comes_again_or_too_early_lets_nobody_go(runner: Limit
     rate = RateLimit(limit=1, per_s=3600)
     await runner.offer(rate)
     first, _ = [await runner.start() for _ in range(2)]
-    gate = gate_id(TENANT, "greet", rate, None)
+    gate = gate_id(TENANT, "bounded", rate, None)
     early = GateTicked(gate_id=gate, at=time.time() + 1)
 
     for _ in range(2):

@@ -31,7 +31,7 @@ class Limited:
         self.js = js
         self._offered: dict[str, tuple[Limit, ...]] = {}
 
-    async def offer(self, *limits: Limit, name: str = "greet") -> None:
+    async def offer(self, *limits: Limit, name: str = "bounded") -> None:
         """Register a component beside those that were registered before; again, with other limits."""
         self._offered[name] = limits
         described = (
@@ -41,13 +41,13 @@ class Limited:
         await self.js.publish(subjects.catalogue(SERVICE), registered.to_body())
         assert await self.js.last(CATALOGUE, subjects.catalogue(SERVICE))
 
-    async def start(self, input: Any = None, *, name: str = "greet", **said: Any) -> str:  # noqa: A002
+    async def start(self, input: Any = None, *, name: str = "bounded", **said: Any) -> str:  # noqa: A002
         """Request a run; return once the router has said that it exists, and has sent it on its way."""
         word = await ask(self.js, "start", name, start_requested(input=input, **said))
         assert isinstance(word, RunAccepted)
         return word.run_id
 
-    async def start_child(self, run_id: str, *, name: str = "greet") -> str:
+    async def start_child(self, run_id: str, *, name: str = "bounded") -> str:
         """Have a run `up` ask for a child, at the place `run:<run_id>#0`; return once the router has sent it on."""
         child = ChildRequested(
             run_id=run_id,
@@ -60,7 +60,7 @@ class Limited:
         await settled(self.js, REQUESTS, ROUTER_CHILDREN)
         return run_id
 
-    async def publish(self, count: int, input: Any = None, *, name: str = "greet") -> None:  # noqa: A002
+    async def publish(self, count: int, input: Any = None, *, name: str = "bounded") -> None:  # noqa: A002
         """Request runs, and wait for no answer."""
         for _ in range(count):
             subject, headers = subjects.request(TENANT, "start", name), {"ce-id": uuid4().hex}
@@ -111,6 +111,6 @@ class Limited:
         await self.js.publish(subjects.inbox(closed.run_id, CLOSED, closed.run_id), closed.to_body())
         await settled(self.js, INBOX, ROUTER_INBOX)
 
-    async def gate(self, limit: Limit, input: Any = None, *, name: str = "greet") -> GateState:  # noqa: A002
+    async def gate(self, limit: Limit, input: Any = None, *, name: str = "bounded") -> GateState:  # noqa: A002
         """Read the state of the gate that a run with this input passes because of a limit."""
         return (await GateLog(self.js, gate_id(TENANT, name, limit, input)).load()).state

@@ -14,6 +14,7 @@ import os
 import random
 import resource
 import signal
+import stat
 import sys
 import time
 from pathlib import Path
@@ -104,13 +105,16 @@ def _build_root(asked: dict[str, Any]) -> bool:
     sources = {path: os.open(path, os.O_PATH) for path in readable}
     _mount("tmpfs", str(_ROOT), "tmpfs", _MS_NOSUID | _MS_NODEV, "size=1m,mode=755")
     for path, source in sources.items():
-        _bind(f"/proc/self/fd/{source}", _ROOT / path.lstrip("/"), directory=Path(path).is_dir())
+        # The path itself may be covered now: asked is what was opened.
+        is_directory = stat.S_ISDIR(os.fstat(source).st_mode)
+        _bind(f"/proc/self/fd/{source}", _ROOT / path.lstrip("/"), directory=is_directory)
         os.close(source)
     work = _ROOT / _HOME.lstrip("/")
     work.mkdir()
     room = f"size={asked['disk_bytes']},nr_inodes={asked['files'] + 1},mode=777"
     _mount("tmpfs", str(work), "tmpfs", _MS_NOSUID | _MS_NODEV, room)
-    (_ROOT / "tmp").symlink_to(_HOME)
+    if not (_ROOT / "tmp").exists():  # Python may lie below /tmp itself
+        (_ROOT / "tmp").symlink_to(_HOME)
     (_ROOT / "proc").mkdir()
     has_proc = True
     try:
@@ -173,7 +177,13 @@ def _started(asked: dict[str, Any]) -> int:
 def _become_code(asked: dict[str, Any]) -> NoReturn:
     os.close(asked["report"])
     _limit(asked)
-    environment = {"HOME": _HOME, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        "HOME": _HOME,
+        "TMPDIR": _HOME,
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
     os.execve(asked["python"], [asked["python"], "-I", "-c", asked["code"]], environment)  # noqa: S606 - its purpose
 
 
