@@ -1,8 +1,8 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 set positional-arguments
 
-# Many tests wait for servers, so there is one worker more than there are processors.
-test_workers := env("TOWPATH_TEST_WORKERS", shell("echo $(($1 + 1))", num_cpus()))
+# One worker for each processor: with more, servers and services of tests keep each other waiting.
+test_workers := env("TOWPATH_TEST_WORKERS", num_cpus())
 
 [doc("List what you can do")]
 default:

@@ -37,7 +37,7 @@ async def plan(tmp_path: Path) -> AsyncGenerator[Plan]:
 
 @pytest.fixture
 async def client(plan: Plan) -> AsyncGenerator[Client]:
-    async with Client(plan.nats_url) as opened:
+    async with Client(plan.nats_url, patience_s=60) as opened:
         yield opened
 
 
