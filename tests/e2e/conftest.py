@@ -4,8 +4,10 @@
 # pyright: reportUnknownMemberType=false
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import nats
 import pytest
@@ -16,18 +18,46 @@ from towpath_testkit.stage import Stage
 APP = Path(__file__).with_name("journey.py")
 
 
-@pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stage]:
-    directory = tmp_path_factory.mktemp("e2e")
+@contextmanager
+def put_up(stage: Stage) -> Generator[Stage]:
+    asyncio.run(stage.put_up())
+    try:
+        yield stage
+    finally:
+        asyncio.run(stage.take_down())
+
+
+def world_below(directory: Path) -> dict[str, str]:
+    """Make an outside world for user code to change; return how the code is told of it."""
     world = directory / "world"
     (world / "effects").mkdir(parents=True)
     (world / "attempts").touch()
-    started = Stage(APP, directory, environment={"JOURNEY_WORLD": str(world)})
-    asyncio.run(started.put_up())
-    try:
+    return {"JOURNEY_WORLD": str(world)}
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stage]:
+    directory = tmp_path_factory.mktemp("e2e")
+    with put_up(Stage(APP, directory, environment=world_below(directory))) as started:
         yield started
-    finally:
-        asyncio.run(started.take_down())
+
+
+@pytest.fixture(scope="module")
+def doomed_stage(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[..., Stage]]:
+    """Put up a stage whose services die at the writes that the folder `doom` in its directory names."""
+    with ExitStack() as stages:
+
+        def start(app: Path, **described: Any) -> Stage:
+            directory = tmp_path_factory.mktemp("doomed")
+            (directory / "doom").mkdir()
+            environment = {
+                **world_below(directory),
+                "DOOM": str(directory / "doom"),
+                "PYTHONPATH": str(Path(__file__).with_name("doom")),
+            }
+            return stages.enter_context(put_up(Stage(app, directory, environment=environment, **described)))
+
+        yield start
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,29 +44,8 @@ _OF_HOLDING = frozenset({"resumed", "suspended", "claimed"})
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stage]:
-    directory = tmp_path_factory.mktemp("agent-crash-points")
-    (directory / "doom").mkdir()
-    (directory / "world" / "effects").mkdir(parents=True)
-    (directory / "world" / "attempts").touch()
-    environment = {
-        "JOURNEY_WORLD": str(directory / "world"),
-        "DOOM": str(directory / "doom"),
-        "PYTHONPATH": str(HERE / "doom"),
-    }
-    started = Stage(HERE / "ridge.py", directory, environment=environment)
-    asyncio.run(started.put_up())
-    try:
-        yield started
-    finally:
-        asyncio.run(started.take_down())
-
-
-@pytest.fixture
-async def plain(stage: Stage) -> AsyncGenerator[PlainClient]:
-    client = await nats.connect(stage.nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.05)
-    yield client
-    await client.close()
+def stage(doomed_stage: Callable[..., Stage]) -> Stage:
+    return doomed_stage(HERE / "ridge.py")
 
 
 @pytest.fixture

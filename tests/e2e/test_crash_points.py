@@ -11,14 +11,13 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import nats
 import pytest
 from nats.aio.client import Client
 
@@ -42,29 +41,8 @@ KILLED = [role for role in SERVICES if role in WRITES]
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Generator[Stage]:
-    directory = tmp_path_factory.mktemp("crash-points")
-    (directory / "doom").mkdir()
-    (directory / "world" / "effects").mkdir(parents=True)
-    (directory / "world" / "attempts").touch()
-    environment = {
-        "JOURNEY_WORLD": str(directory / "world"),
-        "DOOM": str(directory / "doom"),
-        "PYTHONPATH": str(HERE / "doom"),
-    }
-    started = Stage(HERE / "voyage.py", directory, environment=environment, roles=KILLED)
-    asyncio.run(started.put_up())
-    try:
-        yield started
-    finally:
-        asyncio.run(started.take_down())
-
-
-@pytest.fixture
-async def plain(stage: Stage) -> AsyncGenerator[Client]:
-    client = await nats.connect(stage.nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.05)
-    yield client
-    await client.close()
+def stage(doomed_stage: Callable[..., Stage]) -> Stage:
+    return doomed_stage(HERE / "voyage.py", roles=KILLED)
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from towpath_testkit.openai_server import (
     SaysGarbage,
     openai_server,
 )
+from towpath_testkit.settled import until_so
 
 Api = Literal["chat", "responses"]
 ASKED = ModelRequest(messages=(Message(role="user", content="Where is my order?"),))
@@ -226,8 +227,7 @@ async def test_a_server_that_is_not_there_may_be_tried_again() -> None:
 async def test_a_cancelled_question_is_no_failure() -> None:
     async with openai_server(Hangs()) as server:
         asking = asyncio.ensure_future(OpenAIModel("m", base_url=server.base_url).generate(ASKED))
-        while not server.received:  # noqa: ASYNC110 - the server tells nobody that it has received something
-            await asyncio.sleep(0.001)
+        await until_so(lambda: server.received)
         asking.cancel()
 
         with pytest.raises(asyncio.CancelledError):

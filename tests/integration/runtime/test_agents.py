@@ -56,7 +56,7 @@ class Speaker:
         self.half_said = asyncio.Event()
 
     async def generate(self, request: ModelRequest) -> ModelReply:
-        raise NotImplementedError
+        raise AssertionError("it is to be heard while it speaks")
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece | ModelReply]:
         self.asked += 1

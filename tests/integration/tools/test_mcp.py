@@ -22,6 +22,7 @@ from towpath.tools.mcp.connections import connection_to
 from towpath.tools.mcp.mcp_tool import MCPTool
 from towpath.tools.results import tool_result
 from towpath_testkit.mcp_server import PIXEL, Calls, sample_server
+from towpath_testkit.settled import until_so
 from towpath_testkit.web import serving
 
 STDIO = (sys.executable, "-m", "towpath_testkit.mcp_server")
@@ -126,8 +127,7 @@ async def test_a_server_of_ones_own_is_started_spoken_to_and_started_again_when_
     source = MCPTool("own", command=STDIO, env={"GREETING": "hello"})
     first = int(await content_of(source, "own_process_id"))
     under_way = asyncio.create_task(outcome_of(source, "own_wait", sign=str(tmp_path / "begun")))
-    while not (tmp_path / "begun").exists():  # noqa: ASYNC110 - another process says it
-        await asyncio.sleep(0.01)
+    await until_so((tmp_path / "begun").exists)
 
     os.kill(first, signal.SIGKILL)
     lost = await under_way
@@ -227,8 +227,7 @@ async def test_a_servers_tools_may_want_a_persons_yes_in_process_and_on_the_plat
             approved = await agent.run("What is 2 + 3?")
         async with VirtualPlatform() as platform:
             run = await platform.start(agent, "What is 2 + 3?")
-            while not platform.approvals():  # noqa: ASYNC110 - the server answers in its own time
-                await asyncio.sleep(0.01)
+            await until_so(platform.approvals)
             before = calls.added
             await platform.approve(run, by="ada")
             result = await run.result()

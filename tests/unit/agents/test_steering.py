@@ -149,7 +149,7 @@ async def test_what_a_model_was_saying_when_its_run_was_cancelled_is_kept() -> N
         name = "test/slow"
 
         async def generate(self, request: ModelRequest) -> ModelReply:
-            raise NotImplementedError
+            raise AssertionError("it is to be heard while it speaks")
 
         async def stream(self, request: ModelRequest) -> AsyncGenerator[Piece | ModelReply]:
             yield "half an "

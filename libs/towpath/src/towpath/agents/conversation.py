@@ -6,6 +6,7 @@ from typing import Any
 from towpath.agents.cancellation import Cancellation
 from towpath.agents.content import DictMessage, Translation
 from towpath.agents.interrupts import InterruptState
+from towpath.agents.managers.port import ConversationManager
 from towpath.agents.metrics import AgentMetrics
 from towpath.agents.snapshots import Snapshot, take_snapshot
 from towpath.agents.state import AgentState
@@ -29,7 +30,7 @@ class Conversation:
 
     messages: list[DictMessage]
     state: AgentState
-    manager: Any
+    manager: ConversationManager
     metrics: AgentMetrics = field(default_factory=AgentMetrics)
     interrupts: InterruptState = field(default_factory=InterruptState)
     cancellation: Cancellation = field(default_factory=Cancellation)
@@ -43,7 +44,37 @@ class Conversation:
         return self.messages
 
 
-class AgentView:
+class Conversing:
+    """Somebody who has a conversation, and shows what is in it."""
+
+    conversation: Conversation
+
+    @property
+    def messages(self) -> list[DictMessage]:
+        """What was said in the conversation."""
+        return self.conversation.shown()
+
+    @messages.setter
+    def messages(self, messages: list[DictMessage]) -> None:
+        self.conversation.messages = messages
+
+    @property
+    def state(self) -> AgentState:
+        """Values that belong to the conversation, and that no model is told."""
+        return self.conversation.state
+
+    @property
+    def conversation_manager(self) -> ConversationManager:
+        """What keeps the conversation short enough."""
+        return self.conversation.manager
+
+    @property
+    def event_loop_metrics(self) -> AgentMetrics:
+        """What all calls of the conversation took."""
+        return self.conversation.metrics
+
+
+class AgentView(Conversing):
     """An agent as hooks, tools and managers see it in a run: messages, state and metrics are the run's."""
 
     def __init__(self, agent: Any, conversation: Conversation) -> None:
@@ -55,30 +86,6 @@ class AgentView:
 
     def __repr__(self) -> str:
         return f"<{self._agent!r} in a run>"
-
-    @property
-    def messages(self) -> list[DictMessage]:
-        """What was said in the run."""
-        return self.conversation.shown()
-
-    @messages.setter
-    def messages(self, messages: list[DictMessage]) -> None:
-        self.conversation.messages = messages
-
-    @property
-    def state(self) -> AgentState:
-        """The values of the run."""
-        return self.conversation.state
-
-    @property
-    def conversation_manager(self) -> Any:
-        """The manager of the run's messages."""
-        return self.conversation.manager
-
-    @property
-    def event_loop_metrics(self) -> AgentMetrics:
-        """What the run took so far."""
-        return self.conversation.metrics
 
     @property
     def tool(self) -> Any:

@@ -1,5 +1,6 @@
 """What an agent tells while it works: one record for each thing, made only if somebody listens."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -111,7 +112,7 @@ Tell = Callable[[Event], None]
 """Takes one event."""
 
 
-class Listener:
+class Listener(ABC):
     """Who listens to an agent; what it raises ends the invocation.
 
     Attributes:
@@ -120,9 +121,9 @@ class Listener:
 
     takes_back: bool = False
 
+    @abstractmethod
     def tell(self, event: Event) -> None:
         """Take one event."""
-        raise NotImplementedError
 
-    async def caught_up(self) -> None:
+    async def caught_up(self) -> None:  # noqa: B027 - most hear at once
         """Wait until all that was told is heard: an agent does not go on before."""

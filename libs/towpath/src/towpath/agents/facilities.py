@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from towpath.agents.bridge import run_sync
-from towpath.agents.conversation import Conversation
+from towpath.agents.conversation import Conversing
 from towpath.agents.conversing import running_context
 from towpath.agents.delegating import delegated
 from towpath.agents.direct_calls import ToolCaller
@@ -29,10 +29,9 @@ TOOLS_FOLDER = "tools"
 """The folder, in that in which the program runs, whose tools `load_tools_from_directory` loads."""
 
 
-class Facilities(ABC):
+class Facilities(Conversing, ABC):
     """What an agent offers beside talking."""
 
-    conversation: Conversation
     toolbox: Toolbox
     session_manager: Any
     description: str

@@ -8,18 +8,14 @@ from pydantic import BaseModel
 from towpath.agents.bridge import run_sync
 from towpath.agents.callbacks import as_dicts, telling
 from towpath.agents.cancellation import Cancellation
-from towpath.agents.content import DictMessage
 from towpath.agents.conversing import Asked, refuse_durable, speak
 from towpath.agents.event_dicts import EventDict
 from towpath.agents.events import Listener
 from towpath.agents.exclusivity import Holder
 from towpath.agents.facilities import Facilities
-from towpath.agents.managers.port import ConversationManager
-from towpath.agents.metrics import AgentMetrics
 from towpath.agents.planning import Plan
 from towpath.agents.prompts import Prompt
 from towpath.agents.result import AgentResult
-from towpath.agents.state import AgentState
 from towpath.agents.streaming import EventStream
 from towpath.agents.structured_output import output_of
 from towpath.memory.memory import Memory
@@ -35,30 +31,6 @@ class Talking(Facilities):
     memory: Memory | None
     max_turns: int | None
     under_way: set[Cancellation]
-
-    @property
-    def messages(self) -> list[DictMessage]:
-        """What was said in the conversation."""
-        return self.conversation.shown()
-
-    @messages.setter
-    def messages(self, messages: list[DictMessage]) -> None:
-        self.conversation.messages = messages
-
-    @property
-    def state(self) -> AgentState:
-        """Values that belong to the conversation, and that no model is told."""
-        return self.conversation.state
-
-    @property
-    def conversation_manager(self) -> ConversationManager:
-        """What keeps the conversation short enough."""
-        return self.conversation.manager
-
-    @property
-    def event_loop_metrics(self) -> AgentMetrics:
-        """What all calls of the conversation took."""
-        return self.conversation.metrics
 
     def __call__(
         self,

@@ -2,11 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Generator
-from contextlib import aclosing
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
-from towpath.errors import ModelError
-from towpath.failures import model_error
 from towpath.models.port import (
     LanguageModel,
     ModelReply,
@@ -14,9 +11,8 @@ from towpath.models.port import (
     Piece,
     ReasoningPiece,
     ToolUsePiece,
-    streamed,
 )
-from towpath_schemas.failure import Failure
+from towpath.models.relaying import Relay
 
 Response = TypeVar("Response")
 Invoke = Callable[[LanguageModel, ModelRequest], Coroutine[Any, Any, ModelReply]]
@@ -68,7 +64,7 @@ class LLMStream(Awaitable["LLMStream[Response]"], AsyncIterable[LLMChunk[Respons
 
     async def _chunks(self) -> AsyncGenerator[LLMChunk[Response]]:
         pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
-        relay = _Relay(self._model, pieces.put_nowait)
+        relay = Relay(self._model, pieces.put_nowait)
         call = asyncio.ensure_future(self._invoke(relay, self._request))
         call.add_done_callback(lambda _: pieces.put_nowait(None))
         call.add_done_callback(_heard)
@@ -76,58 +72,13 @@ class LLMStream(Awaitable["LLMStream[Response]"], AsyncIterable[LLMChunk[Respons
             while (piece := await pieces.get()) is not None:
                 yield _chunk(piece)
             reply = await call
-            yield LLMChunk("" if relay.said else reply.text, self._response_of(reply))
+            yield LLMChunk("" if relay.heard else reply.text, self._response_of(reply))
         except GeneratorExit:
             relay.enough = True
             raise
         except BaseException:
             call.cancel()
             raise
-
-
-class _Relay:
-    """Stands for a model in one act, and tells what it says while it says it.
-
-    Attributes:
-        said: Whether anything was told.
-        enough: Set when nobody listens any more.
-    """
-
-    def __init__(self, model: LanguageModel, tell: Callable[[Piece], None]) -> None:
-        self.said = False
-        self.enough = False
-        self._model = model
-        self._tell = tell
-
-    @property
-    def name(self) -> str:
-        return self._model.name
-
-    async def generate(self, request: ModelRequest) -> ModelReply:
-        try:
-            return await self._relayed(request)
-        except ModelError as error:
-            if not self.said:
-                raise
-            raise model_error(error.failure.model_copy(update={"retryable": False})) from error
-
-    async def _relayed(self, request: ModelRequest) -> ModelReply:
-        heard: list[str] = []
-        async with aclosing(streamed(self._model, request)) as pieces:
-            async for piece in pieces:
-                if isinstance(piece, ModelReply):
-                    return piece
-                if isinstance(piece, str):
-                    heard.append(piece)
-                self._told(piece)
-                if self.enough:
-                    return ModelReply(text="".join(heard))
-        message = f"{self.name}: the stream ended without a reply"
-        raise ModelError(Failure(code="model_error", message=message))
-
-    def _told(self, piece: Piece) -> None:
-        self.said = True
-        self._tell(piece)
 
 
 def _chunk(piece: Piece) -> "LLMChunk[Any]":

@@ -10,7 +10,15 @@ from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageFunctionToolCall
 
 from towpath.models.openai.failures import SaidSoError
-from towpath.models.openai.style import Question, tool_call, written_arguments
+from towpath.models.openai.style import (
+    Question,
+    checked,
+    consumed,
+    said_only,
+    tool_call,
+    tool_choice,
+    written_arguments,
+)
 from towpath.models.port import (
     Message,
     ModelReply,
@@ -31,7 +39,6 @@ _STOP_REASONS: Mapping[str | None, str] = {
     "length": "max_tokens",
     "content_filter": "content_filtered",
 }
-_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
 class Chat:
@@ -42,16 +49,19 @@ class Chat:
     def body(self, question: Question) -> dict[str, Any]:
         """Write the body of a request; see `Style`."""
         request = question.request
-        body = {
-            "model": question.model,
-            "messages": _messages(request),
-            "tools": [_tool(spec) for spec in request.tools],
-            "tool_choice": _choice(request),
-            "temperature": request.temperature,
-            question.about.max_tokens: request.max_tokens,
-            "response_format": question.form,
-        }
-        return {name: value for name, value in body.items() if value not in (None, [])}
+        return said_only(
+            {
+                "model": question.model,
+                "messages": _messages(request),
+                "tools": [_tool(spec) for spec in request.tools],
+                "tool_choice": tool_choice(
+                    request, {"type": "function", "function": {"name": request.tool_choice}}
+                ),
+                "temperature": request.temperature,
+                question.about.max_tokens: request.max_tokens,
+                "response_format": question.form,
+            }
+        )
 
     async def answer(self, client: openai.AsyncOpenAI, body: dict[str, Any], **options: Any) -> Any:
         """Wait for the whole answer; see `Style`."""
@@ -65,12 +75,9 @@ class Chat:
 
     def reply(self, answer: Any) -> ModelReply:
         """Read a whole answer; see `Style`."""
-        if not isinstance(answer, ChatCompletion):
-            raise TypeError(
-                f"it is {type(answer).__name__}; does the base URL end as it should, such as in /v1?"
-            )
-        _check_no_error(answer)
-        choice = answer.choices[0]
+        completion = checked(answer, ChatCompletion)
+        _check_no_error(completion)
+        choice = completion.choices[0]
         message = choice.message
         calls = [
             tool_call(one.id, one.function.name, one.function.arguments)
@@ -80,7 +87,7 @@ class Chat:
         return ModelReply(
             text=message.content or message.refusal or "",
             tool_calls=tuple(calls),
-            usage=_consumed(answer.usage),
+            usage=_consumed(completion.usage),
             stop_reason=_stop_reason(choice.finish_reason, called=bool(calls), refused=bool(message.refusal)),
             reasoning=_reasoning(message),
         )
@@ -140,13 +147,6 @@ def _tool(spec: ToolSpec) -> dict[str, Any]:
         "type": "function",
         "function": {"name": spec.name, "description": spec.description, "parameters": spec.input_schema},
     }
-
-
-def _choice(request: ModelRequest) -> str | dict[str, Any] | None:
-    if request.tool_choice is None or not request.tools:
-        return None
-    named = {"type": "function", "function": {"name": request.tool_choice}}
-    return _CHOICES.get(request.tool_choice, named)
 
 
 # --- What is answered -----------------------------------------------------------------------------
@@ -231,13 +231,7 @@ def _stop_reason(finish_reason: str | None, *, called: bool, refused: bool) -> s
 def _consumed(usage: CompletionUsage | None) -> Usage:
     if usage is None:
         return Usage()
-    details = usage.prompt_tokens_details
-    return Usage(
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
-        cache_read_tokens=getattr(details, "cached_tokens", None) or 0,
-        cache_write_tokens=getattr(details, "cache_write_tokens", None) or 0,
-    )
+    return consumed(usage.prompt_tokens, usage.completion_tokens, usage.prompt_tokens_details)
 
 
 def _reasoning(said: Any) -> str:

@@ -16,11 +16,18 @@ from openai.types.responses import (
 
 from towpath.models.openai.failures import SaidSoError
 from towpath.models.openai.forms import Form
-from towpath.models.openai.style import Question, tool_call, written_arguments
+from towpath.models.openai.style import (
+    Question,
+    checked,
+    consumed,
+    said_only,
+    tool_call,
+    tool_choice,
+    written_arguments,
+)
 from towpath.models.port import (
     Message,
     ModelReply,
-    ModelRequest,
     Piece,
     ReasoningPiece,
     ToolSpec,
@@ -29,7 +36,6 @@ from towpath.models.port import (
 from towpath_schemas.journal import Usage
 
 _STOP_REASONS = {"max_output_tokens": "max_tokens", "content_filter": "content_filtered"}
-_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
 class Responses:
@@ -40,18 +46,19 @@ class Responses:
     def body(self, question: Question) -> dict[str, Any]:
         """Write the body of a request; see `Style`."""
         request = question.request
-        body = {
-            "model": question.model,
-            "instructions": request.system,
-            "input": [item for message in request.messages for item in _items(message)],
-            "tools": [_tool(spec) for spec in request.tools],
-            "tool_choice": _choice(request),
-            "temperature": request.temperature,
-            "max_output_tokens": request.max_tokens,
-            "text": _text(question.form),
-            "store": False,
-        }
-        return {name: value for name, value in body.items() if value not in (None, [])}
+        return said_only(
+            {
+                "model": question.model,
+                "instructions": request.system,
+                "input": [item for message in request.messages for item in _items(message)],
+                "tools": [_tool(spec) for spec in request.tools],
+                "tool_choice": tool_choice(request, {"type": "function", "name": request.tool_choice}),
+                "temperature": request.temperature,
+                "max_output_tokens": request.max_tokens,
+                "text": _text(question.form),
+                "store": False,
+            }
+        )
 
     async def answer(self, client: openai.AsyncOpenAI, body: dict[str, Any], **options: Any) -> Any:
         """Wait for the whole answer; see `Style`."""
@@ -65,15 +72,12 @@ class Responses:
 
     def reply(self, answer: Any) -> ModelReply:
         """Read a whole answer; see `Style`."""
-        if not isinstance(answer, Response):
-            raise TypeError(
-                f"it is {type(answer).__name__}; does the base URL end as it should, such as in /v1?"
-            )
-        if answer.error is not None:
-            raise SaidSoError(answer.error.model_dump())
-        if answer.status in ("failed", "cancelled"):
-            raise SaidSoError({"message": f"the response is {answer.status}"})
-        return _reply(answer)
+        response = checked(answer, Response)
+        if response.error is not None:
+            raise SaidSoError(response.error.model_dump())
+        if response.status in ("failed", "cancelled"):
+            raise SaidSoError({"message": f"the response is {response.status}"})
+        return _reply(response)
 
     def listener(self) -> "ResponsesListener":
         """Begin to listen; see `Style`."""
@@ -131,12 +135,6 @@ def _tool(spec: ToolSpec) -> dict[str, Any]:
         "parameters": spec.input_schema,
         "strict": False,
     }
-
-
-def _choice(request: ModelRequest) -> str | dict[str, Any] | None:
-    if request.tool_choice is None or not request.tools:
-        return None
-    return _CHOICES.get(request.tool_choice, {"type": "function", "name": request.tool_choice})
 
 
 def _text(form: Form | None) -> dict[str, Any] | None:
@@ -239,10 +237,4 @@ def _signature(thoughts: list[ResponseReasoningItem]) -> str | None:
 def _consumed(usage: ResponseUsage | None) -> Usage:
     if usage is None:
         return Usage()
-    details = usage.input_tokens_details
-    return Usage(
-        input_tokens=usage.input_tokens or 0,
-        output_tokens=usage.output_tokens or 0,
-        cache_read_tokens=getattr(details, "cached_tokens", None) or 0,
-        cache_write_tokens=getattr(details, "cache_write_tokens", None) or 0,
-    )
+    return consumed(usage.input_tokens, usage.output_tokens, usage.input_tokens_details)

@@ -3,7 +3,7 @@
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import openai
 
@@ -11,6 +11,11 @@ from towpath.models.openai.forms import Form
 from towpath.models.port import ModelReply, ModelRequest, Piece
 from towpath.models.providers import Provider
 from towpath.tools.calls import ToolCall
+from towpath_schemas.journal import Usage
+
+Answer = TypeVar("Answer")
+
+_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
 class Question(NamedTuple):
@@ -92,6 +97,39 @@ def tool_call(call_id: str | None, name: str | None, arguments: Any) -> ToolCall
     if not name:
         raise ValueError("a tool call names no tool")
     return ToolCall(id=call_id or f"call_{secrets.token_hex(12)}", name=name, arguments=_arguments(arguments))
+
+
+def said_only(body: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of the body of a request what is not said in it."""
+    return {name: value for name, value in body.items() if value not in (None, [])}
+
+
+def tool_choice(request: ModelRequest, named: dict[str, Any]) -> str | dict[str, Any] | None:
+    """Write which tools the model may or must call; `named` says it of the one that is chosen."""
+    if request.tool_choice is None or not request.tools:
+        return None
+    return _CHOICES.get(request.tool_choice, named)
+
+
+def checked(answer: Any, kind: type[Answer]) -> Answer:
+    """Pass where an answer is of the kind that was asked for.
+
+    Raises:
+        TypeError: If it is another.
+    """
+    if not isinstance(answer, kind):
+        raise TypeError(f"it is {type(answer).__name__}; does the base URL end as it should, such as in /v1?")
+    return answer
+
+
+def consumed(input_tokens: int | None, output_tokens: int | None, details: Any) -> Usage:
+    """Read what an answer has consumed; `details` are of its input tokens, which some servers do not tell."""
+    return Usage(
+        input_tokens=input_tokens or 0,
+        output_tokens=output_tokens or 0,
+        cache_read_tokens=getattr(details, "cached_tokens", None) or 0,
+        cache_write_tokens=getattr(details, "cache_write_tokens", None) or 0,
+    )
 
 
 def written_arguments(call: ToolCall) -> str:
