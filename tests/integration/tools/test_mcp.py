@@ -106,6 +106,35 @@ async def test_an_agent_has_the_tools_of_a_server(over_http: MCPTool) -> None:
     assert "sample_add" in agent.tool_names
 
 
+async def test_a_model_is_offered_the_tools_of_a_server_without_an_agent(over_http: MCPTool) -> None:
+    script("adder", [tool_call("sample_add", a=2, b=3)])
+    context = LocalContext()
+
+    with pytest.raises(TypeError, match=r"await source\.tools\(ctx\)"):
+        await context.llm.generate("What is 2 + 3?", model="test/adder", tools=[over_http])
+    answer = await context.llm.generate(
+        "What is 2 + 3?", model="test/adder", tools=await over_http.tools(context)
+    )
+    call = answer.tool_calls[0]
+
+    assert await context.tools.handler(call.name)(**call.arguments) == "5"
+
+
+async def test_an_agent_that_was_called_from_sync_code_gives_its_connections_up_in_async_code() -> None:
+    def heard(asked: ModelRequest) -> str:
+        return asked.messages[-1].content
+
+    script("asking", [tool_call("own_process_id"), heard])
+    agent = Agent(model="test/asking", tools=[MCPTool("own", command=STDIO)], callback_handler=None)
+
+    async with agent:
+        process_id = int(agent("Which process are you?").output)
+        os.kill(process_id, 0)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(process_id, 0)
+
+
 async def test_a_connection_is_shared_and_outlives_a_restart_of_the_server() -> None:
     calls = Calls()
     async with serving(sample_server(calls).streamable_http_app()) as url:

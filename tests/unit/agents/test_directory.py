@@ -60,7 +60,7 @@ def test_a_file_that_is_saved_is_loaded_again_and_a_new_one_found(agent: Agent, 
     (folder / "leave.py").write_text(TOOL.format(name="leave", says="goodbye"))
     until(lambda: "leave" in agent.tool_names)
 
-    assert [spec.name for spec in agent.specs] == ["greet", "leave"]
+    assert [spec.name for spec in agent.toolbox.specs] == ["greet", "leave"]
 
 
 def test_a_file_that_is_swapped_in_is_loaded(agent: Agent, folder: Path, tmp_path: Path) -> None:

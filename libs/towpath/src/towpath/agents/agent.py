@@ -15,7 +15,7 @@ from towpath.agents.defaults import DEFAULT, one_of
 from towpath.agents.exclusivity import ConcurrentInvocationMode, Exclusivity
 from towpath.agents.executors import ConcurrentToolExecutor, ToolExecutor
 from towpath.agents.facilities import TOOLS_FOLDER
-from towpath.agents.handing_over import hand_off_specs, successors_of
+from towpath.agents.handing_over import successors_of
 from towpath.agents.hooks import AgentInitializedEvent, HookCallback, HookEvent, HookProvider, HookRegistry
 from towpath.agents.in_session import InSession
 from towpath.agents.managers.port import ConversationManager
@@ -34,7 +34,7 @@ from towpath.errors import RegistrationError
 from towpath.limits import AnyLimit, described_limits
 from towpath.memory.memory import Memory
 from towpath.models import resolve
-from towpath.models.port import LanguageModel, ToolSpec
+from towpath.models.port import LanguageModel
 
 
 class Agent(Running):
@@ -196,8 +196,8 @@ class Agent(Running):
 
     @property
     def tool_names(self) -> list[str]:
-        """Names of all tools."""
-        return [*self.toolbox]
+        """Names of all tools; those of an MCP server as they were found last."""
+        return [*self.toolbox.latest]
 
     @property
     def successors(self) -> "Mapping[str, Agent]":
@@ -207,13 +207,6 @@ class Agent(Running):
             ConfigurationError: If one of them has no name.
         """
         return successors_of(self.label, self.handoffs) if self.handoffs else {}
-
-    @property
-    def specs(self) -> tuple[ToolSpec, ...]:
-        """What the model is told of tools and handoffs."""
-        return (
-            (*self.toolbox.specs, *hand_off_specs(self.successors)) if self.handoffs else self.toolbox.specs
-        )
 
     def language_model(self) -> LanguageModel:
         """Resolve the model.

@@ -80,6 +80,7 @@ class AgentView(Conversing):
     def __init__(self, agent: Any, conversation: Conversation) -> None:
         self._agent = agent
         self.conversation = conversation
+        self.toolbox: Any = agent.toolbox
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._agent, name)

@@ -33,9 +33,10 @@ class ToolCaller:
         self._exclusive = exclusive
 
     def __getattr__(self, name: str) -> DirectCall:
-        tool = self._agent.toolbox.alike(name)
+        tools = self._agent.toolbox.latest
+        tool = tools.alike(name)
         if tool is None:
-            known = ", ".join(self._agent.toolbox) or "none"
+            known = ", ".join(tools) or "none"
             raise AttributeError(f"{self._agent.label} has no tool {name!r}; there is {known}")
 
         def call(

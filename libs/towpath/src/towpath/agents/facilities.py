@@ -146,7 +146,7 @@ class Facilities(Conversing, ABC):
                 prompt,
                 model=self.language_model(),
                 instructions=self.instructions,
-                tools=self.toolbox,
+                tools=await self.toolbox.of_run(context),
             )
 
     # --- Tidying up ---------------------------------------------------------------------------------

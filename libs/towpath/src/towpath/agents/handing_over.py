@@ -4,9 +4,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from towpath.agents.tool_turn import HAND_OFF
 from towpath.errors import ConfigurationError
 from towpath.models.port import ToolSpec
+
+_HAND_OFF = "transfer_to_"
+"""How the names of these tools begin."""
 
 
 def successors_of(label: str, agents: Iterable[Any]) -> Mapping[str, Any]:
@@ -19,7 +21,7 @@ def successors_of(label: str, agents: Iterable[Any]) -> Mapping[str, Any]:
     for agent in agents:
         if agent.name is None:
             raise ConfigurationError(f"{label} hands over to an agent without a name; give it one")
-        found[HAND_OFF + re.sub(r"[^A-Za-z0-9_-]", "_", agent.label)] = agent
+        found[_HAND_OFF + re.sub(r"[^A-Za-z0-9_-]", "_", agent.label)] = agent
     return found
 
 

@@ -9,6 +9,7 @@ from towpath.agents.cancellation import Cancellation
 from towpath.agents.content import DictMessage
 from towpath.agents.conversation import Conversation, view_of
 from towpath.agents.events import Event, EventType, Listener
+from towpath.agents.handing_over import hand_off_specs
 from towpath.agents.hooks import HookRegistry, MessageAddedEvent
 from towpath.agents.inbox import Inbox
 from towpath.agents.meters import Meter
@@ -39,12 +40,7 @@ class Role(Protocol):
 
     @property
     def toolbox(self) -> Toolbox:
-        """The tools by name."""
-        ...
-
-    @property
-    def specs(self) -> tuple[ToolSpec, ...]:
-        """What the model is told of tools and handoffs."""
+        """The tools by name, and where more come from."""
         ...
 
     @property
@@ -110,6 +106,7 @@ class Invocation:
         added: The messages that it has added.
         tool_calls: The tool calls that models asked for.
         measured: What it took.
+        tools: What may be called, by name.
         view: The agent as hooks, tools and managers see it.
         spans: Records what it does, where somebody wants to know.
     """
@@ -132,12 +129,14 @@ class Invocation:
     added: list[DictMessage] = field(default_factory=list[DictMessage])
     tool_calls: list[ToolCall] = field(default_factory=list[ToolCall])
     measured: AgentInvocation = field(init=False)
+    tools: Toolbox = field(init=False)
     view: Any = field(init=False)
     spans: Tracing = field(init=False)
 
     def __post_init__(self) -> None:
         self.spans = Tracing(self.context, self.agent.trace_attributes)
         self.measured = self.conversation.metrics.begin()
+        self.tools = self.agent.toolbox.latest
         self.conversation.exposed = False
         self.view = view_of(self.agent, self.conversation)
         self.state["agent"] = self.view
@@ -152,6 +151,18 @@ class Invocation:
     def cancelled(self) -> bool:
         """Whether it is to stop."""
         return self.conversation.cancellation.requested
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """What the model is told of tools and handoffs."""
+        successors = self.agent.successors
+        return (*self.tools.specs, *hand_off_specs(successors)) if successors else self.tools.specs
+
+    async def load_tools(self) -> None:
+        """Ask where the tools of the one who speaks come from what there is now."""
+        self.tools = await self.agent.toolbox.of_run(self.context)
+        if self.view is not self.agent:
+            self.view.toolbox = self.tools
 
     def hand_over(self, to: Role) -> None:
         """Have another agent speak from now on."""

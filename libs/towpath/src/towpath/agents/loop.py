@@ -92,7 +92,7 @@ async def _answered(invocation: Invocation, messages: Sequence[DictMessage]) -> 
     while True:
         agent = invocation.agent
         with invocation.context.scope(f"agent:{agent.label}", agent=agent.label):
-            await agent.toolbox.load(invocation.context)
+            await invocation.load_tools()
             ended = await _take_turns(invocation, dangling)
             if isinstance(ended, AgentResult):
                 return ended

@@ -14,7 +14,7 @@ from towpath.agents.meters import MeteredCall
 from towpath.agents.metrics import Cycle, as_dict
 from towpath.agents.tracing import note_reply
 from towpath.errors import ContextOverflowError
-from towpath.models.port import ModelReply, ModelRequest, ToolSpec
+from towpath.models.port import ModelReply, ModelRequest
 from towpath.retry import Retry
 from towpath.tools.calls import ToolCall
 
@@ -154,7 +154,7 @@ async def _metered_reply(invocation: Invocation) -> ModelReply:
 def _request(invocation: Invocation) -> ModelRequest:
     """Write the request; the messages are checked already, so they are not checked again at every turn."""
     conversation, output = invocation.conversation, invocation.output
-    specs: tuple[ToolSpec, ...] = invocation.agent.specs
+    specs = invocation.specs
     if output is not None:
         specs = (output.spec,) if output.forced else (*specs, output.spec)
     said = {

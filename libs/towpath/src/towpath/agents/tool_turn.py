@@ -19,8 +19,6 @@ from towpath.tools.tool import Tool
 from towpath.tools.tool_context import ToolContext, calling
 from towpath.values import to_json_value
 
-HAND_OFF = "transfer_to_"
-"""How the tools begin by which a model hands the conversation to another agent."""
 CANCELLED = "Tool execution cancelled"
 _CANCELLED_BY_HOOK = "tool cancelled by user"
 _YES = frozenset({"y", "yes", "approve", "approved", "true"})
@@ -111,7 +109,7 @@ def _said(result: ToolResult) -> Any:
 
 async def _once(invocation: Invocation, call: ToolCall, taken: ToolCall | None) -> tuple[ToolResult, bool]:
     """Make one call once, hooks included; tell also whether one of them wants it made again."""
-    hooks, tool = invocation.hooks, invocation.agent.toolbox.get(call.name)
+    hooks, tool = invocation.hooks, invocation.tools.get(call.name)
     cancelled: str | None = None
     if hooks.hears(BeforeToolCallEvent):
         before = await hooks.tell(

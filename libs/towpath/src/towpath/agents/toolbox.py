@@ -1,6 +1,6 @@
 """The tools of an agent, by name."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, cast
 
 from towpath.errors import RegistrationError
@@ -16,6 +16,9 @@ class Toolbox(Mapping[str, Tool]):
     Args:
         tools: What may stand in the `tools` of an agent; see `tools_in`.
 
+    Attributes:
+        latest: The tools of the run that asked its sources last; without sources, these.
+
     Raises:
         RegistrationError: If two tools have one name, or names that differ by `-` and `_` only; or one cannot be loaded.
         TypeError: If something is no tool.
@@ -25,12 +28,12 @@ class Toolbox(Mapping[str, Tool]):
         self._tools: dict[str, Tool] = {}
         self._names: dict[str, str] = {}
         self._specs: tuple[ToolSpec, ...] | None = None
-        self._loaded: dict[ToolSource, Sequence[Tool]] = {}
+        self._sources: list[ToolSource] = []
+        self.latest: Toolbox = self
         several = isinstance(tools, Iterable) and not isinstance(tools, str | Mapping)
         for found in tools_in([*cast("Iterable[Any]", tools)] if several else tools):
             if isinstance(found, ToolSource):
-                found.register()
-                self._loaded[found] = ()
+                self._sources.append(found)
             else:
                 self.add(found)
 
@@ -62,13 +65,7 @@ class Toolbox(Mapping[str, Tool]):
         """
         if self._tools.get(tool.name) is tool:
             return
-        alike = self._names.get(_plain(tool.name))
-        if alike == tool.name:
-            raise RegistrationError(f"two tools are named {tool.name!r}; give one of them another name")
-        if alike is not None:
-            raise RegistrationError(
-                f"the names of the tools {alike!r} and {tool.name!r} differ by - and _ only; give one another name"
-            )
+        self._check_name(tool)
         tool.register()
         self._put(tool)
 
@@ -82,30 +79,41 @@ class Toolbox(Mapping[str, Tool]):
             self._put(tool)
         else:
             self.add(tool)
+        if self.latest is not self:
+            self.latest.replace(tool)
 
-    async def load(self, context: Any) -> None:
-        """Ask the sources of tools what they have now; `context` is that of the run for which they are asked.
+    async def of_run(self, context: Any) -> "Toolbox":
+        """Return the tools of one run: these, and what their sources tell that run, in whose context they are asked.
+
+        A replayed run has what its journal says, while another has what there is today: neither sees the other's.
 
         Raises:
-            ComponentError: If a source cannot say so.
-            RegistrationError: If two tools have one name.
+            ComponentError: If a source cannot say what it has.
+            RegistrationError: If two tools have one name, or names that differ by `-` and `_` only.
         """
-        for source in self._loaded:
-            self._take(source, await source.tools(context))
-
-    def _take(self, source: ToolSource, tools: Sequence[Tool]) -> None:
-        before = {tool.name for tool in self._loaded[source]}
-        kept = {name: tool for name, tool in self._tools.items() if name not in before}
-        if twice := kept.keys() & {tool.name for tool in tools}:
-            raise RegistrationError(f"two tools are named {min(twice)!r}; give one of them another name")
-        self._tools = kept | {tool.name: tool for tool in tools}
-        self._loaded[source] = tools
-        self._specs = None
+        if not self._sources:
+            return self
+        found = [tool for source in self._sources for tool in await source.tools(context)]
+        tools = Toolbox()
+        for tool in (*self.values(), *found):
+            tools._check_name(tool)
+            tools._put(tool)
+        self.latest = tools
+        return tools
 
     async def close(self) -> None:
         """Have the sources of tools give up what they hold."""
-        for source in self._loaded:
+        for source in self._sources:
             await source.close()
+
+    def _check_name(self, tool: Tool) -> None:
+        alike = self._names.get(_plain(tool.name))
+        if alike == tool.name:
+            raise RegistrationError(f"two tools are named {tool.name!r}; give one of them another name")
+        if alike is not None:
+            raise RegistrationError(
+                f"the names of the tools {alike!r} and {tool.name!r} differ by - and _ only; give one another name"
+            )
 
     def _put(self, tool: Tool) -> None:
         """Swap whole dicts, since a folder of tools puts from a thread of its own."""

@@ -8,6 +8,7 @@ from towpath.failures import component_error
 from towpath.tools.calls import ToolCall
 from towpath.tools.confirmation import Deciding, decide
 from towpath.tools.function_tool import tool_of
+from towpath.tools.sources import ToolSource
 from towpath.tools.tool import Tool
 
 Handler = Callable[..., Coroutine[Any, Any, Any]]
@@ -60,6 +61,10 @@ class ToolRegistry:
     def _offered(self, given: Any) -> tuple[Tool, ...]:
         if isinstance(given, list | tuple):
             return self.offer(cast("Iterable[Any]", given))
+        if isinstance(given, ToolSource):
+            raise TypeError(
+                f"{type(given).__name__} has tools, but is none; give what `await source.tools(ctx)` returns"
+            )
         if not isinstance(given, Tool) and not callable(given):
             raise TypeError(f"{given!r} is no tool; tools are Tool objects, functions, and lists of them")
         tool = given if isinstance(given, Tool) else tool_of(given)

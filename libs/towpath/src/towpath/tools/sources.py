@@ -8,11 +8,10 @@ from towpath.tools.tool import Tool
 
 
 class ToolSource(ABC):
-    """Gives an agent tools at the beginning of each of its runs; it stands in the agent's `tools`."""
+    """Gives an agent tools at the beginning of each of its runs; it stands in the agent's `tools`.
 
-    @abstractmethod
-    def register(self) -> None:
-        """Put what tool-runners need to know of it into the registry."""
+    Without an agent, `ctx.llm.generate(..., tools=await source.tools(ctx))` offers them to a model.
+    """
 
     @abstractmethod
     async def tools(self, context: Any) -> Sequence[Tool]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from mcp import Client, MCPError
@@ -204,15 +204,25 @@ def connection_to(server: McpServer, user: object) -> Connection:
 
 
 async def close_connection(server: McpServer, user: object) -> None:
-    """Close the connection to a server, unless others than `user` use it."""
-    here = _connections.get(asyncio.get_running_loop(), {})
-    connection = here.get(server)
-    if connection is None:
-        return
-    connection.users.discard(user)
-    if not connection.users:
-        del here[server]
-        await connection.close()
+    """Close the connections to a server, in whatever loop, unless others than `user` use them."""
+    for loop, here in [*_connections.items()]:
+        connection = here.get(server)
+        if connection is None:
+            continue
+        connection.users.discard(user)
+        if not connection.users:
+            del here[server]
+            await _in(loop, connection.close())
+
+
+async def _in(loop: asyncio.AbstractEventLoop, code: Coroutine[Any, Any, None]) -> None:
+    """Run code in the loop that it belongs to; in one that has ended there is nothing left to run it for."""
+    if loop is asyncio.get_running_loop():
+        await code
+    elif loop.is_running():
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(code, loop))
+    else:
+        code.close()
 
 
 def _is_lost(error: MCPError) -> bool:

@@ -77,11 +77,8 @@ class MCPTool(ToolSource):
             connect_timeout_s=connect_timeout_s,
         )
         self._lister, self._caller = _Lister(self), _Caller(self)
-
-    def register(self) -> None:
-        """Put what lists and calls its tools into the registry; see `ToolSource`."""
-        self._lister.register()
-        self._caller.register()
+        for errand in (self._lister, self._caller):  # tool-runners do both
+            errand.register()
 
     async def tools(self, context: Any) -> tuple[Tool, ...]:
         """Ask the server what it has; see `ToolSource`.
