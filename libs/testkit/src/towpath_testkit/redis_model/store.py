@@ -1,13 +1,23 @@
 """What a Redis keeps: strings, hashes and sorted sets, each of which may expire; and the commands that are used on them."""
 
 import copy
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from towpath_testkit.redis_model import scripts
-from towpath_testkit.redis_model.values import OK, WRONG_TYPE, NotModelledError, RedisRefusedError, Status
+from towpath_testkit.redis_model.values import (
+    LARGEST,
+    OK,
+    WRONG_TYPE,
+    NotModelledError,
+    RedisRefusedError,
+    Status,
+    decimal,
+    integer,
+)
 
-_SECOND_MS = 1_000
+_UNITS_MS = {b"PX": 1, b"EX": 1_000}
 
 
 class Hash(dict[bytes, bytes]):
@@ -18,17 +28,32 @@ class Scores(dict[bytes, float]):
     """A sorted set: scores by member."""
 
 
+class _Command(NamedTuple):
+    """What does a command, and how many arguments it takes."""
+
+    act: Callable[..., Any]
+    least: int
+    most: float
+
+    @classmethod
+    def of(cls, act: Callable[..., Any]) -> "_Command":
+        """See what a method takes."""
+        kinds = [one.kind for one in inspect.signature(act).parameters.values()]
+        least = kinds.count(inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        return cls(act, least, least if least == len(kinds) else float("inf"))
+
+
 class Store:
     """All keys; `now_ms` tells the milliseconds since 1970."""
 
     def __init__(self, now_ms: Callable[[], float]) -> None:
         self._now_ms = now_ms
         self._keys: dict[bytes, Any] = {}
-        self._ends_ms: dict[bytes, float] = {}
+        self.ends_ms: dict[bytes, float] = {}
         self._scripts: set[bytes] = set()
         self._saved: tuple[dict[bytes, Any], dict[bytes, float]] = {}, {}
-        self._commands: dict[bytes, Callable[..., Any]] = {
-            name.removeprefix("_do_").upper().encode(): getattr(self, name)
+        self._commands = {
+            name.removeprefix("_do_").upper().encode(): _Command.of(getattr(self, name))
             for name in dir(self)
             if name.startswith("_do_")
         }
@@ -40,15 +65,17 @@ class Store:
             RedisRefusedError: If Redis would refuse it.
             NotModelledError: If the model does not know it.
         """
-        act = self._commands.get(command[0]) or self._commands.get(command[0].upper())
-        if act is None:
-            raise NotModelledError(f"the command {command[0]!r}")
-        return act(*command[1:])
+        known = self._commands.get(command[0]) or self._commands.get(command[0].upper())
+        if known is None or len(command) - 1 > known.most:
+            raise NotModelledError(f"the command {command}")
+        if len(command) - 1 < known.least:
+            raise _wrong_number(command[0])
+        return known.act(*command[1:])
 
     def clear(self) -> None:
         """Lose everything."""
         self._keys.clear()
-        self._ends_ms.clear()
+        self.ends_ms.clear()
 
     def items(self) -> list[tuple[bytes, Any]]:
         """List the keys that have not expired, with what is there."""
@@ -56,23 +83,23 @@ class Store:
 
     def save(self) -> None:
         """Write all of it to a disk."""
-        self._saved = copy.deepcopy(self._keys), dict(self._ends_ms)
+        self._saved = copy.deepcopy(self._keys), dict(self.ends_ms)
 
     def go_back(self) -> None:
         """Have what was on the disk, and nothing else."""
         keys, ends_ms = self._saved
-        self._keys, self._ends_ms = copy.deepcopy(keys), dict(ends_ms)
+        self._keys, self.ends_ms = copy.deepcopy(keys), dict(ends_ms)
 
     # --- Keys -------------------------------------------------------------------------------------
 
     def _there(self, key: bytes) -> Any:
-        if self._ends_ms and self._ends_ms.get(key, float("inf")) <= self._now_ms():
+        if self.ends_ms and self.ends_ms.get(key, float("inf")) <= self._now_ms():
             self._drop(key)
         return self._keys.get(key)
 
     def _drop(self, key: bytes) -> None:
         self._keys.pop(key, None)
-        self._ends_ms.pop(key, None)
+        self.ends_ms.pop(key, None)
 
     def _of_kind(self, key: bytes, kind: type) -> Any:
         found = self._there(key)
@@ -98,44 +125,52 @@ class Store:
         found = self._there(key)
         return Status("none" if found is None else names[type(found)])
 
-    def _do_exists(self, *keys: bytes) -> int:
-        return sum(self._there(key) is not None for key in keys)
+    def _do_exists(self, key: bytes, *keys: bytes) -> int:
+        return sum(self._there(one) is not None for one in (key, *keys))
 
-    def _do_del(self, *keys: bytes) -> int:
-        there = self._do_exists(*keys)
-        for key in keys:
-            self._drop(key)
+    def _do_del(self, key: bytes, *keys: bytes) -> int:
+        named = {key, *keys}
+        there = self._do_exists(*named)
+        for one in named:
+            self._drop(one)
         return there
 
-    def _do_unlink(self, *keys: bytes) -> int:
-        return self._do_del(*keys)
+    def _do_unlink(self, key: bytes, *keys: bytes) -> int:
+        return self._do_del(key, *keys)
 
     def _do_persist(self, key: bytes) -> int:
-        return int(self._there(key) is not None and self._ends_ms.pop(key, None) is not None)
+        return int(self._there(key) is not None and self.ends_ms.pop(key, None) is not None)
 
     def _do_pexpire(self, key: bytes, ms: bytes) -> int:
-        return self._expire(key, self._now_ms() + int(ms))
+        return self._expire(key, self._in_ms(integer(ms), "pexpire"))
 
     def _do_pexpireat(self, key: bytes, at_ms: bytes) -> int:
-        return self._expire(key, int(at_ms))
+        return self._expire(key, integer(at_ms))
+
+    def _in_ms(self, ms: int, command: str) -> float:
+        at_ms = self._now_ms() + ms
+        if at_ms > LARGEST:
+            raise _wrong_expiry(command)
+        return at_ms
 
     def _expire(self, key: bytes, at_ms: float) -> int:
         if self._there(key) is None:
             return 0
-        self._ends_ms[key] = at_ms
+        self.ends_ms[key] = at_ms
         self._there(key)
         return 1
 
     def _do_scan(self, cursor: bytes, *options: bytes) -> list[Any]:
         """Find all at once, as a server may."""
-        said = dict(zip(options[::2], options[1::2], strict=True))
+        if not cursor.isdigit():
+            raise RedisRefusedError("ERR invalid cursor")
+        said = dict(zip(options[::2], options[1::2], strict=False))
         pattern = said.pop(b"MATCH", b"*")
-        if cursor != b"0" or said.keys() - {b"COUNT"} or set(pattern[:-1]) & set(b"*?[\\"):
+        if integer(said.pop(b"COUNT", b"1")) < 1 or len(options) % 2:
+            raise RedisRefusedError("ERR syntax error")
+        if cursor != b"0" or said or set(pattern.removesuffix(b"*")) & set(b"*?[\\"):
             raise NotModelledError(f"SCAN {cursor!r} {options}")
-        return [
-            b"0",
-            [key for key in list(self._keys) if self._there(key) is not None and _fits(key, pattern)],
-        ]
+        return [b"0", [key for key, _ in self.items() if _fits(key, pattern)]]
 
     # --- Strings ----------------------------------------------------------------------------------
 
@@ -145,23 +180,33 @@ class Store:
     def _do_set(self, key: bytes, value: bytes, *options: bytes) -> Status | None:
         if options == (b"XX",) and self._there(key) is None:
             return None
-        if options and options[0] not in {b"XX", b"PX", b"EX"}:
-            raise NotModelledError(f"SET with {options}")
+        at_ms = self._end_ms(options)
         self._drop(key)
         self._keys[key] = value
-        if options[:1] in {(b"PX",), (b"EX",)}:
-            unit_ms = 1 if options[0] == b"PX" else _SECOND_MS
-            self._ends_ms[key] = self._now_ms() + int(options[1]) * unit_ms
+        if at_ms is not None:
+            self.ends_ms[key] = at_ms
         return OK
+
+    def _end_ms(self, options: tuple[bytes, ...]) -> float | None:
+        match options:
+            case () | (b"XX",):
+                return None
+            case (b"PX" | b"EX" as unit, count):
+                ms = integer(count) * _UNITS_MS[unit]
+            case _:
+                raise NotModelledError(f"SET with {options}")
+        if ms <= 0:
+            raise _wrong_expiry("set")
+        return self._in_ms(ms, "set")
 
     # --- Hashes -----------------------------------------------------------------------------------
 
     def _do_hget(self, key: bytes, field: bytes) -> bytes | None:
         return self._hash(key).get(field)
 
-    def _do_hmget(self, key: bytes, *fields: bytes) -> list[bytes | None]:
+    def _do_hmget(self, key: bytes, field: bytes, *fields: bytes) -> list[bytes | None]:
         found = self._hash(key)
-        return [found.get(field) for field in fields]
+        return [found.get(one) for one in (field, *fields)]
 
     def _do_hgetall(self, key: bytes) -> dict[bytes, bytes]:
         return dict(self._hash(key))
@@ -172,15 +217,18 @@ class Store:
     def _do_hexists(self, key: bytes, field: bytes) -> int:
         return int(field in self._hash(key))
 
-    def _do_hset(self, key: bytes, *told: bytes) -> int:
+    def _do_hset(self, key: bytes, field: bytes, value: bytes, *more: bytes) -> int:
+        if len(more) % 2:
+            raise _wrong_number(b"hset")
         found = self._hash(key)
         before = len(found)
-        found.update(zip(told[::2], told[1::2], strict=True))
+        found[field] = value
+        found.update(zip(more[::2], more[1::2], strict=True))
         self._keys[key] = found
         return len(found) - before
 
-    def _do_hdel(self, key: bytes, *fields: bytes) -> int:
-        return self._without(key, self._hash(key), fields)
+    def _do_hdel(self, key: bytes, field: bytes, *fields: bytes) -> int:
+        return self._without(key, self._hash(key), (field, *fields))
 
     def _without(self, key: bytes, found: dict[bytes, Any], names: tuple[bytes, ...]) -> int:
         gone = sum(found.pop(name, None) is not None for name in names)
@@ -191,48 +239,53 @@ class Store:
     # --- Sorted sets ------------------------------------------------------------------------------
 
     def _do_zadd(self, key: bytes, score: bytes, member: bytes) -> int:
+        value = decimal(score, "ERR value is not a valid float")
         found = self._scores(key)
         before = len(found)
-        found[member] = float(score)
+        found[member] = value
         self._keys[key] = found
         return len(found) - before
 
-    def _do_zrem(self, key: bytes, *members: bytes) -> int:
-        return self._without(key, self._scores(key), members)
+    def _do_zrem(self, key: bytes, member: bytes, *members: bytes) -> int:
+        return self._without(key, self._scores(key), (member, *members))
 
     def _do_zcard(self, key: bytes) -> int:
         return len(self._scores(key))
 
     def _do_zrangebyscore(self, key: bytes, least: bytes, most: bytes, *options: bytes) -> list[bytes]:
-        if options[:1] != (b"LIMIT",):
-            raise NotModelledError(f"ZRANGEBYSCORE with {options}")
-        found = self._in_order(key, least, most)
-        return [member for _, member in _cut(found, *options[1:])]
+        match options:
+            case (b"LIMIT", offset, count):
+                part = _part(offset, count)
+            case _:
+                raise NotModelledError(f"ZRANGEBYSCORE with {options}")
+        return [member for _, member in self._in_order(key, least, most)[part]]
 
     def _do_zrevrangebyscore(self, key: bytes, most: bytes, least: bytes, *options: bytes) -> list[Any]:
-        if options[:2] != (b"WITHSCORES", b"LIMIT"):
-            raise NotModelledError(f"ZREVRANGEBYSCORE with {options}")
-        found = self._in_order(key, least, most)[::-1]
-        return [[member, score] for score, member in _cut(found, *options[2:])]
+        match options:
+            case (b"WITHSCORES", b"LIMIT", offset, count):
+                part = _part(offset, count)
+            case _:
+                raise NotModelledError(f"ZREVRANGEBYSCORE with {options}")
+        return [[member, score] for score, member in self._in_order(key, least, most)[::-1][part]]
 
     def _in_order(self, key: bytes, least: bytes, most: bytes) -> list[tuple[float, bytes]]:
-        return sorted(
-            (score, member)
-            for member, score in self._scores(key).items()
-            if not _is_beyond(score, most, 1) and not _is_beyond(score, least, -1)
-        )
+        lowest, highest = _bound(least, 1), _bound(most, -1)
+        listed = ((score, member) for member, score in self._scores(key).items())
+        return sorted(one for one in listed if lowest <= (one[0], 0) <= highest)
 
     # --- Scripts ----------------------------------------------------------------------------------
 
-    def _do_eval(self, text: bytes, *given: bytes) -> Any:
+    def _do_eval(self, text: bytes, count: bytes, *given: bytes) -> Any:
+        _named(count, given)
         digest = scripts.learn(text)
         self._scripts.add(digest)
-        return self._do_evalsha(digest, *given)
+        return self._do_evalsha(digest, count, *given)
 
     def _do_evalsha(self, digest: bytes, count: bytes, *given: bytes) -> Any:
-        if digest not in self._scripts:
+        keys = _named(count, given)
+        if digest.lower() not in self._scripts:
             raise RedisRefusedError("NOSCRIPT No matching script.")
-        return scripts.run(digest, self.do, given[: int(count)], given[int(count) :])
+        return scripts.run(digest.lower(), self.do, keys, given[len(keys) :])
 
     def forget_scripts(self) -> None:
         """Know no script any more, as after a restart."""
@@ -243,12 +296,30 @@ def _fits(key: bytes, pattern: bytes) -> bool:
     return key.startswith(pattern[:-1]) if pattern.endswith(b"*") else key == pattern
 
 
-def _cut(found: list[tuple[float, bytes]], offset: bytes, count: bytes) -> list[tuple[float, bytes]]:
-    first, most = int(offset), int(count)
-    return found[first : first + most] if most >= 0 else found[first:]
+def _part(offset: bytes, count: bytes) -> slice:
+    first, most = integer(offset), integer(count)
+    if first < 0:
+        return slice(0)
+    return slice(first, first + most if most >= 0 else None)
 
 
-def _is_beyond(score: float, bound: bytes, sign: int) -> bool:
-    excluded = bound.startswith(b"(")
-    limit = float(bound.removeprefix(b"("))
-    return score * sign >= limit * sign if excluded else score * sign > limit * sign
+def _bound(text: bytes, excluding: int) -> tuple[float, int]:
+    """Read a bound: scores are compared to it as `(score, 0)`."""
+    limit = decimal(text.removeprefix(b"("), "ERR min or max is not a float")
+    return limit, excluding if text.startswith(b"(") else 0
+
+
+def _named(count: bytes, given: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    keys = integer(count)
+    if not 0 <= keys <= len(given):
+        wrong = "negative" if keys < 0 else "greater than number of args"
+        raise RedisRefusedError(f"ERR Number of keys can't be {wrong}")
+    return given[:keys]
+
+
+def _wrong_number(command: bytes) -> RedisRefusedError:
+    return RedisRefusedError(f"ERR wrong number of arguments for '{command.decode().lower()}' command")
+
+
+def _wrong_expiry(command: str) -> RedisRefusedError:
+    return RedisRefusedError(f"ERR invalid expire time in '{command}' command")

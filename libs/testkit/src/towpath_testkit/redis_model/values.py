@@ -1,5 +1,7 @@
-"""What Redis answers, and how it is written on the wire (RESP3)."""
+"""What Redis is told and answers, and how it is written on the wire (RESP3)."""
 
+import re
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 
@@ -19,6 +21,32 @@ class NotModelledError(Exception):
 
 OK = Status("OK")
 WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+LARGEST = 2**63 - 1
+_DECIMAL = re.compile(rb"[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf)", re.IGNORECASE)
+
+
+def integer(text: bytes) -> int:
+    """Read an integer, which Redis takes in one way of writing only.
+
+    Raises:
+        RedisRefusedError: If it is none, or has more than 64 bits.
+    """
+    with suppress(ValueError):
+        value = int(text)
+        if b"%d" % value == text and -LARGEST - 1 <= value <= LARGEST:
+            return value
+    raise RedisRefusedError("ERR value is not an integer or out of range")
+
+
+def decimal(text: bytes, refusal: str) -> float:
+    """Read a number that may be infinite; a negative zero is zero.
+
+    Raises:
+        RedisRefusedError: With `refusal`, if it is none.
+    """
+    if not _DECIMAL.fullmatch(text):
+        raise RedisRefusedError(refusal)
+    return float(text) + 0.0
 
 
 def written(value: Any) -> bytes:  # noqa: PLR0911 - each kind has a mark of its own
@@ -31,7 +59,7 @@ def written(value: Any) -> bytes:  # noqa: PLR0911 - each kind has a mark of its
         case int():
             return b":%d\r\n" % value
         case float():
-            return b",%b\r\n" % number(value)
+            return b",%b\r\n" % repr(value).encode()
         case Status():
             return b"+%b\r\n" % value.word.encode()
         case RedisRefusedError():
@@ -45,8 +73,3 @@ def _written_together(values: dict[bytes, Any] | list[Any]) -> bytes:
     if isinstance(values, dict):
         kind, listed = b"%", [one for pair in values.items() for one in pair]
     return b"%b%d\r\n" % (kind, len(values)) + b"".join(map(written, listed))
-
-
-def number(value: float) -> bytes:
-    """Write a number as Redis does, in as few digits as tell it from every other."""
-    return str(int(value)).encode() if value.is_integer() else repr(value).encode()
