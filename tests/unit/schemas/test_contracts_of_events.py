@@ -35,6 +35,7 @@ from towpath_schemas.requests import StartRequested
 from towpath_schemas.shape import Shape
 
 SCHEMAS = Path(__file__).parents[3] / "schemas"
+DOCUMENTS = documents()
 PARTS_OF_OTHERS = {
     "ApprovalAsked",
     "ApprovalView",
@@ -147,9 +148,9 @@ def test_every_event_type_has_a_name_of_its_own() -> None:
     )
 
 
-@pytest.mark.parametrize("path", sorted(documents()))
+@pytest.mark.parametrize("path", sorted(DOCUMENTS))
 def test_the_committed_document_is_what_the_models_say(path: str) -> None:
-    assert (SCHEMAS / path).read_text() == as_text(documents()[path]), "run ./just schemas"
+    assert (SCHEMAS / path).read_text() == as_text(DOCUMENTS[path]), "run ./just schemas"
 
 
 def test_no_document_of_an_event_that_is_gone_is_kept(tmp_path: Path) -> None:
@@ -159,24 +160,23 @@ def test_no_document_of_an_event_that_is_gone_is_kept(tmp_path: Path) -> None:
     write(tmp_path)
 
     kept = {str(file.relative_to(SCHEMAS)) for file in SCHEMAS.glob("json/*.json")}
-    assert kept | {"asyncapi.json"} == set(documents())
+    assert kept | {"asyncapi.json"} == set(DOCUMENTS)
     assert {file.name for file in (tmp_path / "json").iterdir()} == {Path(path).name for path in kept}
 
 
 @pytest.mark.parametrize("event", EVENT_TYPES, ids=lambda event: event.name)
 def test_every_json_schema_is_one(event: Any) -> None:
-    jsonschema.Draft202012Validator.check_schema(documents()[f"json/{event.name}.json"])
+    jsonschema.Draft202012Validator.check_schema(DOCUMENTS[f"json/{event.name}.json"])
 
 
 def test_the_asyncapi_document_refers_to_nothing_that_is_not_there() -> None:
-    made = documents()
-    document = made["asyncapi.json"]
+    document = DOCUMENTS["asyncapi.json"]
     references = set(re.findall(r'"\$ref": "([^"]+)"', as_text(document)))
 
     assert references
     for reference in references:
         if reference.startswith("json/"):
-            assert reference in made
+            assert reference in DOCUMENTS
             continue
         place: Any = document
         for name in reference.removeprefix("#/").split("/"):

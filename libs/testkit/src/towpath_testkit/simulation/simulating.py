@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from towpath_schemas import subjects
-from towpath_schemas.streams import AUDIT, ENTITIES, INBOX, JOURNAL, REQUESTS, RUNS, TOOLS
+from towpath_schemas.streams import (
+    AUDIT,
+    ENTITIES,
+    INBOX,
+    JOURNAL,
+    REQUESTS,
+    RUNS,
+    RUNS_BEGUN,
+    RUNS_INDEX,
+    TOOLS,
+)
 from towpath_testkit.jetstream_model.messages import Message
 from towpath_testkit.simulation.asking import Asked, Request, ask
 from towpath_testkit.simulation.calling import Call, Called, call
@@ -26,6 +36,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "entity-store": {"ack_wait_s": 3.0, "snapshot_every": 5, "index_capacity": 64},
     "audit-sink": {},
 }
+_OF_THE_INDEX = ((AUDIT.name, RUNS_INDEX), (JOURNAL.name, RUNS_BEGUN))
 _DRAINED = (REQUESTS.name, RUNS.name, TOOLS.name, INBOX.name)
 _LOOK_EVERY_S = 0.3
 _ENDS = b'"kind":"run.finished"'
@@ -123,5 +134,7 @@ def _unhandled(world: World) -> list[str]:
 
 
 def _not_standing(world: World) -> list[str]:
+    """Say what is missing of the index of runs: its mark, or a consumer that is just being set back."""
     marks = [standing for name, standing in world.redis.store.items() if name.endswith(b":standing")]
-    return [] if marks == [b"ready"] else [f"the index of runs is not there: {marks}"]
+    gone = [name for stream, name in _OF_THE_INDEX if name not in world.broker.streams[stream].consumers]
+    return [f"the index of runs is not there: {marks}, without {gone}"] * (marks != [b"ready"] or bool(gone))

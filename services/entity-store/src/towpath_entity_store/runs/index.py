@@ -83,6 +83,7 @@ for at = 1, #waits, 2 do
     redis.call('ZADD', prefix .. set, wait.at or created, wait.member or id)
   end
 end
+table.sort(keys) -- a hash has no order
 redis.call('HSET', run, 'waits', #keys > 0 and cjson.encode(keys) or '')
 
 local before = redis.call('HGET', run, 'shown')
