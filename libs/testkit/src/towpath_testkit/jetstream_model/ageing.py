@@ -13,6 +13,10 @@ from towpath_testkit.jetstream_model.store import Store
 
 _LEAST_WAIT_NS = SECOND // 4
 _LOOK_AGAIN_NS = 2 * SECOND
+_LATE_NS = SECOND // 1_000
+"""How much later than it was due the server looks: by then the rest of a batch is due as well."""
+_TIE_NS = SECOND // 50
+"""A message that is due so little before or after the server looks may go now, or only the next time."""
 _NEVER = -1
 
 
@@ -47,6 +51,7 @@ class Ageing:
         self._timer = clock.timer(self._expire)
         self._running = False
         self._due_ns: int | None = None
+        self._tied = False
         self._own: dict[int, int] = {}
 
     def stored(self, message: Message) -> None:
@@ -82,7 +87,7 @@ class Ageing:
 
     def _start(self, wait_ns: int) -> None:
         self._running = True
-        self._timer.set(wait_ns)
+        self._timer.set(wait_ns, about_ns=wait_ns if self._tied else 0)
 
     def _arm(self, left_ns: int) -> None:
         """Look again when the next is due; `left_ns` is what the oldest message has left, 0 if that is not known."""
@@ -106,7 +111,7 @@ class Ageing:
         return waits
 
     def _stop(self) -> None:
-        self._running = False
+        self._running = self._tied = False
         self._due_ns = None
         self._timer.cancel()
 
@@ -123,10 +128,11 @@ class Ageing:
         self._after()
 
     def _expire_by_age(self) -> int:
-        age = self._store.config.max_age
+        age, self._tied = self._store.config.max_age, False
         for message in self._store if age else ():
             left_ns = message.at_ns + age - self._clock.now_ns()
-            if left_ns > 0:
+            self._tied |= _LATE_NS < abs(left_ns) < _TIE_NS
+            if left_ns > _LATE_NS:
                 return left_ns
             if lifetime_s(message.headers.get("Nats-TTL")) != _NEVER:
                 self._remove(message.sequence)

@@ -236,7 +236,8 @@ class Consumer:
             self._redelivery.set(min([one for one in left if one > 0] + [wait_ns + LATE_NS]))
         if forgot:
             self.flight.write()
-        self.signal()
+        if expired:
+            self.signal()
 
     # --- What happens to the stream ---------------------------------------------------------------
 

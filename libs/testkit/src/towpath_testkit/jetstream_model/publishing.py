@@ -10,6 +10,7 @@ from towpath_testkit.jetstream_model.refusals import DuplicateError, NotModelled
 from towpath_testkit.jetstream_model.schedule_patterns import next_firing
 from towpath_testkit.jetstream_model.schedules import PURGE
 from towpath_testkit.jetstream_model.store import Store
+from towpath_testkit.jetstream_model.stream_config import StreamConfig
 
 _ROLLUPS = {"", "sub", "all"}
 _LARGEST_HEADERS = 65_535
@@ -36,13 +37,34 @@ def admit(standing: Standing, subject: str, headers: Headers, body: bytes) -> He
     if headers.values:
         _check_known(headers)
         headers = _check_headers(standing, subject, headers)
-    limit = standing.store.config.max_msg_size
-    if 0 <= limit < len(headers.raw) + len(body):
-        raise refused(10054)
-    if len(headers.raw) > _LARGEST_HEADERS:
-        raise refused(10097)
+    check_size(standing.store.config, headers, body)
+    check_header_size(headers)
     lifetime_s(headers.get("Nats-TTL"))
     return headers
+
+
+def check_size(config: StreamConfig, headers: Headers, body: bytes) -> None:
+    """Refuse a message that is too large for the stream."""
+    if 0 <= config.max_msg_size < len(headers.raw) + len(body):
+        raise refused(10054)
+
+
+def check_header_size(headers: Headers) -> None:
+    """Refuse headers that are too large for any."""
+    if len(headers.raw) > _LARGEST_HEADERS:
+        raise refused(10097)
+
+
+def check_stream(config: StreamConfig, headers: Headers) -> None:
+    """Refuse what is meant for another stream."""
+    if headers.get("Nats-Expected-Stream") not in {"", config.name}:
+        raise refused(10060)
+
+
+def check_last(expected: str, last: int) -> None:
+    """Refuse a sequence that is not the last one."""
+    if not expected.isdigit() or int(expected) != last:
+        raise refused(10071, last=last)
 
 
 def _check_known(headers: Headers) -> None:
@@ -53,8 +75,7 @@ def _check_known(headers: Headers) -> None:
 
 def _check_headers(standing: Standing, subject: str, headers: Headers) -> Headers:
     config = standing.store.config
-    if headers.get("Nats-Expected-Stream") not in {"", config.name}:
-        raise refused(10060)
+    check_stream(config, headers)
     if not config.allow_msg_ttl and _lives_shorter(headers):
         raise refused(10166)
     _check_sequences(standing.store, subject, headers)
@@ -77,16 +98,11 @@ def _check_sequences(store: Store, subject: str, headers: Headers) -> None:
     other = headers.get("Nats-Expected-Last-Subject-Sequence-Subject")
     if expected:
         newest = store.newest(other or subject)
-        _expect(expected, 0 if newest is None else newest.sequence)
+        check_last(expected, 0 if newest is None else newest.sequence)
     elif other:
         raise refused(10193)
     if expected := headers.get("Nats-Expected-Last-Sequence"):
-        _expect(expected, store.last)
-
-
-def _expect(expected: str, last: int) -> None:
-    if not expected.isdigit() or int(expected) != last:
-        raise refused(10071, last=last)
+        check_last(expected, store.last)
 
 
 def _check_schedule(standing: Standing, subject: str, headers: Headers) -> Headers:

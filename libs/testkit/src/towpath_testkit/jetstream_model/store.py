@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from towpath_testkit.jetstream_model.messages import Headers, Message
 from towpath_testkit.jetstream_model.patterns import SubjectIndex, matches
-from towpath_testkit.jetstream_model.refusals import refused
+from towpath_testkit.jetstream_model.refusals import NotModelledError, refused
 from towpath_testkit.jetstream_model.stream_config import StreamConfig
 
 _EVERYTHING = ">"
@@ -44,7 +44,7 @@ class Store:
             RefusedError: If the stream is full and refuses new messages.
         """
         message = Message(self.last + 1, subject, headers, body, max(at_ns, self.last_at_ns + 1))
-        self.check_room(message)
+        self._check_room(message)
         if not self._messages:
             self.first = message.sequence
         self.last, self.last_at_ns = message.sequence, message.at_ns
@@ -83,7 +83,7 @@ class Store:
         for message in self:
             self._enforce_limits(message.subject)
 
-    def check_room(self, message: Message) -> None:
+    def _check_room(self, message: Message) -> None:
         """See that a message may be stored.
 
         Raises:
@@ -91,6 +91,27 @@ class Store:
         """
         if self.config.discard == "new":
             self._check_limits(message)
+
+    def check_room_together(self, subjects: list[str]) -> None:
+        """See that the last message of some that are to be stored together may be.
+
+        Raises:
+            RefusedError: If the stream is full, with those before it, and refuses new messages.
+            NotModelledError: If the server's answer cannot be told.
+        """
+        config, subject = self.config, subjects[-1]
+        if config.discard != "new":
+            return
+        if 0 < config.max_msgs < len(self) + len(subjects):
+            raise refused(10077, reason="maximum messages exceeded")
+        if config.max_bytes > 0:
+            raise NotModelledError("a batch in a stream of limited bytes")
+        if not config.discard_new_per_subject:
+            return
+        if config.max_msgs > 0 and len(set(subjects)) < len(subjects):
+            raise NotModelledError("a subject twice in a batch, where the server (2.15.1) loses count")
+        if len(self._by_subject.get(subject) or ()) + subjects.count(subject) > config.max_msgs_per_subject:
+            raise refused(10077, reason="maximum messages per subject exceeded")
 
     def _check_limits(self, message: Message) -> None:
         limit = self.config.max_msgs_per_subject

@@ -6,13 +6,14 @@ from typing import Any
 
 from towpath_testkit.jetstream_model import consumer_config, stream_config
 from towpath_testkit.jetstream_model.ageing import Ageing
+from towpath_testkit.jetstream_model.batch_publishing import admit_together
 from towpath_testkit.jetstream_model.batches import Batches, Part
 from towpath_testkit.jetstream_model.consumer import Consumer
 from towpath_testkit.jetstream_model.consumer_config import ConsumerConfig, check_alone, check_workqueue
 from towpath_testkit.jetstream_model.dedupe import Dedupe
 from towpath_testkit.jetstream_model.messages import Headers, Message, timestamp
 from towpath_testkit.jetstream_model.patterns import covers
-from towpath_testkit.jetstream_model.publishing import Standing, admit
+from towpath_testkit.jetstream_model.publishing import Standing, admit, check_size
 from towpath_testkit.jetstream_model.refusals import DuplicateError, RefusedError, refused
 from towpath_testkit.jetstream_model.schedules import PURGE, Fired, Schedules
 from towpath_testkit.jetstream_model.store import Store
@@ -58,15 +59,13 @@ class Stream:
             return json.dumps({"error": refusal.as_json(), "stream": self.name, "seq": 0}).encode()
 
     def _publish_part(self, part: Part) -> bytes:
+        check_size(self.config, part.headers, part.body)
         if not self.config.allow_atomic:
             raise refused(10174)
         parts = self._batches.take(part)
         if parts is None:
             return b""
-        standing, now_ns = self._standing(), self._clock.now_ns()
-        for one in parts:
-            admit(standing, one.subject, one.headers, one.body)
-            self.store.check_room(Message(0, one.subject, one.headers, one.body, now_ns))
+        admit_together(self._standing(), parts)
         last = [self._put(one.subject, one.headers, one.body) for one in parts][-1]
         batch_id = part.headers.get("Nats-Batch-Id").encode()
         told = self.name.encode(), last, batch_id, len(parts)
@@ -234,6 +233,8 @@ class Stream:
         stream_config.check_update(self.config, config)
         self.config = self.store.config = config
         self._dedupe.change(config.duplicate_window)
+        if not config.allow_atomic:
+            self._batches.forget_all()
         self._ageing.changed()
         self._schedules.run()
         self.store.enforce_limits()
@@ -246,6 +247,7 @@ class Stream:
         self._ageing.stop()
         self._schedules.stop()
         self._dedupe.stop()
+        self._batches.forget_all()
 
     def recover(self) -> None:
         """Begin again after a restart of the server, with what was written down."""

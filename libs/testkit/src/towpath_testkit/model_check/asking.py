@@ -2,8 +2,9 @@
 """A client of a server, be it real or the model: asks, and takes whatever is answered within a moment."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import nats
 from nats.aio.client import Client
@@ -14,6 +15,14 @@ Take = Callable[[Msg], Awaitable[None]]
 
 _ANSWER_S = 0.05
 _CONNECTIONS = 2
+
+
+class Sent(NamedTuple):
+    """A message for a server."""
+
+    subject: str
+    body: bytes
+    headers: dict[str, str]
 
 
 class Asker:
@@ -53,6 +62,10 @@ class Asker:
 
     async def ask(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> list[Msg]:
         """Send a message, and take what is answered within a moment."""
+        return await self.ask_all([Sent(subject, body, headers or {})])
+
+    async def ask_all(self, messages: Iterable[Sent]) -> list[Msg]:
+        """Send messages, one right after the other, and take what is answered to any within a moment."""
         answers: list[Msg] = []
 
         async def take(message: Msg) -> None:
@@ -61,7 +74,8 @@ class Asker:
         self._asked += 1
         inbox = self.inbox(f"ask{self._asked}")
         subscription = await self._clients[0].subscribe(inbox, cb=take)
-        await self._clients[0].publish(subject, body, reply=inbox, headers=headers)
+        for subject, body, headers in messages:
+            await self._clients[0].publish(subject, body, reply=inbox, headers=headers or None)
         await self._clients[0].flush()
         await asyncio.sleep(_ANSWER_S)
         await subscription.unsubscribe()

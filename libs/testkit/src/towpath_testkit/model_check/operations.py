@@ -13,6 +13,7 @@ _NAMES = ("one", "two", "idle")
 _MS = 1_000_000
 _WEIGHTS = {
     "publish": 30,
+    "batch": 10,
     "pull": 26,
     "settle": 24,
     "get": 10,
@@ -23,13 +24,13 @@ _WEIGHTS = {
     "delete_message": 4,
     "pass_time": 5,
     "stream_info": 3,
-    "cancel_schedule": 3,
+    "cancel_schedule": 4,
     "listen": 3,
     "question": 3,
     "update_stream": 2,
     "create_stream": 2,
     "delete_consumer": 2,
-    "unpin": 3,
+    "unpin": 4,
     "tell": 2,
     "hang_up": 1,
     "delete_stream": 1,
@@ -66,6 +67,8 @@ class _Chooser:
         self._chance = chance
         self._kinds = chance.sample([*STREAMS, "timed"], 2)
         self._consumers: list[tuple[str, str]] = []
+        self._pinned: list[tuple[str, str]] = []
+        self._begun: set[str] = set()
 
     def beginning(self) -> list[Operation]:
         made = [Operation("create_stream", {"kind": kind, "changes": {}}) for kind in self._kinds]
@@ -101,16 +104,20 @@ class _Chooser:
     # --- Streams ----------------------------------------------------------------------------------
 
     def _create_stream(self) -> Settings:
-        return {"kind": self._chance.choice(self._kinds), "changes": stream_changes(self._chance, anew=True)}
+        return self._stream_with_changes(anew=True)
 
     def _update_stream(self) -> Settings:
-        return {"kind": self._chance.choice(self._kinds), "changes": stream_changes(self._chance, anew=False)}
+        return self._stream_with_changes(anew=False)
+
+    def _stream_with_changes(self, *, anew: bool) -> Settings:
+        kind = self._chance.choice(self._kinds)
+        return {"kind": kind, "changes": stream_changes(self._chance, kind, anew=anew)}
 
     def _delete_stream(self) -> Settings:
         return {"kind": self._stream() if self._maybe(0.5) else _NOWHERE}
 
     def _stream_info(self) -> Settings:
-        return {"kind": self._stream()}
+        return {"kind": _NOWHERE if self._maybe(0.1) else self._stream()}
 
     def _purge(self) -> Settings:
         choices: list[Settings] = [{"keep": 1}, {"keep": 2}, {"seq": self._chance.randint(1, 12)}, {}, {}]
@@ -123,28 +130,66 @@ class _Chooser:
     # --- Publishing -------------------------------------------------------------------------------
 
     def _publish(self) -> Settings:
-        details: Settings = {"kind": self._chance.choice(self._kinds), "letter": self._letter()}
-        details |= {"body": "x" * self._chance.randrange(5), "conditions": {}}
-        if self._maybe(0.3):
-            details["id"] = f"id-{self._chance.randrange(4)}"
-        if self._maybe(0.5):
-            details["conditions"] = self._conditions()
-        return details
-
-    def _conditions(self) -> dict[str, str]:
-        """Choose what is expected; the player fills in what would be right where it says so."""
         pick = self._chance.choice
-        choices: list[dict[str, str]] = [
+        more: list[dict[str, str]] = [
+            {"rollup": pick(["sub", "sub", "all", "odd"])},
+            {"ttl": pick(["1s", "2", "never", "300ms", "soon"])},
+        ]
+        kind, letter = pick(self._kinds), self._letter()
+        conditions = pick([*self._expectations(), *more]) if self._maybe(0.5) else {}
+        return {"kind": kind, **self._message(letter, 0.3), "conditions": conditions}
+
+    def _message(self, letter: str, identified: float) -> Settings:
+        named = {"id": f"id-{self._chance.randrange(4)}"} if self._maybe(identified) else {}
+        return {"letter": letter, "body": "x" * self._chance.randrange(5), **named}
+
+    def _expectations(self) -> list[dict[str, str]]:
+        """Draw what may be expected; the player fills in what would be right where it says so."""
+        pick = self._chance.choice
+        return [
             {"subject": pick(["right", "right", "0", "3"])},
             {"subject": pick(["right", "right", "0", "2"]), "of": self._letter("*")},
             {"of": "a"},
             {"stream": pick(["right", "right", "0", "5"])},
             {"last_id": pick(["right", "right", "id-0", "other"])},
-            {"rollup": pick(["sub", "sub", "all", "odd"])},
-            {"ttl": pick(["1s", "2", "never", "300ms", "soon"])},
             {"in": pick(["right", "other"])},
         ]
-        return pick(choices)
+
+    def _batch(self) -> Settings:
+        atomic = [kind for kind in self._kinds if STREAMS[kind].get("allow_atomic")]
+        kind, first = self._chance.choice([*self._kinds, *atomic * 3]), self._batched()
+        written = {"subject": "right", "of": first["letter"]}
+        messages = [first, *(self._batched(written) for _ in range(self._chance.choice([0, 1, 1, 2, 2])))]
+        numbers = _numbers(1, len(messages))
+        whole: Settings = {"name": "whole", "numbers": numbers, "messages": messages, "commits": True}
+        broken = self._broken(len(messages)) if self._maybe(0.25) else {}
+        left = self._left(kind, messages) if self._maybe(0.25) else {}
+        return {"kind": kind, **whole, **broken, **left}
+
+    def _batched(self, *written: dict[str, str]) -> Settings:
+        """Choose a message of a batch; what is `written` in the batch before it cannot be expected."""
+        expectations = [*self._expectations(), *written, {"second": "right"}]
+        conditions = self._chance.choice(expectations) if self._maybe(0.25) else {}
+        return {**self._message(self._letter(*"def"), 0.2), "conditions": conditions}
+
+    def _broken(self, count: int) -> Settings:
+        choices: list[Settings] = [
+            {"numbers": ["1", "3", "2"][:count]},
+            {"numbers": ["2", "1", "1"][:count]},
+            {"numbers": ["1001"] * count},
+            {"numbers": ["x"] * count},
+            {"name": "n" * 64},
+            {"name": "n" * 65},
+        ]
+        return self._chance.choice(choices)
+
+    def _left(self, kind: str, messages: list[Settings]) -> Settings:
+        """Leave a batch, or go on with one that was left; by then the server may have given it up."""
+        if kind in self._begun and self._maybe(0.8):
+            self._begun.remove(kind)
+            return {"name": "left", "numbers": _numbers(2, len(messages))}
+        self._begun.add(kind)
+        return {"name": "left", "numbers": ["1"], "messages": messages[:1], "commits": False}
 
     def _schedule(self) -> Settings:
         pick = self._chance.choice
@@ -198,6 +243,8 @@ class _Chooser:
         if kind != _NOWHERE and not known:
             self._consumers.append((kind, name))
         config = consumer_settings(self._chance, last_moment=60, filtered=known or kind == "work")
+        if "priority_timeout" in config:
+            self._pinned.append((kind, name))
         if name == "idle":
             config |= {"inactive_threshold": 700 * _MS, "mem_storage": True}
         else:
@@ -212,7 +259,8 @@ class _Chooser:
         return self._consumer()
 
     def _unpin(self) -> Settings:
-        return {**self._consumer(), "group": self._chance.choice(["g", "g", "h", ""])}
+        kind, name = self._chance.choice(self._pinned or [(self._stream(), "one")])
+        return {"kind": kind, "name": name, "group": self._chance.choice(["g", "g", "g", "h", ""])}
 
     def _pull(self) -> Settings:
         question: Settings = {"batch": self._chance.choice([1, 1, 2, 5])}
@@ -275,3 +323,7 @@ class _Chooser:
 
     def _pass_time(self) -> Settings:
         return {"seconds": self._chance.choice([0.2, 0.5, 0.9, 1.4])}
+
+
+def _numbers(first: int, count: int) -> list[str]:
+    return [str(number) for number in range(first, first + count)]

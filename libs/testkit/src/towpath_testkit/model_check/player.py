@@ -11,7 +11,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from towpath_testkit.jetstream_model.messages import timestamp
-from towpath_testkit.model_check.asking import Asker
+from towpath_testkit.model_check.asking import Asker, Sent
 from towpath_testkit.model_check.operations import INBOXES, Operation
 from towpath_testkit.model_check.seen import Pins, api_answer, delivered, plain
 from towpath_testkit.model_check.settings import STREAMS, Settings
@@ -22,6 +22,7 @@ _HEADERS = {
     "subject": "Nats-Expected-Last-Subject-Sequence",
     "of": "Nats-Expected-Last-Subject-Sequence-Subject",
     "stream": "Nats-Expected-Last-Sequence",
+    "second": "Nats-Expected-Last-Sequence",
     "last_id": "Nats-Expected-Last-Msg-Id",
     "rollup": "Nats-Rollup",
     "ttl": "Nats-TTL",
@@ -147,27 +148,44 @@ class Player:
 
     # --- Publishing -------------------------------------------------------------------------------
 
-    async def _publish(self, kind: str, letter: str, body: str, conditions: Settings, id: str = "") -> bool:  # noqa: A002 - as it is called
+    async def _publish(self, kind: str, **message: Any) -> bool:
+        return await self._store(kind, [self._message(kind, **message)])
+
+    async def _batch(
+        self, kind: str, name: str, numbers: list[str], messages: list[Settings], *, commits: bool
+    ) -> bool:
+        sent = [self._message(kind, **message) for message in messages]
+        for number, message in zip(numbers, sent, strict=True):
+            message.headers.update({"Nats-Batch-Id": name, "Nats-Batch-Sequence": number})
+        if commits:
+            sent[-1].headers["Nats-Batch-Commit"] = "1"
+        return await self._store(kind, sent)
+
+    def _message(self, kind: str, letter: str, body: str, conditions: Settings, id: str = "") -> Sent:  # noqa: A002 - as it is called
         headers = self._conditions(kind, letter, conditions)
         if id:
             headers["Nats-Msg-Id"] = id
-        return await self._store(kind, letter, body.encode(), headers)
+        return Sent(self._subject(kind, letter), body.encode(), headers)
 
-    async def _store(self, kind: str, letter: str, body: bytes, headers: dict[str, str]) -> bool:
-        subject = self._subject(kind, letter)
-        answers = await self._asker.ask(subject, body, headers or None)
+    async def _store(self, kind: str, messages: list[Sent]) -> bool:
+        answers = await self._asker.ask_all(messages)
         said: list[Settings] = [plain(json.loads(answer.data)) if answer.data else {} for answer in answers]
         self._came.append(("stored", said))
-        new = [one["seq"] for one in said if "seq" in one and "duplicate" not in one]
-        if new:
-            self._last[kind] = self._last[subject] = new[0]
-            self._last_ids[kind] = headers.get("Nats-Msg-Id", "")
+        new = [one for one in said if "seq" in one and "duplicate" not in one]
+        for one in new:
+            self._remember(kind, messages[-one.get("count", 1) :], one["seq"])
         return bool(new)
+
+    def _remember(self, kind: str, messages: list[Sent], last: int) -> None:
+        for sequence, message in enumerate(messages, start=last + 1 - len(messages)):
+            self._last[kind] = self._last[message.subject] = sequence
+            self._last_ids[kind] = message.headers.get("Nats-Msg-Id", "")
 
     def _conditions(self, kind: str, letter: str, asked: dict[str, str]) -> dict[str, str]:
         right = {
             "subject": str(self._last.get(self._subject(kind, asked.get("of", letter)), 0)),
             "stream": str(self._last.get(kind, 0)),
+            "second": str(self._last.get(kind, 0) + 1),
             "last_id": self._last_ids.get(kind, "") or "none",
             "in": self._stream(kind),
         }
@@ -185,7 +203,7 @@ class Player:
         headers |= {_SCHEDULE_HEADERS[name]: value for name, value in rest.items()}
         if target:
             headers["Nats-Schedule-Target"] = self._subject(kind, target)
-        return await self._store(kind, letter, b"timer", headers)
+        return await self._store(kind, [Sent(self._subject(kind, letter), b"timer", headers)])
 
     async def _cancel_schedule(
         self, kind: str, letter: str, scheduler: str, upcoming: str, **rest: str
@@ -196,7 +214,8 @@ class Player:
             right = str(self._last.get(subject, 0))
             told[_HEADERS["subject"]] = right if rest["expected"] == "right" else rest["expected"]
             told[_HEADERS["of"]] = subject or "x"
-        return await self._store(kind, letter, b"", {name: value for name, value in told.items() if value})
+        headers = {name: value for name, value in told.items() if value}
+        return await self._store(kind, [Sent(self._subject(kind, letter), b"", headers)])
 
     # --- Consumers --------------------------------------------------------------------------------
 
