@@ -28,6 +28,8 @@ BATCHES = 130
 LARGE = ("large", "many-faults")
 LARGE_EVERY = 10
 KILL_EVERY_S = 4.0
+PATIENCE_S = 300
+"""A request that one dying router after the other had in hand is late, not lost."""
 RECOVERED_WITHIN_S = 90
 """Of what the last kill struck, some is only delivered again when the broker has waited for its acknowledgement."""
 SERVICE = "poison_app"
@@ -94,8 +96,8 @@ async def publish_surely(js: JetStream, poison: Poison) -> Place:
 
 async def serve_for_ever(client: Client, served: list[object]) -> None:
     while True:
-        served.append(await client.run("welcome", {"name": "Ada"}, timeout_s=120))
-        served.append(await client.run("shop", {"key": uuid4().hex}, timeout_s=120))
+        served.append(await client.run("welcome", {"name": "Ada"}, timeout_s=PATIENCE_S))
+        served.append(await client.run("shop", {"key": uuid4().hex}, timeout_s=PATIENCE_S))
 
 
 async def _letters(js: JetStream, count: int) -> list[Letter]:
@@ -112,7 +114,7 @@ async def test_ten_thousand_bad_messages_end_in_dead_once_each_whatever_is_kille
 ) -> None:
     published: dict[Place, Poison] = {}
     served: list[object] = []
-    async with Client(stage.nats_url, patience_s=120) as client:
+    async with Client(stage.nats_url, patience_s=PATIENCE_S) as client:
         js = client._connected
         serving = asyncio.create_task(serve_for_ever(client, served))
         async with killing(stage, seed):
