@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -158,7 +159,9 @@ async def assert_redriven_once(client: Client, js: JetStream, kept: list[Letter]
     done = await client.dead.redrive_all()
 
     after = await _letters(js, len(kept) + len(wanted))
-    redriven = Counter([await _message_id(js, one) for one in after[len(kept) :]])
+    redriven = Counter(
+        [await until(partial(_message_id, js, one), lambda said: True) for one in after[len(kept) :]]
+    )
     assert set(done) <= wanted  # the word on one that a dying router did may be lost
     assert len(after) == len(kept) + len(wanted)
     assert redriven == Counter({f"redrive:{one.letter.letter_id}": 1 for one in kept if one.place in wanted})
