@@ -20,6 +20,17 @@ class AttributionClaim(Shape):
     workflow_id: ShortText | None = None
 
 
+class SessionOwner(Shape):
+    """Whose session an agent speaks in, as the run's code says; unlike an attribution, nobody vouches for it.
+
+    Attributes:
+        user_id: The user, where the session or one around it names one; so with the app.
+    """
+
+    user_id: str | None = None
+    app_name: str | None = None
+
+
 class Attribution(AttributionClaim):
     """What the router vouches for: the requester's claim, within the tenant its subject belongs to.
 

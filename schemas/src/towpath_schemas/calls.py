@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from towpath_schemas.attribution import Attribution
+from towpath_schemas.attribution import Attribution, SessionOwner
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import Parent, RunEnd
 from towpath_schemas.limits import GatePassed
@@ -21,6 +21,7 @@ class CallRequested(Shape):
         call_id: Derived from run and key; the callee's idempotency key.
         arguments: Object of the callee's parameters, or the value of its only one.
         agent: The agent on whose decision the call is made.
+        session_owner: Whose the session is that the agent speaks in; None where nobody says.
     """
 
     run_id: str
@@ -32,6 +33,7 @@ class CallRequested(Shape):
     arguments: Any = None
     attribution: Attribution
     agent: str | None = None
+    session_owner: SessionOwner | None = None
     correlation_id: str
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from towpath_schemas import subjects
-from towpath_schemas.attribution import Attribution
+from towpath_schemas.attribution import Attribution, SessionOwner
 from towpath_schemas.failure import Failure
 from towpath_schemas.shape import Shape
 
@@ -123,6 +123,7 @@ class InvocationRequested(Shape):
         invocation_id: Derived from run and key: the same invocation is applied once.
         run_id: The run; where there is none, the invocation's id.
         service: The service whose runners have the entity's code.
+        session_owner: Whose the session is in which the calling agent speaks; None where nobody says.
         callers: Entities that are written by methods which wait for this call, the outermost first.
         reply_to: Core subject on which to tell the answer; None where it is for the run, at `key`.
     """
@@ -137,6 +138,7 @@ class InvocationRequested(Shape):
     arguments: Any = None
     attribution: Attribution
     agent: str | None = None
+    session_owner: SessionOwner | None = None
     correlation_id: str
     callers: tuple[EntityName, ...] = ()
     reply_to: str | None = None
@@ -152,6 +154,8 @@ class TurnRequested(Shape):
 
     Attributes:
         read_only: Whether these are shared methods, which may not change the state.
+        waits_s: Seconds from the beginning of each invocation on for which it waits for entities that it calls; None
+            for as long as they take.
     """
 
     entity_type: str
@@ -159,6 +163,7 @@ class TurnRequested(Shape):
     state: dict[str, Any]
     invocations: tuple[InvocationRequested, ...]
     read_only: bool = False
+    waits_s: float | None = None
 
 
 class TurnsRequested(Shape):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
-from towpath_schemas.attribution import Attribution
+from towpath_schemas.attribution import Attribution, SessionOwner
 from towpath_schemas.components import ComponentKind
 from towpath_schemas.failure import Failure
 from towpath_schemas.limits import GatePassed
@@ -218,6 +218,7 @@ class CallIntended(Record):
         service: The service that acts; None where none does.
         input: Arguments of the call; for a model call a digest of the conversation, never its text.
         until: When (seconds since 1970) it ends by itself: a timer's moment, the others' deadline.
+        session_owner: Whose the session is; None where nobody says.
     """
 
     kind: Literal["call.intended"] = "call.intended"
@@ -229,6 +230,7 @@ class CallIntended(Record):
     until: float | None = None
     agent: str | None = None
     session_id: str | None = None
+    session_owner: SessionOwner | None = None
 
 
 class CallSettled(Record):

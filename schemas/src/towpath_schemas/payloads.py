@@ -14,6 +14,9 @@ MAX_PAYLOAD_BYTES = 64 * 1024 * 1024
 MAX_WRAPPED_BYTES = MAX_PAYLOAD_BYTES + 8 * 1024 * 1024
 """A payload may be as large as this: what is as large as can be still travels in messages that say more beside it."""
 
+KEEP_ELSEWHERE = "keep large values elsewhere and pass their place"
+"""What to do about most values that are too large."""
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -52,13 +55,13 @@ class PayloadStored(Shape):
     left_out: dict[str, LeftOut] = {}
 
 
-def too_large(what: str, size: int, *, limit: int = MAX_PAYLOAD_BYTES) -> Failure:
+def too_large(
+    what: str, size: int, *, limit: int = MAX_PAYLOAD_BYTES, remedy: str = KEEP_ELSEWHERE
+) -> Failure:
     """Say that something, as large as `size` bytes, is refused.
 
     >>> too_large("the input of 'greet'", 70_000_000).message
     "the input of 'greet' has 70,000,000 bytes; the limit is 67,108,864; keep large values elsewhere and pass their place"
     """
-    message = (
-        f"{what} has {size:,} bytes; the limit is {limit:,}; keep large values elsewhere and pass their place"
-    )
+    message = f"{what} has {size:,} bytes; the limit is {limit:,}; {remedy}"
     return Failure(code="payload_too_large", message=message)

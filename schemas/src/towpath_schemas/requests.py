@@ -71,7 +71,8 @@ class EntityCallRequested(Requested):
         key: Which entity of the type.
         method: The method; `<state>` returns the whole state.
         arguments: An object of its parameters, or the value of its only one.
-        idempotency_key: Requests with the same key, entity and method are one call.
+        idempotency_key: Requests with the same key, entity and method are one call, as long as the entity remembers
+            its outcome (1,000 later writes, unless the platform is set otherwise).
     """
 
     key: Annotated[str, Field(min_length=1, max_length=1_024)]

@@ -14,6 +14,11 @@ STATE_TYPE = "towpath.SessionState"
 
 HEAD = "head"
 """The value that says how many events there are, and which messages are in view."""
+ROOM = (
+    "let it forget what is old (retention={'auto_prune': 'keep_last_<n>'}), export and delete it, or go on in a session "
+    "of another id"
+)
+"""What to do about a session that is full."""
 _EVENT = "event:"
 _EVENTLESS = frozenset({"head", "values", "prune", "change_state", "delete"})
 

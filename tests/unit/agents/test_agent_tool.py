@@ -180,7 +180,7 @@ def test_a_question_of_the_asked_agent_pauses_the_asking_one_until_it_is_answere
     assert second.interrupts[0].reason == {"tool": "deploy", "arguments": {"version": "2"}}
     assert log == ["1"]
     assert result_of(asking)["content"] == [{"text": "Both are live.\n"}]
-    assert asking.conversation.paused == {}
+    assert asking.conversation.interrupts.paused == {}
 
 
 async def test_in_a_run_where_nobody_can_be_asked_nothing_is_done() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from towpath import Agent, ModelReply, ModelRequest, null_callback_handler, tool_call
+from towpath import Agent, ModelReply, ModelRequest, null_callback_handler, tool, tool_call
 from towpath.agents.hooks import AfterModelCallEvent
 from towpath.models.port import Piece
-from towpath.testing import scripted
+from towpath.testing import FunctionModel, scripted
 
 
 class Speaking:
@@ -162,3 +162,59 @@ def _act(called: list[int]) -> Any:
         called.append(1)
 
     return act
+
+
+# --- Agents that are asked as tools ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preserve_context", [False, True], ids=["apart", "in its own conversation"])
+@pytest.mark.parametrize("handler", [null_callback_handler, None], ids=["heard", "not heard"])
+async def test_whom_it_asks_is_stopped_with_it(handler: Any, preserve_context: bool) -> None:  # noqa: FBT001
+    model = Speaking()
+    below = Agent(model, callback_handler=handler).as_tool(name="below", preserve_context=preserve_context)
+    between = Agent(scripted(tool_call("below", input="q")), tools=[below], callback_handler=None)
+    agent = Agent(
+        scripted(tool_call("between", input="q")),
+        tools=[between.as_tool(name="between")],
+        callback_handler=None,
+    )
+    call = asyncio.create_task(agent.invoke_async("q"))
+    await model.spoke.wait()
+
+    agent.cancel()
+    result = await call
+
+    assert (result.stop_reason, len(results_of(agent))) == ("cancelled", 1)
+
+
+async def test_a_run_that_is_cancelled_stops_whom_its_tools_ask() -> None:
+    model = Speaking()
+
+    @tool
+    async def consult() -> str:
+        """Ask somebody else."""
+        return (await Agent(model, callback_handler=None).run("q")).status
+
+    run = Agent(scripted(tool_call("consult"), "done"), tools=[consult]).run("q")
+    call = asyncio.ensure_future(run)
+    await model.spoke.wait()
+
+    run.cancel()
+
+    assert (await call).status == "cancelled"
+
+
+async def test_who_was_stopped_with_another_speaks_again() -> None:
+    model = Speaking()
+    below = Agent(model, callback_handler=None)
+    asks = below.as_tool(name="below", preserve_context=True)
+    agent = Agent(scripted(tool_call("below", input="q"), "done"), tools=[asks], callback_handler=None)
+    call = asyncio.create_task(agent.invoke_async("q"))
+    await model.spoke.wait()
+    agent.cancel()
+    await call
+
+    below.model = FunctionModel(lambda _asked: "here I am")
+
+    assert (await below.invoke_async("q")).output == "here I am"
+    assert (await agent.invoke_async("q")).output == "done"

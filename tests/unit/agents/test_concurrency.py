@@ -10,7 +10,7 @@ import pytest
 from towpath import Agent, ConcurrentInvocationMode, Context, function, script, tool_call, workflow
 from towpath.agents.hooks import BeforeModelCallEvent
 from towpath.errors import ComponentError, ConcurrencyError, ConfigurationError
-from towpath.testing import VirtualPlatform, scripted
+from towpath.testing import FunctionModel, VirtualPlatform, crash_everywhere, scripted
 from towpath_schemas.journal import CallSettled
 
 who: ContextVar[str] = ContextVar("who", default="nobody")
@@ -154,3 +154,62 @@ async def test_an_agents_own_conversation_is_refused_in_a_run_that_may_be_replay
         for component in (direct, awaited):
             with pytest.raises(ComponentError, match=r"await agent\.run"):
                 await platform.run(component)
+
+
+async def test_an_agent_is_asked_by_one_run_only_for_a_conversation_of_its_own() -> None:
+    model = scripted("hello", "and again")
+    agent = Agent(model, callback_handler=None)
+
+    @function
+    def ask(q: str) -> str:
+        return agent(q).output
+
+    @workflow
+    async def ask_in_a_step(ctx: Context, q: str) -> str:
+        return await ctx.step("ask", lambda: agent(q).output)
+
+    @workflow
+    async def made_outside_of_the_step(ctx: Context, q: str) -> str:
+        mine = Agent(model, callback_handler=None)
+        return await ctx.step("ask", lambda: mine(q).output)
+
+    async with VirtualPlatform() as platform:
+        for component in (ask, ask_in_a_step, made_outside_of_the_step):
+            with pytest.raises(ComponentError, match="make the agent inside the function or step"):
+                await platform.run(component, "secret")
+
+    assert model.requests == []
+
+
+async def test_an_agent_that_is_kept_from_one_run_to_the_next_is_refused() -> None:
+    model = scripted("hello", "and again")
+    kept: list[Agent] = []
+
+    @function
+    def ask(q: str) -> str:
+        if not kept:
+            kept.append(Agent(model, callback_handler=None))
+        return kept[0](q).output
+
+    async with VirtualPlatform() as platform:
+        assert await platform.run(ask, "first") == "hello"
+        with pytest.raises(ComponentError, match="make the agent inside"):
+            await platform.run(ask, "second")
+
+    assert len(model.requests) == 1
+
+
+def talk(q: str) -> list[str]:
+    agent = Agent(FunctionModel(lambda asked: f"{len(asked.messages)}"), callback_handler=None)
+    return [agent(q).output, agent("more").output]
+
+
+@pytest.mark.parametrize("in_a_step", [False, True])
+async def test_a_conversation_in_sync_code_survives_a_crash_at_any_moment(in_a_step: bool) -> None:  # noqa: FBT001
+    @workflow
+    async def step_by_step(ctx: Context, q: str) -> list[str]:
+        return await ctx.step("talk", talk, q)
+
+    survived = await crash_everywhere(step_by_step if in_a_step else function(talk), "q")
+
+    assert survived.finished.result == ["1", "3"]

@@ -1,5 +1,6 @@
 """Questions to a person: the conversation stops at them, and goes on when they are answered."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -8,10 +9,15 @@ import pytest
 from towpath import Agent, tool, tool_call
 from towpath.agents.executors import SequentialToolExecutor
 from towpath.agents.hooks import BeforeToolCallEvent
+from towpath.agents.snapshots import Snapshot
 from towpath.components import REGISTRY
+from towpath.current import running_in
 from towpath.errors import ApprovalRequiredError
+from towpath.local.local_context import LocalContext
+from towpath.local.surroundings import Surroundings
 from towpath.testing import scripted
 from towpath.tools.calls import ToolCall
+from towpath.tools.confirmation import Confirmation
 
 
 def answers(*given: tuple[str, Any]) -> list[dict[str, Any]]:
@@ -155,3 +161,66 @@ async def test_a_tool_that_wants_a_yes_fails_a_run_in_which_nobody_can_be_asked(
     with pytest.raises(ApprovalRequiredError):
         await deploying(called).run("q")
     assert called == []
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def running(self) -> running_in:
+        return running_in(LocalContext(surroundings=Surroundings(clock=lambda: self.now)))
+
+
+def deploying_within_a_minute(done: list[str], *versions: str) -> Agent:
+    @tool(confirmation=Confirmation(expires_s=60))
+    def deploy(version: str) -> str:
+        done.append(version)
+        return "deployed"
+
+    calls = [ToolCall(id=f"c{one}", name="deploy", arguments={"version": one}) for one in versions]
+    return Agent(scripted(tuple(calls), "done"), tools=[deploy], callback_handler=None)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "done", "told"),
+    [(59, ["2"], "deployed"), (60, [], "deploy was not run: nobody approved it in time")],
+)
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "in another process"])
+async def test_a_yes_is_no_longer_good_when_the_question_has_expired(
+    seconds: int,
+    done: list[str],
+    told: str,
+    elsewhere: bool,  # noqa: FBT001
+) -> None:
+    called: list[str] = []
+    clock = Clock()
+    agent = deploying_within_a_minute(called, "2")
+
+    with clock.running():
+        (asked,) = (await agent.invoke_async("q")).interrupts
+        if elsewhere:
+            written = agent.take_snapshot(preset="session").to_body()
+            REGISTRY.clear()
+            agent = deploying_within_a_minute(called, "2")
+            agent.load_snapshot(Snapshot.from_body(written))
+        clock.now += timedelta(seconds=seconds)
+        await agent.invoke_async(answers((asked.id, "yes")))
+
+    assert asked.expires_at == "2026-01-01T00:01:00+00:00"
+    assert called == done
+    assert told in results_of(agent)[0]
+
+
+async def test_a_question_that_has_expired_is_not_waited_for() -> None:
+    called: list[str] = []
+    clock = Clock()
+    agent = deploying_within_a_minute(called, "1", "2")
+
+    with clock.running():
+        (_, second) = (await agent.invoke_async("q")).interrupts
+        clock.now += timedelta(seconds=60)
+        ended = await agent.invoke_async(answers((second.id, "yes")))
+
+    assert (ended.status, called) == ("completed", [])

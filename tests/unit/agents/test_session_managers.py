@@ -11,10 +11,12 @@ from hypothesis import given, settings, strategies as st
 
 from towpath import Agent, LanguageModel, Session, script, tool, tool_call
 from towpath.agents.content import DictMessage
+from towpath.agents.hooks import MessageAddedEvent
 from towpath.agents.managers.sliding_window import SlidingWindowConversationManager
 from towpath.agents.session_managers.files import FileRepository, FileSessionManager
 from towpath.agents.session_managers.repair import repaired
 from towpath.agents.session_managers.repository import MessageRecord
+from towpath.components import REGISTRY
 from towpath.errors import ConfigurationError, SessionError
 from towpath.models.port import ModelReply, ModelRequest
 
@@ -60,6 +62,30 @@ def test_files_lie_where_others_look_for_them(tmp_path: Path) -> None:
         "message_0.json",
         "message_1.json",
     ]
+
+
+def test_what_an_agent_says_that_the_conversation_was_handed_to_is_kept_too(tmp_path: Path) -> None:
+    script("handing", lambda _request: tool_call("transfer_to_clerk"))
+    heard: list[str] = []
+
+    def handing() -> Agent:
+        clerk = Agent("test/kept", name="clerk", callback_handler=None)
+        clerk.add_hook(lambda event: heard.append(event.message["role"]), MessageAddedEvent)
+        manager = FileSessionManager("s1", tmp_path)
+        return Agent("test/handing", handoffs=[clerk], callback_handler=None, session_manager=manager)
+
+    script("kept", lambda request: f"answer to {len(request.messages)} messages")
+    agent = handing()
+    agent("first")
+    agent.state.set("cart", ["boat"])
+    agent("second")
+    REGISTRY.clear()
+    again = handing()
+
+    assert [message["role"] for message in agent.messages] == ["user", "assistant"] * 4
+    assert again.messages == agent.messages
+    assert again.state.get("cart") == ["boat"]
+    assert heard == ["assistant", "assistant"]
 
 
 def test_messages_that_an_agent_is_given_are_kept_too(tmp_path: Path) -> None:

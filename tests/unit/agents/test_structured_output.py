@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from towpath import Agent, tool_call
+from towpath import Agent, ModelReply, tool_call
+from towpath.agents.guardrails import Blocked, Guardrail
 from towpath.errors import StructuredOutputError
 from towpath.testing import scripted
 
@@ -105,3 +106,37 @@ async def test_the_object_is_told_before_the_result() -> None:
 async def test_what_is_no_model_is_refused() -> None:
     with pytest.raises(StructuredOutputError, match="pydantic BaseModel"):
         Agent().run("q", structured_output_model=dict)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("before", [[], ["It is sunny."]], ids=["at once", "when told to"])
+@pytest.mark.parametrize("stop_reason", ["content_filtered", "guardrail_intervened", "refusal", "max_tokens"])
+async def test_who_may_not_answer_is_not_asked_for_an_object(before: list[str], stop_reason: str) -> None:
+    agent, model = asking(*before, ModelReply(text="I will not.", stop_reason=stop_reason), "never asked")
+
+    result = await agent.invoke_async("q")
+
+    assert (result.stop_reason, result.output, result.structured_output) == (stop_reason, "I will not.", None)
+    assert len(model.requests) == len(before) + 1
+
+
+async def test_an_answer_that_a_guardrail_blocks_is_not_asked_for_as_an_object() -> None:
+    guard = Guardrail(after=lambda text: Blocked("no comment") if "sunny" in text else None)
+    agent, model = asking("It is sunny.", "never asked", plugins=[guard])
+
+    result = await agent.invoke_async("q")
+
+    assert (result.stop_reason, result.output) == ("guardrail_intervened", "no comment")
+    assert len(model.requests) == 1
+
+
+async def test_asking_for_an_object_is_a_turn_like_any_other() -> None:
+    agent, model = asking("It is sunny.", SUNNY)
+
+    result = await agent.run("q", limits={"turns": 1})
+
+    assert (result.stop_reason, result.status, result.output) == (
+        "limit_turns",
+        "max_iterations",
+        "It is sunny.",
+    )
+    assert len(model.requests) == 1

@@ -2,14 +2,17 @@ import time
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from hypothesis import given, strategies as st
 
 from towpath_entity_store.entities.commitment import commitment, merged
 from towpath_entity_store.entities.entity import Entity
+from towpath_entity_store.entities.errors import TooLargeError
 from towpath_entity_store.entities.limits import Limits
 from towpath_entity_store.entities.mailbox import Letter, Mail
 from towpath_schemas.entities import NEVER, Changes, EntityCommitted, InvocationDone
 from towpath_schemas.failure import Failure
+from towpath_schemas.sessions import SESSION_TYPE
 from towpath_testkit.entities import invocation
 
 LIMITS = Limits.within(1024 * 1024)
@@ -170,3 +173,12 @@ def test_a_snapshot_keeps_when_the_state_expires() -> None:
     entity.apply(entity.snapshot(at=time.time(), owner="me", remembered_bytes=0), sequence=9, size=1)
 
     assert (entity.state, entity.expires_at) == ({"a": 1}, expires_at)
+
+
+def test_a_session_that_is_full_says_what_makes_room() -> None:
+    said = Changes(values={"event:0": "x" * LIMITS.state_bytes})
+    asked = invocation("c", "append", entity_type=SESSION_TYPE)
+    done = (InvocationDone(invocation_id=asked.invocation_id, changes=said),)
+
+    with pytest.raises(TooLargeError, match=r"session 'c' has 524,\d{3} bytes; .*auto_prune.*another id"):
+        commitment(Entity(remembers=1), Mail((Letter(1, asked, None),), 1), done, owner="me", limits=LIMITS)

@@ -75,6 +75,7 @@ PARTS_OF_OTHERS = {
     "ScheduleDeclared",
     "ScheduleDefinition",
     "Scheduling",
+    "SessionOwner",
     "SingletonLimit",
     "Stream",
     "Timing",

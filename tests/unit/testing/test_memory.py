@@ -15,7 +15,10 @@ from towpath import (
     ModelRequest,
     Session,
     VectorMemoryService,
+    entity,
     script,
+    tool,
+    tool_call,
     workflow,
 )
 from towpath.testing import VirtualPlatform, crash_everywhere
@@ -115,6 +118,67 @@ async def test_a_question_is_one_record_that_names_what_was_found(
     found = questions[0].result["app/-x/user/ada"]["found"]
     assert [(one["key"], one["content"]) for one in found] == [("boat", "sails a boat")]
     assert "sails a boat" in (asked[-1].system or "")
+
+
+async def test_what_a_tool_remembers_is_of_the_user_and_app_of_the_session_and_nobody_else_is_reminded(
+    platform: VirtualPlatform, asked: list[ModelRequest]
+) -> None:
+    memory = Memory()
+
+    @tool
+    async def keep(ctx: Context, fact: str) -> str:
+        """Keep a fact."""
+        await ctx.memory.set("boat", fact)
+        await memory.store("again", fact)
+        return (await ctx.memory.search("boat"))[0].namespace
+
+    script("keeps", [tool_call("keep", fact="ada sails a boat"), "Kept."])
+    clerk = Agent(name="clerk", model="test/keeps", tools=[keep])
+    crew = Agent(name="crew", model="test/listens", memory=memory)
+
+    @workflow
+    async def kept(ctx: Context) -> Any:
+        ended = await clerk.run("keep it", session=Session("one", user_id="ada", app_name="shop"))
+        return [ended.tool_calls[0].name, await memory.list_keys()]
+
+    @workflow
+    async def told(ctx: Context, user_id: str, app_name: str) -> None:
+        await crew.run(
+            "which boat", session=Session(f"{user_id} {app_name}", user_id=user_id, app_name=app_name)
+        )
+
+    assert await platform.run(kept) == ["keep", []]
+    for user_id, app_name in (("ada", "shop"), ("bob", "shop"), ("ada", "bank")):
+        asked.clear()
+        await platform.run(told, {"user_id": user_id, "app_name": app_name})
+        told_of_it = (asked[-1].system or "").count("ada sails a boat")
+        assert told_of_it == (2 if (user_id, app_name) == ("ada", "shop") else 0)
+
+
+async def test_a_method_that_an_agent_calls_remembers_for_the_user_of_its_session(
+    platform: VirtualPlatform,
+) -> None:
+    diary = entity("Diary")
+
+    @diary.write
+    async def note(ctx: Context, fact: str) -> None:
+        await ctx.memory.set("noted", fact)
+
+    @tool
+    async def keep(ctx: Context, fact: str) -> str:
+        """Keep a fact."""
+        await ctx.entity("Diary", "d").note(fact)
+        return "kept"
+
+    script("keeps", [tool_call("keep", fact="ada sails a boat"), "Kept."])
+    clerk = Agent(name="clerk", model="test/keeps", tools=[keep])
+
+    @workflow
+    async def kept(ctx: Context) -> Any:
+        await clerk.run("keep it", session=Session("one", user_id="ada"))
+        return [await Memory().list_keys(), await Memory().list_keys("ada")]
+
+    assert await platform.run(kept) == [[], ["noted"]]
 
 
 async def test_memories_survive_a_crash_at_any_moment(asked: list[ModelRequest]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from towpath import (
     Agent,
     Context,
+    ContextError,
     ModelRequest,
     Session,
     SessionError,
@@ -297,3 +298,49 @@ async def test_a_session_that_begins_anew_is_read_anew() -> None:
 
     async with VirtualPlatform() as platform:
         assert await platform.run(forgets) == ["second"]
+
+
+async def test_a_run_of_one_user_does_nothing_to_the_session_of_another() -> None:
+    @workflow
+    async def begins(ctx: Context) -> None:
+        session = Session("talk", user_id="ada", app_name="shop")
+        await session.send_message("my PIN is 1234")
+        session.set_state("pin", 1234, scope="user")
+
+    @workflow
+    async def pries(ctx: Context, act: str) -> Any:
+        said: Any = {"user_id": "ada", "app_name": "shop"} if act == "load" else {}
+        try:
+            return await getattr(Session("talk", **said), act)()
+        except ContextError as error:
+            return str(error)
+
+    async with VirtualPlatform(always_replay=True) as platform:
+        await platform.run(begins, attribution=AttributionClaim(user_id="ada"))
+        for act in ("history", "load", "delete"):
+            said = await platform.run(pries, {"act": act}, attribution=AttributionClaim(user_id="bob"))
+            assert said.startswith(
+                "this run is of user 'bob', and may not reach session 'talk' of user 'ada'"
+            )
+        assert len(await platform.run(pries, {"act": "history"})) == 1
+
+
+async def test_each_page_of_a_summary_is_an_act_of_the_run() -> None:
+    asked: list[ModelRequest] = []
+
+    def summarize(request: ModelRequest) -> str:
+        asked.append(request)
+        return f"summary {len(asked)}"
+
+    script("pages", summarize)
+
+    @workflow
+    async def archives(ctx: Context) -> Any:
+        session = Session("chat")
+        await session.append([{"role": "user", "content": letter * 60_000} for letter in "abc"])
+        await session.prune("keep_summary", model="test/pages")
+        return [one.content for one in await session.history()]
+
+    async with VirtualPlatform(always_replay=True) as platform:
+        assert await platform.run(archives) == ["Summary of the conversation so far: summary 3"]
+    assert [request.messages[0].content.count("summary") for request in asked] == [0, 1, 1]

@@ -6,6 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from towpath import Context, entity, function
+from towpath.components import REGISTRY
 from towpath.errors import ComponentError, RegistrationError
 from towpath.local import LocalContext
 from towpath.local.entity_store import EntityStore
@@ -130,6 +131,64 @@ async def test_a_type_may_have_another_name_than_its_class_and_inherit(ctx: Loca
 
     await ctx.entity("Person", "a").rename("Ada")
     assert await ctx.entity("Person", "a").said() == "Ada"
+
+
+def tally(kind: Any) -> None:
+    @entity("Tally")
+    class _Tally:
+        total: kind = 0  # pyright: ignore[reportInvalidTypeForm] - made for each test
+        name: str = "nobody"
+
+        @entity.write
+        async def put(self: Any, value: Any) -> None:
+            self.name = "somebody"
+            self.total = value
+
+        @entity.write
+        async def reset(self: Any) -> None:
+            self.total = 0
+
+        @entity.write
+        async def add(self: Any, amount: int) -> int:
+            self.total += amount
+            return self.total
+
+        @entity.shared
+        async def called(self) -> str:
+            return self.name
+
+
+async def test_a_value_that_does_not_fit_its_annotation_is_refused_and_nothing_is_written(
+    ctx: LocalContext,
+) -> None:
+    tally(int)
+    mine = ctx.entity("Tally", "a")
+
+    with pytest.raises(
+        ComponentError,
+        match=r"_Tally\.total, as Tally\.put leaves it, does not fit its annotation int: .* which is 'many'",
+    ):
+        await mine.put("many")
+    assert (await mine.called(), await mine.add(1)) == ("nobody", 1)
+
+
+async def test_a_stored_value_that_fits_no_more_fails_where_it_is_read_and_may_be_replaced(
+    ctx: LocalContext,
+) -> None:
+    tally(str)
+    await ctx.entity("Tally", "a").put("many")
+    REGISTRY.clear()
+    tally(int)  # as by a deployment
+    mine = ctx.entity("Tally", "a")
+
+    assert await mine.called() == "somebody"
+    with pytest.raises(
+        ComponentError,
+        match=r"_Tally\.total, as it is stored, does not fit its annotation int: .* which is 'many'; or have a write",
+    ):
+        await mine.add(1)
+    await mine.reset()
+    assert await mine.add(1) == 1
 
 
 def with_init() -> type:

@@ -26,7 +26,10 @@ from towpath import (
     VectorMemoryService,
     function,
     script,
+    tool,
+    tool_call,
 )
+from towpath.client.memory import ClientMemory, Reached
 from towpath.current import running_in
 from towpath.local import run
 from towpath.local.entity_store import ENTITIES
@@ -309,6 +312,81 @@ async def test_an_erased_user_leaves_nothing_behind(memory: Memory) -> None:
     assert keys(await memory.search("likes", user_id="bob")) == ["rice"]
 
 
+@pytest.mark.parametrize("user_id", [None, "ada"])
+async def test_the_run_is_of_the_user_of_the_session_it_speaks_in_unless_it_has_one(
+    memory: Memory, user_id: str | None
+) -> None:
+    with run_of(user_id), LocalContext().in_session(Session("talk", user_id="ada")):
+        await memory.store("tea", "ada likes tea")
+
+    with run_of():
+        assert await memory.recall("tea") == []
+        assert keys(await memory.recall("tea", user_id="ada")) == ["tea"]
+
+
+async def test_a_run_of_one_user_is_refused_the_memories_of_a_session_of_another(memory: Memory) -> None:
+    ctx = LocalContext(attribution=Attribution(tenant="local", user_id="ada"))
+    with running_in(ctx), ctx.in_session(Session("talk", user_id="bob")):
+        for act in (memory.recall("tea"), memory.remind(ctx, "tea"), ctx.memory.get("tea")):
+            with pytest.raises(ContextError, match=r"of user 'ada', .* user 'bob'; name no other user here"):
+                await act
+
+
+async def test_a_session_without_a_user_is_of_the_user_of_the_session_around_it(memory: Memory) -> None:
+    ctx = LocalContext()
+    with running_in(ctx), ctx.in_session(Session("talk", user_id="ada", app_name="shop")):
+        with ctx.in_session(Session("aside")):
+            await memory.store("tea", "ada likes tea")
+        with ctx.in_session(Session("other", user_id="bob")):
+            assert await memory.recall("tea") == []
+        (item,) = await memory.recall("tea")
+
+    assert item.namespace == "app/shop/user/ada"
+
+
+async def test_a_user_cannot_be_named_where_memories_have_none(memory: Memory) -> None:
+    app = Memory(service=memory.service, scope="app", app_name="shop")
+    await app.store("hours", "open from nine to five")
+    await memory.store("tea", "ada likes tea", user_id="ada")
+    acts = [
+        app.store("tea", "ada likes tea", user_id="ada"),
+        app.update("hours", user_id="ada"),
+        app.search("tea", user_id="ada"),
+        app.recall("hours", user_id="ada"),
+        app.list_keys("ada"),
+        app.forget("hours", user_id="ada"),
+        app.erase("ada"),
+        app.reindex(user_id="ada"),
+    ]
+    for act in acts:
+        with pytest.raises(
+            InvalidInputError, match=r"user_id is 'ada', but memories of scope 'app' .*scope='user'"
+        ):
+            await act
+    with pytest.raises(InvalidInputError, match="user_id is 'ada'"):
+        Memory(scope="app", user_id="ada")
+
+    assert await app.list_keys() == ["hours"]
+    assert await memory.list_keys("ada") == ["tea"]
+
+
+async def test_whose_keys_are_listed_can_be_said_when_they_are_recalled_and_changed_too(
+    memory: Memory,
+) -> None:
+    ctx = LocalContext()
+    client = ClientMemory(Reached(ctx.attribution, ctx.entity, ENTITIES, 5.0), service=VectorMemoryService())
+    for whose in (memory, client):
+        with run_of():
+            await whose.store("address", "Lives in Gouda", user_id="user-7")
+            (key,) = await whose.list_keys(user_id="user-7")
+            await whose.update(key, confidence=0.5, user_id="user-7")
+            (item,) = await whose.recall([key], user_id="user-7")
+
+            assert item.metadata["confidence"] == 0.5
+            assert await whose.recall([key]) == []
+            assert await whose.forget(key, user_id="user-7") == 1
+
+
 # --- Bad input --------------------------------------------------------------------------------------
 
 
@@ -365,6 +443,17 @@ async def test_an_unknown_scope_or_strategy_is_refused() -> None:
         Memory(scope="global")
     with pytest.raises(ConfigurationError, match="strategy is 'clever'"):
         await Memory().ingest_from_session(Session("chat"), strategy="clever")  # type: ignore[arg-type]
+
+
+async def test_what_is_found_by_its_words_is_not_left_out_for_its_score() -> None:
+    by_words = [DatabaseMemoryService(), InMemoryMemoryService(hybrid=True)]
+    for service in [*by_words, InMemoryMemoryService()]:
+        memory = Memory(service)
+        await memory.store("boat", "sails a small boat on Sundays")
+
+        found = await memory.search("boat", min_score=0.999)
+
+        assert keys(found) == (["boat"] if service in by_words else [])
 
 
 # --- ctx.memory -------------------------------------------------------------------------------------
@@ -462,6 +551,25 @@ async def test_an_agent_knows_the_user_of_its_session_in_any_session() -> None:
     assert "ada sails" not in str(await Session("one", user_id="ada").history())
 
 
+async def test_what_a_tool_remembers_in_a_session_is_its_users() -> None:
+    memory = Memory()
+
+    @tool
+    async def keep(ctx: Context, fact: str) -> str:
+        """Keep a fact."""
+        await ctx.memory.set("fact", fact)
+        await memory.store("again", fact)
+        return "kept"
+
+    script("keeps", [tool_call("keep", fact="ada earns 5000"), "Kept."])
+    await Agent(name="clerk", model="test/keeps", tools=[keep]).run(
+        "keep", session=Session("a", user_id="ada")
+    )
+
+    assert await Memory().list_keys() == []
+    assert await Memory().list_keys("ada") == ["fact", "again"]
+
+
 async def test_a_run_may_have_another_memory_and_no_more_than_it_says() -> None:
     asked = listening()
     few = Memory(recall_limit=2, recall_min_score=-1.0)
@@ -522,6 +630,19 @@ async def test_a_model_says_what_is_worth_remembering(
     items = await memory.recall(found, user_id="ada")
     assert [one.content for one in items] == remembered
     assert found == await memory.ingest_from_session(Session("consultation", user_id="ada"), strategy)
+
+
+async def test_a_message_too_large_to_remember_is_named_and_nothing_is_written(memory: Memory) -> None:
+    session = Session("long", user_id="ada")
+    for content in ("first", "x" * 300_000, "third"):
+        await session.send_message(content)
+
+    with pytest.raises(
+        InvalidInputError, match=r"message 1 of session 'long' has 300,\d{3} bytes .*'summary'"
+    ):
+        await memory.ingest_from_session(session, "all")
+
+    assert await memory.list_keys("ada") == []
 
 
 async def test_of_an_empty_session_nothing_is_remembered_and_no_model_is_asked() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from towpath import (
     Agent,
     ConfigurationError,
     Context,
+    ContextError,
     InvalidInputError,
     LocalContext,
     Message,
@@ -27,6 +28,10 @@ from towpath.current import running_in
 from towpath.errors import ModelError
 from towpath.local import run
 from towpath.local.entity_store import ENTITIES
+from towpath.models.port import LanguageModel
+from towpath_schemas.attribution import Attribution
+from towpath_schemas.entities import EntityName
+from towpath_schemas.sessions import SESSION_TYPE
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +48,11 @@ async def talked(session: Session, *texts: str) -> Session:
 
 async def texts(session: Session, **limits: Any) -> list[str]:
     return [message.content for message in await session.history(**limits)]
+
+
+def kept_of(session: Session) -> dict[str, Any]:
+    """Return what the entity of a session holds."""
+    return dict(ENTITIES.committed(EntityName("local", SESSION_TYPE, session.id)))
 
 
 # --- Messages -------------------------------------------------------------------------------------
@@ -91,6 +101,57 @@ async def test_a_session_is_one_users_and_one_apps() -> None:
     with pytest.raises(SessionError, match="'chat' is of another app_name"):
         await Session("chat", app_name="bank").send_message("Hello?")
     assert await texts(Session("chat")) == ["Hello"]
+
+
+OTHERS = r"this run is of user 'bob', and may not reach session '\w+' of user 'ann'"
+ACTS: list[Callable[[Session], Awaitable[Any]]] = [
+    Session.history,
+    Session.head,
+    Session.events,
+    Session.export,
+    Session.load,
+    Session.delete,
+    lambda session: session.send_message("Hello?"),
+    lambda session: session.prune("keep_last_1"),
+]
+
+
+@pytest.mark.parametrize("named", [None, "ann"])
+async def test_a_run_of_one_user_reaches_no_session_of_another(named: str | None) -> None:
+    await Session("chat", user_id="ann").send_message("Hello")
+    theirs = Session("chat", user_id=named)
+
+    with running_in(LocalContext(attribution=Attribution(tenant="local", user_id="bob"))):
+        for act in ACTS:
+            with pytest.raises(ContextError, match=OTHERS):
+                await act(theirs)
+
+    assert await texts(Session("chat")) == ["Hello"]
+
+
+async def test_a_run_of_one_user_reaches_no_state_of_another() -> None:
+    others = Session("new", app_name="shop", user_id="ann")
+    scopes: list[Any] = ["session", "user", "app", "temp"]
+
+    with running_in(LocalContext(attribution=Attribution(tenant="local", user_id="bob"))):
+        for scope in scopes:
+            with pytest.raises(ContextError, match=OTHERS):
+                others.set_state("city", "Oslo", scope=scope)
+            with pytest.raises(ContextError, match=OTHERS):
+                others.get_state("city", scope=scope)
+            with pytest.raises(ContextError, match=OTHERS):
+                others.delete_state("city", scope=scope)
+
+
+@pytest.mark.parametrize(("owner", "user"), [(None, "bob"), ("ann", None), ("ann", "ann"), (None, None)])
+async def test_a_session_without_a_user_and_a_run_without_one_go_with_any(
+    owner: str | None, user: str | None
+) -> None:
+    await Session("chat", user_id=owner).send_message("Hello")
+
+    with running_in(LocalContext(attribution=Attribution(tenant="local", user_id=user))):
+        assert await texts(Session("chat")) == ["Hello"]
+        assert await Session("chat").delete() == 1
 
 
 async def test_nobody_reads_or_deletes_another_users_session() -> None:
@@ -202,6 +263,55 @@ async def test_a_summary_stands_where_the_old_messages_were() -> None:
     assert asked[1].messages[0].content.endswith("first three")
 
 
+async def long_talk() -> Session:
+    """Have a session that no model reads at once: thousands of messages, and one that fills pages by itself."""
+    session = Session("long")
+    said = [f"{number} " + "word " * 100 for number in range(3_000)]
+    said[1_000] = "x" * 250_000
+    await session.append([Message(role="user", content=text) for text in said])
+    return session
+
+
+def small(name: str, reply: Callable[[str], str], asked: list[str]) -> LanguageModel:
+    """Name a model that refuses what is longer than it can read."""
+
+    def read(request: ModelRequest) -> str:
+        told = request.messages[0].content
+        assert len(told) < 110_000, "context overflow"
+        asked.append(told)
+        return reply(told)
+
+    return script(name, read)
+
+
+async def test_a_history_that_no_model_reads_at_once_is_summarized_page_by_page() -> None:
+    session, asked = await long_talk(), list[str]()
+    model = small("brief", lambda _: f"summary {len(asked)}", asked)
+
+    assert await session.prune("summarize_old", threshold=1, model=model) == 2_999
+
+    assert (await texts(session))[0] == f"Summary of the conversation so far: summary {len(asked)}"
+    assert len(asked) > 10
+    for number, told in enumerate(asked):
+        assert (f"which goes into yours: summary {number}" in told) == (number > 0)
+    read = "\n".join(asked)
+    assert all(f"\n{number}. user: {number} word" in read for number in range(1, 2_999) if number != 1_000)
+    assert read.count("x") >= 250_000
+
+
+async def test_what_is_important_is_asked_page_by_page() -> None:
+    session, asked = await long_talk(), list[str]()
+
+    def first_of_the_page(told: str) -> str:
+        return f"[{told.partition('.')[0]}]"
+
+    await session.prune("keep_important", model=small("judge", first_of_the_page, asked))
+
+    pages = {int(first_of_the_page(told)[1:-1]) for told in asked}
+    assert len(asked) > 10
+    assert [message.number for message in await session.history()] == sorted({*pages, 2_999})
+
+
 async def test_a_short_history_is_not_summarized() -> None:
     session = await talked(Session("chat"), "a", "b")
 
@@ -276,6 +386,33 @@ async def test_a_history_that_prunes_itself_stays_short() -> None:
     await talked(Session("chat"), "h")
 
     assert await texts(Session("chat")) == ["f", "g", "h"]
+
+
+async def test_a_session_that_prunes_itself_does_not_grow() -> None:
+    session = Session("chat", retention={"auto_prune": "keep_last_5"})
+
+    for number in range(60):
+        session.set_state("turn", number)
+        await session.send_message(str(number))
+
+    events = await session.events()
+    assert [one.number for one in events if one.kind == "message"] == [111, 113, 115, 117, 119]
+    assert len(events) == 10, "the newest messages, and the change of state before each of them"
+    assert len((await session.export()).splitlines()) == 5
+    assert await session.events(since=events[0].timestamp, limit=2) == events[:2]
+    assert len([name for name in kept_of(session) if name.startswith("event:")]) == 10
+
+
+async def test_what_a_pruning_by_hand_took_out_goes_when_a_session_begins_to_prune_itself() -> None:
+    session = await talked(Session("chat"), *"abcdef")
+    await session.prune("keep_summary", model=script("brief", lambda _: "a to f"))
+
+    await talked(Session("chat", retention={"auto_prune": "keep_last_2"}), "g", "h")
+
+    assert await texts(session) == ["g", "h"]
+    assert [one.kind for one in await session.events()] == ["pruned", "message", "message"]
+    await session.delete()
+    assert kept_of(session) == {}
 
 
 @pytest.mark.parametrize(

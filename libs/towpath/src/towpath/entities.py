@@ -137,11 +137,18 @@ class EntityFactory:
         The annotated attributes of a class are its state; each call has an instance of its own, made of what is
         committed (no `__init__` is called), and what a write method has changed is committed with its end. A method
         may take the context behind `self`. `@entity("Other", max_turn_ms=...)` above a class gives it another name.
+        A value that does not fit its annotation is refused, and the method changes nothing; a stored one that fits
+        no more (the annotation is another one now) fails where it is read, and may be set anew.
+
+        A method that calls another entity holds its own key meanwhile: methods that may run at the same time call
+        entities in one order, or their caller changes them in one `ctx.transaction()`. Calls that cross are refused
+        where one process holds all entities (scripts, tests); on the platform they fail with a timeout, once nine
+        tenths of what a method may take are over.
 
         Args:
             name: The type's name, or the class.
             max_turn_ms: Milliseconds a method may take, while which it holds its key; one that takes longer fails and
-                changes nothing. Without it, the platform's own limit counts (ten minutes).
+                changes nothing. Without it, the platform's own limit counts (ten minutes, `turn_deadline_s`).
 
         Raises:
             RegistrationError: If there is one of this name already, or the name is not one that users may give.

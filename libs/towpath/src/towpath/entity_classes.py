@@ -3,10 +3,11 @@
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, cast, get_origin, get_type_hints
+from reprlib import repr as repr_of
+from typing import Any, ClassVar, Final, Literal, NoReturn, cast, get_origin, get_type_hints
 
 from towpath.definitions import documentation_of
-from towpath.errors import ContextError, RegistrationError
+from towpath.errors import ContextError, NotSerialisableError, RegistrationError
 from towpath.schema import CallableSchema, schema_of
 from towpath.values import adapter_of, revive, to_json_value
 from towpath.work import Body
@@ -87,13 +88,14 @@ class ClassMethod:
 
     async def __call__(self, context: Any, payload: Any) -> Any:
         """Run it on an instance that has the entity's state, and keep what it has changed."""
-        instance = _instance(self.entity_class)
         state = _state_of(self.entity_class)
-        before = {name: await _load(instance, name, hint, context) for name, hint in state.items()}
+        stored = {name: await context.get(name, _ABSENT) for name in state}
+        instance = _instance_with(self.entity_class, stored, state)
+        before = {name: _written(instance, name) for name in state}
         result = await Body(self.schema, self.source.__get__(instance))(context, payload)
         self._check_attributes(instance, state)
         for name, value in before.items():
-            _keep(instance, name, value, context)
+            self._keep(instance, name, value, state[name], context)
         return result
 
     def _check_attributes(self, instance: Any, state: dict[str, Any]) -> None:
@@ -103,33 +105,68 @@ class ClassMethod:
                 f"{self.entity_class.__name__}"
             )
 
+    def _keep(self, instance: Any, name: str, before: Any, hint: Any, context: Any) -> None:
+        """Keep a state value if it is another one than `before`.
+
+        Raises:
+            NotSerialisableError: If it does not fit its annotation, so that no later call could read it.
+        """
+        after = _written(instance, name)
+        if after is _ABSENT and before is not _ABSENT:
+            context.delete(name)
+        elif after is not _ABSENT and (before is _ABSENT or after != before):
+            _revived(after, hint, f"{self.entity_class.__name__}.{name}, as {self.schema.name} leaves it,")
+            context.set(name, after)
+
+
+class _Unreadable:
+    """Stands for a stored value that does not fit its annotation: fails where it is read, until it is replaced."""
+
+    def __init__(self, problem: str) -> None:
+        self._problem = problem
+
+    def __get__(self, instance: object, owner: type | None = None) -> NoReturn:
+        raise NotSerialisableError(f"{self._problem}; or have a write method set it anew without reading it")
+
 
 def _instance(entity_class: type) -> Any:
     made: Any = object.__new__(cast("type[Any]", entity_class))
     return made
 
 
+def _instance_with(entity_class: type, stored: dict[str, Any], state: dict[str, Any]) -> Any:
+    """Make an instance that has the stored values, and copies of the defaults of what is not stored."""
+    values: dict[str, Any] = {}
+    unreadable: dict[str, _Unreadable] = {}
+    for name, value in stored.items():
+        if value is not _ABSENT:
+            try:
+                values[name] = _revived(
+                    value, state[name], f"{entity_class.__name__}.{name}, as it is stored,"
+                )
+            except NotSerialisableError as error:
+                unreadable[name] = _Unreadable(str(error))
+        elif hasattr(entity_class, name):
+            values[name] = copy.deepcopy(getattr(entity_class, name))
+    made = _instance(type(entity_class.__name__, (entity_class,), unreadable) if unreadable else entity_class)
+    _attributes(made).update(values)
+    return made
+
+
+def _revived(value: Any, hint: Any, what: str) -> Any:
+    """Read a state value.
+
+    Raises:
+        NotSerialisableError: If it does not fit its annotation; the message says what it is instead.
+    """
+    try:
+        return revive(value, hint, what=what)
+    except NotSerialisableError as error:
+        raise NotSerialisableError(f"{error}, which is {repr_of(value)}") from error
+
+
 def _attributes(instance: Any) -> dict[str, Any]:
     return instance.__dict__
-
-
-async def _load(instance: Any, name: str, hint: Any, context: Any) -> Any:
-    """Give an instance a state value, or its default; return it as JSON, or `_ABSENT`."""
-    value = await context.get(name, _ABSENT)
-    if value is not _ABSENT:
-        setattr(instance, name, revive(value, hint))
-    elif hasattr(instance, name):
-        setattr(instance, name, copy.deepcopy(getattr(instance, name)))
-    return _written(instance, name)
-
-
-def _keep(instance: Any, name: str, before: Any, context: Any) -> None:
-    """Keep a state value if it is another one than `before`."""
-    after = _written(instance, name)
-    if after is _ABSENT and before is not _ABSENT:
-        context.delete(name)
-    elif after is not _ABSENT and (before is _ABSENT or after != before):
-        context.set(name, after)
 
 
 def _written(instance: Any, name: str) -> Any:

@@ -42,7 +42,11 @@ class EntityCaller(Protocol):
 
 
 class EntityHandle:
-    """An entity seen from a caller: each attribute is a method of it."""
+    """An entity seen from a caller: each attribute is a method of it.
+
+    In a method of an entity, which holds its own key while it waits: no two of them may call each other's entities at
+    the same time; see `EntityFactory.__call__`.
+    """
 
     def __init__(self, invoke: Callable[[str, Any], Awaitable[Any]]) -> None:
         self._invoke = invoke

@@ -9,12 +9,52 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, Self
 
 BRANCH = "~"
 """What the name of a branch's scope begins with."""
 
 Owner = asyncio.Task[Any] | None
+
+
+class Party(Protocol):
+    """Who talks with an agent, and where: a session."""
+
+    @property
+    def id(self) -> str:
+        """What the session is known by."""
+        ...
+
+    @property
+    def user_id(self) -> str | None:
+        """The user."""
+        ...
+
+    @property
+    def app_name(self) -> str | None:
+        """The app."""
+        ...
+
+
+class SessionScope(NamedTuple):
+    """The session in which acts are done, and whose it is.
+
+    Attributes:
+        id: What it is known by.
+        user_id: Its user, or that of the session around it where it names none.
+        app_name: Its app, or that of the session around it.
+    """
+
+    id: str
+    user_id: str | None = None
+    app_name: str | None = None
+
+    @classmethod
+    def of(cls, party: Party, around: Self | None) -> "SessionScope":
+        """Enter a session, from inside another one if there is one around it."""
+        if around is None:
+            return cls(party.id, party.user_id, party.app_name)
+        return cls(party.id, party.user_id or around.user_id, party.app_name or around.app_name)
 
 
 class Scope(NamedTuple):
@@ -30,7 +70,7 @@ class Scope(NamedTuple):
     name: str = ""
     owner: Owner = None
     agent: str | None = None
-    session: str | None = None
+    session: SessionScope | None = None
 
 
 _OUTERMOST = Scope()
@@ -107,12 +147,13 @@ class Places:
         return inner_scope(name, self.next_ordinal, agent=agent)
 
     @contextmanager
-    def in_session(self, session_id: str | None) -> Generator[None]:
-        """Attribute acts inside to a session, if there is one; they keep their names."""
-        if session_id is None:
+    def in_session(self, party: Party | None) -> Generator[None]:
+        """Attribute acts inside to a session and its user, if there is one; they keep their names."""
+        if party is None:
             yield
             return
-        token = _scope.set(self.own_scope._replace(session=session_id))
+        scope = self.own_scope
+        token = _scope.set(scope._replace(session=SessionScope.of(party, scope.session)))
         try:
             yield
         finally:

@@ -38,8 +38,13 @@ def to_json_value(value: object) -> Any:
     return _written(value, ())
 
 
-def revive(json_value: Any, kind: Any) -> Any:
+def revive(json_value: Any, kind: Any, *, what: str = "a result") -> Any:
     """Read a JSON value as an instance of `kind`, an annotation; what pydantic does not know stays JSON.
+
+    Args:
+        json_value: What is read.
+        kind: The annotation.
+        what: What an error calls the value.
 
     Raises:
         NotSerialisableError: If the value does not fit `kind`.
@@ -52,7 +57,7 @@ def revive(json_value: Any, kind: Any) -> Any:
     try:
         return adapter.validate_json(to_json(json_value), by_alias=True, by_name=True)
     except ValidationError as error:
-        raise NotSerialisableError(_misfit(kind, error)) from error
+        raise NotSerialisableError(_misfit(what, kind, error)) from error
 
 
 def adapter_of(kind: Any) -> TypeAdapter[Any] | None:
@@ -75,10 +80,10 @@ def _built(kind: Any) -> TypeAdapter[Any] | None:
         return None
 
 
-def _misfit(kind: Any, error: ValidationError) -> str:
+def _misfit(what: str, kind: Any, error: ValidationError) -> str:
     name = getattr(kind, "__name__", None) or str(kind)
     problems = "; ".join(f"{path_text(one['loc'])}: {one['msg']}" for one in error.errors(include_url=False))
-    return f"a result does not fit its annotation {name}: {problems}; correct the annotation or the result"
+    return f"{what} does not fit its annotation {name}: {problems}; correct the annotation or the value"
 
 
 def path_text(path: tuple[str | int, ...]) -> str:

@@ -28,12 +28,13 @@ class Settings(ServiceSettings):
         payload_bytes: Bytes of the largest payload that is written; the state of an entity may take half of them.
         turn_silence_s: Seconds without a sign of life after which a runner counts as lost.
         turn_attempts: How many runners may be lost over one turn before its invocation fails.
-        turn_deadline_s: Seconds a turn may take.
+        turn_deadline_s: Seconds a turn may take; a method waits for other entities for nine tenths of them.
         runner_patience_s: Seconds to wait in place for a runner, before waiting invocations are put off.
         read_within_s: Seconds within which a shared method is answered, be it by a failure.
         snapshot_every: Commits after which an entity's log is compacted.
-        remembered_outcomes: How many outcomes of an entity are kept for invocations that are repeated; all
-            replicas must have the same.
+        remembered_outcomes: How many outcomes of an entity are kept for invocations that are repeated, fewer where
+            they are large; an invocation (an idempotency key) that comes again after so many others is executed again,
+            unless the broker still knows the very message (two minutes). All replicas must have the same.
         hot_entities: How many entities are kept in memory.
         hot_bytes: How many bytes of their states, as JSON, are kept in memory.
         hot_idle_s: Seconds after which an entity that nobody uses is not kept in memory any more.

@@ -466,7 +466,7 @@ async def chats(ctx: WorkflowContext) -> list[Any]:
     session.set_state("city", "Oslo", scope="user")
     await session.send_message("It rained before.", role="assistant")
     said = await poet.run("How is it?", session=session)
-    with ctx.in_session(session.id):
+    with ctx.in_session(session):
         await ctx.step("note", lambda: "noted")
     await session.prune("keep_summary", model="test/golden-oracle")
     await session.load()
@@ -475,3 +475,9 @@ async def chats(ctx: WorkflowContext) -> list[Any]:
         [one.content for one in await session.history()],
         session.get_state("city", scope="user"),
     ]
+
+
+@workflow
+async def confides(ctx: WorkflowContext) -> int:
+    with ctx.in_session(Session("golden-ada", user_id="ada", app_name="shop")):
+        return await ctx.task(add, input={"a": 1, "b": 2})

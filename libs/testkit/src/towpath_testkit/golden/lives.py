@@ -128,6 +128,7 @@ LIVES: dict[str, Life] = {
     "agents_in_a_workflow": Life("asks_agents", "How is it?"),
     "memories": Life("remembers"),
     "session": Life("chats"),
+    "call_in_a_session": Life("confides"),
     "models": Life("asks_models"),
     "streaming_function": Life("spelled", "abc"),
     "retried_function": Life("careful"),

@@ -21,6 +21,7 @@ from towpath.agents.in_session import InSession
 from towpath.agents.managers.port import ConversationManager
 from towpath.agents.managers.sliding_window import SlidingWindowConversationManager
 from towpath.agents.meters import Meter
+from towpath.agents.origin import Origin
 from towpath.agents.plugins import Plugin, checked_plugins
 from towpath.agents.printing import PrintingCallbackHandler
 from towpath.agents.prompts import history_of, system_blocks, system_text
@@ -135,6 +136,7 @@ class Agent(Running):
         self.plugins = checked_plugins(plugins)
         self.toolbox = toolbox([tools or [], *(plugin.tools for plugin in self.plugins)])
         self.under_way: set[Cancellation] = set()
+        self.origin = Origin.here()
         self._run_handler = None if callback_handler is DEFAULT else callback_handler
         self._given = copied(_history(messages))
         self.in_session = (
@@ -159,6 +161,7 @@ class Agent(Running):
         for one in (self.session_manager, self.conversation.manager):
             if isinstance(one, HookProvider):
                 registry.add_hook(one)
+        self.conversation.keepers = registry.copied()
         for one in given:
             registry.add_hook(one)
         for plugin in self.plugins:

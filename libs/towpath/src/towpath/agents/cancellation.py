@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -13,13 +15,44 @@ class Cancellation:
         self.requested = False
         self._lock = threading.Lock()
         self._guarded: Guarded | None = None
+        self._inner: set[Cancellation] = set()
 
     def request(self) -> None:
-        """Have it stopped; asking again changes nothing. Any thread may ask."""
+        """Have it stopped, and what it is waiting for; asking again changes nothing. Any thread may ask."""
         with self._lock:
+            if self.requested:
+                return
             self.requested = True
             if self._guarded is not None:
                 self._guarded.loop.call_soon_threadsafe(self._guarded.cut)
+            inner = tuple(self._inner)
+        for one in inner:
+            one.request()
+
+    @contextmanager
+    def within(self, outer: "Cancellation | None") -> Generator[None]:
+        """Have whoever stops `outer` stop this too, until the end of the block."""
+        if outer is None or outer is self:
+            yield
+            return
+        outer.hand_on(self)
+        try:
+            yield
+        finally:
+            outer.leave(self)
+
+    def hand_on(self, inner: "Cancellation") -> None:
+        """Stop `inner` too, from now on; at once, where this was asked for already."""
+        with self._lock:
+            self._inner.add(inner)
+            requested = self.requested
+        if requested:
+            inner.request()
+
+    def leave(self, inner: "Cancellation") -> None:
+        """Stop `inner` no more."""
+        with self._lock:
+            self._inner.discard(inner)
 
     def clear(self) -> None:
         """Forget the wish: what was to stop has stopped."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from towpath.agents.cancellation import Cancellation
 from towpath.agents.content import DictMessage, Translation
+from towpath.agents.hooks import HookRegistry
 from towpath.agents.interrupts import InterruptState
 from towpath.agents.managers.port import ConversationManager
 from towpath.agents.metrics import AgentMetrics
@@ -24,7 +25,7 @@ class Conversation:
         interrupts: The questions that it waits for.
         cancellation: Stops it.
         translation: Its messages as models are told them.
-        paused: Invocations of agents that were asked as tools and wait for a person, by the id of the tool use.
+        keepers: Who keeps it, and so hears of each message, whoever speaks.
         exposed: Whether others than the loop were given `messages` since the last invocation began.
     """
 
@@ -35,7 +36,7 @@ class Conversation:
     interrupts: InterruptState = field(default_factory=InterruptState)
     cancellation: Cancellation = field(default_factory=Cancellation)
     translation: Translation = field(default_factory=Translation)
-    paused: dict[str, Any] = field(default_factory=dict[str, Any])
+    keepers: HookRegistry = field(default_factory=HookRegistry)
     exposed: bool = False
 
     def shown(self) -> list[DictMessage]:

@@ -42,6 +42,7 @@ class Asked:
         turns: How often a model may be called.
         plan: What the prompt says is to be followed.
         meters: Who watches over what it spends, beside the agent's own.
+        can_pause: Whether the agent's own conversation may stop at a question; a run of it does not.
     """
 
     prompt: Any
@@ -52,9 +53,10 @@ class Asked:
     turns: int | None = None
     plan: Plan | None = None
     meters: Sequence[Meter] = ()
+    can_pause: bool = True
 
 
-def refuse_durable() -> None:
+def refuse_durable(instead: str = "use await agent.run(...)") -> None:
     """Refuse to go on with an agent's own conversation in a run that may be replayed.
 
     Raises:
@@ -62,9 +64,7 @@ def refuse_durable() -> None:
     """
     context = context_or_none()
     if context is not None and context.home_loop is not None:
-        raise ContextError(
-            "an agent's own conversation is no part of a run on the platform; use await agent.run(...)"
-        )
+        raise ContextError(f"an agent's own conversation is no part of a run on the platform; {instead}")
 
 
 async def speak(
@@ -73,7 +73,7 @@ async def speak(
     """Go on with an agent's own conversation."""
 
     async def answer(invocation: Invocation) -> AgentResult:
-        invocation.can_pause = True
+        invocation.can_pause = asked.can_pause
         return await _reminded(invocation, asked)
 
     return await take_turn(agent, conversation, asked, listener, answer)
@@ -86,14 +86,22 @@ async def take_turn(
     listener: Listener | None,
     take: Callable[[Invocation], Awaitable[T]],
 ) -> T:
-    """Have `take` go on with an agent's own conversation, which is kept in its session where it has one."""
+    """Have `take` go on with an agent's own conversation, which is kept in its session where it has one.
+
+    Raises:
+        ContextError: In a run that may be replayed, unless the code that speaks has made the agent itself.
+    """
+    if not agent.origin.is_here:
+        refuse_durable(
+            "use await agent.run(...) in async code, or make the agent inside the function or step that speaks with it"
+        )
     kept: InSession | None = agent.in_session
     await _flushed(None if kept is None else kept.session)
     async with running_context() as context:
         invocation = invocation_of(agent, conversation, context, asked, listener)
         if kept is None:
             return await take(invocation)
-        with context.in_session(kept.session.id):
+        with context.in_session(kept.session):
             return await kept.turn(invocation, partial(take, invocation))
 
 
@@ -115,7 +123,7 @@ async def run_asked(agent: Any, run: AgentRun, asked: Asked, listener: Listener 
     await _flushed(session)
     async with running_context() as context:
         run.id = context.run_id
-        with context.in_session(None if session is None else session.id):
+        with context.in_session(session):
             async with shown(agent, run, context, listener) as told:
                 return await _run_asked(agent, run, context, asked, told)
 
@@ -197,4 +205,4 @@ async def remembered(invocation: Invocation, asked: Asked) -> str | None:
         return None
     told: list[Message] = [one for message in prompt_messages(asked.prompt) for one in port_messages(message)]
     with context.scope(f"memory:{label}", agent=label):
-        return await reminder(asked.memory, context, told, asked.session)
+        return await reminder(asked.memory, context, told)

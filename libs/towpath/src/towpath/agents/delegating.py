@@ -1,9 +1,11 @@
 """An agent that answers another one's model: in the caller's run, and as a tool as far as the caller can tell."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from towpath.agents.bounds import MAX_ITERATIONS
+from towpath.agents.content import copied
+from towpath.agents.conversation import Conversation
 from towpath.agents.conversing import (
     Asked,
     conversation_in,
@@ -14,13 +16,13 @@ from towpath.agents.conversing import (
 )
 from towpath.agents.event_dicts import DictProjection
 from towpath.agents.events import Event, Listener
-from towpath.agents.interrupts import RESPONSE
+from towpath.agents.interrupts import RESPONSE, InterruptState
 from towpath.agents.invocation import Invocation, calling_invocation
 from towpath.agents.loop import converse
 from towpath.agents.result import AgentResult
 from towpath.agents.structured_output import output_of
 from towpath.context import Context
-from towpath.errors import ApprovalRequiredError, InterruptError
+from towpath.errors import ApprovalRequiredError, ContextError, InterruptError
 from towpath.scopes import current_scope
 from towpath.sessions.session import Session
 from towpath.tools.results import ToolResult, text_result
@@ -42,8 +44,8 @@ async def delegated(
     listener = _Heard(tool_context) if tool_context.is_heard else None
     try:
         if preserve_context:
-            refuse_durable()
-            return _answer(call_id, await agent.converse(asked, listener))
+            refuse_durable(f"make {agent.label} a tool with preserve_context=False")
+            return _answer(call_id, await _in_its_own(agent, asked, listener, call_id))
         return _answer(call_id, await _apart(agent, context, asked, listener, call_id))
     except (InterruptError, ApprovalRequiredError):
         raise
@@ -59,8 +61,30 @@ def _asked(agent: Any, prompt: str) -> Asked:
 
 
 def _callers_session() -> Session | None:
-    session_id = current_scope().session
-    return None if session_id is None else Session(session_id)
+    session = current_scope().session
+    return None if session is None else Session(session.id)
+
+
+async def _in_its_own(agent: Any, asked: Asked, listener: Listener | None, call_id: str) -> AgentResult:
+    """Answer in the agent's own conversation; a question in it is the caller's too.
+
+    Raises:
+        ContextError: If the answer is to a question of which that conversation does not know.
+    """
+    caller, conversation = calling_invocation(), agent.conversation
+    asked.can_pause = caller is not None and caller.can_pause
+    kept = _taken(caller, call_id)
+    if caller is not None and kept is not None:
+        asked.prompt = _answers(caller, kept, call_id)
+        if agent.in_session is None and not conversation.interrupts.activated:
+            raise ContextError(
+                f"the own conversation of {agent.label}, in which this was asked, is not there any more; give "
+                f"{agent.label} a session or session_manager, or preserve_context=False"
+            )
+    result = await agent.converse(asked, listener)
+    if caller is not None and result.status == "paused":
+        raise _pausing(caller, call_id, {"interrupts": conversation.interrupts.to_dict()})
+    return result
 
 
 async def _apart(
@@ -68,26 +92,25 @@ async def _apart(
 ) -> AgentResult:
     """Answer in a conversation of its own."""
     caller = calling_invocation()
-    paused: Invocation | None = None if caller is None else caller.conversation.paused.pop(call_id, None)
-    with context.in_session(None if asked.session is None else asked.session.id):
-        invocation = await _invocation(agent, context, asked, listener, paused)
+    kept = _taken(caller, call_id)
+    prompt = asked.prompt if caller is None or kept is None else _answers(caller, kept, call_id)
+    with context.in_session(asked.session):
+        invocation = await _invocation(agent, context, asked, listener, kept)
         invocation.can_pause = caller is not None and caller.can_pause
-        if caller is not None and paused is not None and not _responses(paused):
-            raise _pausing(caller, call_id, paused)
-        result = await converse(invocation, asked.prompt if paused is None else _responses(paused))
+        result = await converse(invocation, prompt)
         if caller is not None and result.status == "paused":
-            raise _pausing(caller, call_id, invocation)
+            raise _pausing(caller, call_id, _kept(invocation, asked))
         await keep_in(asked.session, invocation)
     return result
 
 
 async def _invocation(
-    agent: Any, context: Context, asked: Asked, listener: Listener | None, paused: Invocation | None
+    agent: Any, context: Context, asked: Asked, listener: Listener | None, kept: Mapping[str, Any] | None
 ) -> Invocation:
-    """Set up the invocation; one that was paused goes on with what it had."""
-    if paused is not None:
-        again = invocation_of(agent, paused.conversation, context, asked, listener)
-        again.added, again.reminder = paused.added, paused.reminder
+    """Set up the invocation; one that was paused goes on with what is kept of it."""
+    if kept is not None:
+        again = invocation_of(agent, _restored(agent, kept), context, asked, listener)
+        again.added, again.reminder = [*kept["added"]], kept["reminder"]
         return again
     conversation = await conversation_in(agent, asked.session)
     invocation = invocation_of(agent, conversation, context, asked, listener)
@@ -95,17 +118,57 @@ async def _invocation(
     return invocation
 
 
-def _pausing(caller: Invocation, call_id: str, paused: Invocation) -> InterruptError:
-    """Have the caller's conversation wait for what this one waits for: the questions are the same objects."""
-    pending = paused.conversation.interrupts.pending
-    caller.conversation.paused[call_id] = paused
-    caller.conversation.interrupts.interrupts.update({one.id: one for one in pending})
+# --- Questions to a person ------------------------------------------------------------------------------------
+
+
+def _kept(invocation: Invocation, asked: Asked) -> dict[str, Any]:
+    """Write what a paused invocation goes on with, so that it can in another process too."""
+    conversation = invocation.conversation
+    return {
+        "messages": conversation.messages,
+        "state": conversation.state.get(),
+        "conversation_manager_state": conversation.manager.get_state(),
+        "interrupts": conversation.interrupts.to_dict(),
+        "added": [] if asked.session is None else invocation.added,
+        "reminder": invocation.reminder,
+    }
+
+
+def _restored(agent: Any, kept: Mapping[str, Any]) -> Conversation:
+    """Read the conversation that `_kept` wrote."""
+    conversation: Conversation = agent.own_conversation()
+    conversation.messages = copied([*kept["messages"]])
+    conversation.state.replace(kept["state"])
+    conversation.manager.restore_from_session(kept["conversation_manager_state"])
+    conversation.interrupts = InterruptState.from_dict(kept["interrupts"])
+    return conversation
+
+
+def _pausing(caller: Invocation, call_id: str, kept: dict[str, Any]) -> InterruptError:
+    """Have the caller's conversation wait for what this one waits for."""
+    waiting = caller.conversation.interrupts
+    waiting.paused[call_id] = kept
+    pending = InterruptState.from_dict(kept["interrupts"]).pending
+    waiting.interrupts.update({one.id: one for one in pending})
     return InterruptError(pending[0])
 
 
-def _responses(paused: Invocation) -> Sequence[dict[str, Any]]:
-    asked = paused.conversation.interrupts.interrupts.values()
-    answered = [one for one in asked if one.response is not None]
+def _taken(caller: Invocation | None, call_id: str) -> dict[str, Any] | None:
+    """Return what is kept of an agent that was asked by this very call already, and waits."""
+    return None if caller is None else caller.conversation.interrupts.paused.pop(call_id, None)
+
+
+def _answers(caller: Invocation, kept: dict[str, Any], call_id: str) -> Sequence[dict[str, Any]]:
+    """Return what a person has answered to the caller since the agent was paused.
+
+    Raises:
+        InterruptError: If that is nothing: it waits on.
+    """
+    known = caller.conversation.interrupts.interrupts
+    waiting = InterruptState.from_dict(kept["interrupts"]).pending
+    answered = [known[one.id] for one in waiting if one.id in known and known[one.id].response is not None]
+    if not answered:
+        raise _pausing(caller, call_id, kept)
     return [{RESPONSE: {"interruptId": one.id, "response": one.response}} for one in answered]
 
 

@@ -100,7 +100,7 @@ async def _called(invocation: Invocation, call: ToolCall) -> ToolResult:
     try:
         return await call_tool(invocation, call)
     except InterruptError as asked:
-        invocation.conversation.interrupts.interrupts.pop(asked.interrupt.id, None)
+        invocation.conversation.interrupts.withdraw(call.id, asked.interrupt.id)
         raise ContextError(
             f"{call.name}: a hook asked a person a question, which nobody can answer in a direct call"
         ) from asked

@@ -25,6 +25,21 @@ def successors_of(label: str, agents: Iterable[Any]) -> Mapping[str, Any]:
     return found
 
 
+def successor_named(agent: Any, name: str) -> Any:
+    """Return the agent of a name that another one may hand over to.
+
+    Raises:
+        ConfigurationError: If there is none.
+    """
+    for successor in agent.successors.values():
+        if successor.label == name:
+            return successor
+    raise ConfigurationError(
+        f"the conversation waits for an answer to {name!r}, and {agent.label} does not hand over to such an agent "
+        f"any more; name it in handoffs=[...] of {agent.label}"
+    )
+
+
 def hand_off_specs(successors: Mapping[str, Any]) -> tuple[ToolSpec, ...]:
     """Say what a model is told of the agents that it may hand over to."""
     return tuple(_spec(name, agent) for name, agent in successors.items())

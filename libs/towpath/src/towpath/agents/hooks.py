@@ -219,6 +219,12 @@ class HookRegistry:
                 f"{hook!r} is no hook; give a HookProvider, or a function with a typed event"
             )
 
+    def copied(self) -> "HookRegistry":
+        """Return a registry of the callbacks that there are now."""
+        registry = HookRegistry()
+        registry._callbacks = {kind: [*callbacks] for kind, callbacks in self._callbacks.items()}
+        return registry
+
     def __bool__(self) -> bool:
         return bool(self._callbacks)
 

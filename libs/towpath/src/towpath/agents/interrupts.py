@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any, cast
 from uuid import NAMESPACE_OID, uuid5
 
@@ -19,12 +20,18 @@ class Interrupt:
         name: What the code that asks calls it.
         reason: What is to be known about it; JSON.
         response: The answer; None while there is none.
+        expires_at: Until when it can be answered (ISO 8601, UTC); None for as long as that takes.
     """
 
     id: str
     name: str
     reason: Any = None
     response: Any = None
+    expires_at: str | None = None
+
+    def has_expired(self, now: datetime) -> bool:
+        """Tell whether it is too late for an answer, or to use one."""
+        return self.expires_at is not None and now >= datetime.fromisoformat(self.expires_at)
 
     def to_dict(self) -> dict[str, Any]:
         """Write it as JSON."""
@@ -39,11 +46,15 @@ class InterruptState:
         interrupts: The questions, by id.
         activated: Whether it waits for answers.
         context: Tool results of the interrupted turn that are there already, by the id of the tool use.
+        handoffs: Whom the conversation was handed to, one by the other, by name: the last one goes on with the answers.
+        paused: What agents that were asked as tools, and that wait too, go on with; by the id of the tool use.
     """
 
     interrupts: dict[str, Interrupt] = field(default_factory=dict[str, Interrupt])
     activated: bool = False
     context: dict[str, Any] = field(default_factory=dict[str, Any])
+    handoffs: list[str] = field(default_factory=list[str])
+    paused: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def ask(self, asked: str, name: str, reason: Any, response: Any) -> Any:
         """Return the answer to a question of the tool use `asked`.
@@ -51,11 +62,18 @@ class InterruptState:
         Raises:
             InterruptError: If there is none yet.
         """
-        number = f"v1:before_tool_call:{asked}:{uuid5(NAMESPACE_OID, name)}"
-        interrupt = self.interrupts.setdefault(number, Interrupt(number, name, reason, response))
+        interrupt = self.question(asked, name, reason, response)
         if interrupt.response is None:
             raise InterruptError(interrupt)
         return interrupt.response
+
+    def question(
+        self, asked: str, name: str, reason: Any, response: Any = None, expires_at: datetime | None = None
+    ) -> Interrupt:
+        """Return a question of the tool use `asked`: as it was asked first, with its answer if there is one."""
+        number = f"v1:before_tool_call:{asked}:{uuid5(NAMESPACE_OID, name)}"
+        until = None if expires_at is None else expires_at.isoformat()
+        return self.interrupts.setdefault(number, Interrupt(number, name, reason, response, until))
 
     @property
     def pending(self) -> list[Interrupt]:
@@ -77,9 +95,16 @@ class InterruptState:
                 )
             self.interrupts[answer["interruptId"]].response = answer["response"]
 
+    def withdraw(self, asked: str, number: str) -> None:
+        """Forget a question of the tool use `asked`, and what waits for its answer: nobody can give one."""
+        kept = self.paused.pop(asked, None)
+        for one in (number, *(kept["interrupts"]["interrupts"] if kept else ())):
+            self.interrupts.pop(one, None)
+
     def clear(self) -> None:
         """Forget everything: the turn has gone on."""
         self.interrupts, self.context, self.activated = {}, {}, False
+        self.handoffs, self.paused = [], {}
 
     def to_dict(self) -> dict[str, Any]:
         """Write it as JSON."""
@@ -89,7 +114,13 @@ class InterruptState:
     def from_dict(cls, written: Mapping[str, Any]) -> "InterruptState":
         """Read it from what `to_dict` wrote."""
         interrupts = {key: Interrupt(**one) for key, one in written["interrupts"].items()}
-        return cls(interrupts, written["activated"], dict(written["context"]))
+        return cls(
+            interrupts,
+            written["activated"],
+            dict(written["context"]),
+            list(written.get("handoffs", ())),
+            dict(written.get("paused", {})),
+        )
 
 
 def _responses(prompt: Any) -> list[Mapping[str, Any]]:

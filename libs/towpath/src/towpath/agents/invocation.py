@@ -9,7 +9,7 @@ from towpath.agents.cancellation import Cancellation
 from towpath.agents.content import DictMessage
 from towpath.agents.conversation import Conversation, view_of
 from towpath.agents.events import Event, EventType, Listener
-from towpath.agents.handing_over import hand_off_specs
+from towpath.agents.handing_over import hand_off_specs, successor_named
 from towpath.agents.hooks import HookRegistry, MessageAddedEvent
 from towpath.agents.inbox import Inbox
 from towpath.agents.meters import Meter
@@ -100,7 +100,7 @@ class Invocation:
         reminder: What was remembered before it began; every model is told.
         is_exhausted: Whether a tool was not called because nothing was left to spend.
         can_pause: Whether a tool that nobody has approved pauses it; else it fails.
-        handoff_to: Whom it was handed to last.
+        handoffs: Whom it was handed to, one by the other, by name.
         iterations: How often a model was called.
         cut: What a model had said when the invocation was cancelled from outside.
         added: The messages that it has added.
@@ -108,6 +108,8 @@ class Invocation:
         measured: What it took.
         tools: What may be called, by name.
         view: The agent as hooks, tools and managers see it.
+        first: The agent that was called.
+        first_view: That agent as hooks see it.
         spans: Records what it does, where somebody wants to know.
     """
 
@@ -123,7 +125,7 @@ class Invocation:
     reminder: str | None = None
     is_exhausted: bool = False
     can_pause: bool = False
-    handoff_to: str | None = None
+    handoffs: list[str] = field(default_factory=list[str])
     iterations: int = 0
     cut: str = ""
     added: list[DictMessage] = field(default_factory=list[DictMessage])
@@ -131,6 +133,8 @@ class Invocation:
     measured: AgentInvocation = field(init=False)
     tools: Toolbox = field(init=False)
     view: Any = field(init=False)
+    first: Role = field(init=False)
+    first_view: Any = field(init=False)
     spans: Tracing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -138,7 +142,8 @@ class Invocation:
         self.measured = self.conversation.metrics.begin()
         self.tools = self.agent.toolbox.latest
         self.conversation.exposed = False
-        self.view = view_of(self.agent, self.conversation)
+        self.first = self.agent
+        self.view = self.first_view = view_of(self.agent, self.conversation)
         self.state["agent"] = self.view
         self.state.setdefault("request_state", {})
 
@@ -166,9 +171,19 @@ class Invocation:
 
     def hand_over(self, to: Role) -> None:
         """Have another agent speak from now on."""
-        self.agent, self.handoff_to = to, to.label
+        self.agent = to
+        self.handoffs.append(to.label)
         self.meters = (*self.meters, *(meter for meter in to.meters if meter not in self.meters))
         self.state["agent"] = self.view = view_of(to, self.conversation)
+
+    def go_on(self) -> None:
+        """Have the agent speak again that spoke when the conversation stopped at a question.
+
+        Raises:
+            ConfigurationError: If it cannot be handed to that agent any more.
+        """
+        for name in self.conversation.interrupts.handoffs[len(self.handoffs) :]:
+            self.hand_over(successor_named(self.agent, name))
 
     def told(self, kind: EventType, **said: Any) -> None:
         """Tell whoever listens; callers look for a listener first where making what is said takes time."""
@@ -203,6 +218,8 @@ class Invocation:
         """Add a message to the conversation."""
         self.conversation.messages.append(message)
         self.added.append(message)
+        if self.agent is not self.first and self.conversation.keepers.hears(MessageAddedEvent):
+            await self.conversation.keepers.tell(MessageAddedEvent(self.first_view, message))
         if self.hooks.hears(MessageAddedEvent):
             await self.hooks.tell(MessageAddedEvent(self.view, message))
 
@@ -225,7 +242,7 @@ class Invocation:
             tool_calls=tuple(self.tool_calls),
             iterations=self.iterations,
             agent=self.agent.label,
-            handoff_to=self.handoff_to,
+            handoff_to=self.handoffs[-1] if self.handoffs else None,
             structured_output=value,
             state={**self.conversation.state.get(), **self.state["request_state"]},
             interrupts=tuple(pending),

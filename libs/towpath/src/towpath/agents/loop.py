@@ -5,7 +5,7 @@ from typing import Any
 
 from towpath.agents.content import DictMessage, call_of
 from towpath.agents.hooks import AfterInvocationEvent, BeforeInvocationEvent
-from towpath.agents.invocation import Invocation, Role
+from towpath.agents.invocation import Invocation, Role, calling_invocation
 from towpath.agents.model_turn import CANCELLED, Answer, ask_model, called
 from towpath.agents.prompts import prompt_messages
 from towpath.agents.result import AgentResult
@@ -15,15 +15,21 @@ from towpath.errors import BudgetExhaustedError
 from towpath.tools.calls import ToolCall
 
 _INTERRUPTED = "Tool was interrupted."
+_ENDS_WELL = frozenset({"end_turn", "stop_sequence", "tool_use"})
+"""Why a model stops that has said what it wanted to say, so that it can be asked for it as an object."""
 
 
 async def converse(invocation: Invocation, prompt: Any) -> AgentResult:
     """Go on with a conversation until somebody answers: the agent, or whom it handed over to."""
     under_way, cancellation = invocation.agent.under_way, invocation.conversation.cancellation
+    caller = calling_invocation()
     under_way.add(cancellation)
     try:
         invocation.told("init")
-        with invocation.spans.invocation(invocation.agent.label) as span:
+        with (
+            cancellation.within(None if caller is None else caller.conversation.cancellation),
+            invocation.spans.invocation(invocation.agent.label) as span,
+        ):
             result = await _invocations(invocation, prompt)
             note_result(span, result)
     except Exception as error:
@@ -39,15 +45,14 @@ async def converse(invocation: Invocation, prompt: Any) -> AgentResult:
 
 async def _invocations(invocation: Invocation, prompt: Any) -> AgentResult:
     """Run invocations until no hook wants to go on with a further prompt."""
-    first = invocation.agent
     while True:
-        resume, result = await _invocation(invocation, first, prompt)
+        resume, result = await _invocation(invocation, prompt)
         if resume is None:
             return result
         prompt = resume
 
 
-async def _invocation(invocation: Invocation, first: Role, prompt: Any) -> tuple[Any, AgentResult]:
+async def _invocation(invocation: Invocation, prompt: Any) -> tuple[Any, AgentResult]:
     messages, answer = _taken_in(invocation, prompt), None
     if invocation.hooks.hears(BeforeInvocationEvent):
         before = BeforeInvocationEvent(invocation.view, invocation.state, messages)
@@ -59,17 +64,18 @@ async def _invocation(invocation: Invocation, first: Role, prompt: Any) -> tuple
         )
     except BaseException:
         if not invocation.context.let_go:
-            await _after(invocation, first, None)
+            await _after(invocation, None)
         raise
-    return await _after(invocation, first, result), result
+    return await _after(invocation, result), result
 
 
-async def _after(invocation: Invocation, first: Role, result: AgentResult | None) -> Any:
+async def _after(invocation: Invocation, result: AgentResult | None) -> Any:
     """Tidy up after an invocation, and return the prompt that a hook wants to go on with."""
     await called(invocation.conversation.manager.apply_management(invocation.view))
-    if not first.hooks.hears(AfterInvocationEvent):
+    hooks = invocation.first.hooks
+    if not hooks.hears(AfterInvocationEvent):
         return None
-    return (await first.hooks.tell(AfterInvocationEvent(invocation.view, invocation.state, result))).resume
+    return (await hooks.tell(AfterInvocationEvent(invocation.first_view, invocation.state, result))).resume
 
 
 def _taken_in(invocation: Invocation, prompt: Any) -> list[DictMessage]:
@@ -83,6 +89,7 @@ def _taken_in(invocation: Invocation, prompt: Any) -> list[DictMessage]:
 
 async def _answered(invocation: Invocation, messages: Sequence[DictMessage]) -> AgentResult:
     """Add the prompt's messages and go on; calls of tools that nobody has answered come first."""
+    invocation.go_on()
     dangling = _dangling(invocation)
     if dangling and messages:
         await invocation.add(refused(dangling, _INTERRUPTED))
@@ -170,13 +177,15 @@ async def _end(invocation: Invocation, answer: Answer) -> AgentResult | None:
     output = invocation.output
     if answer.stop_reason == "end_turn" and not _is_last(invocation) and await invocation.hear():
         return None
-    if output is None or answer.stop_reason == "max_tokens":
+    if output is None or answer.stop_reason not in _ENDS_WELL:
         return invocation.result(answer.message, answer.stop_reason)
     if output.forced:
         if not output.take_text(answer.text):
             raise output.missing()
         invocation.told("structured_output", result=output.value)
         return invocation.result(answer.message, answer.stop_reason)
+    if _is_last(invocation):
+        return invocation.result(answer.message, "limit_turns")
     output.forced = True
     await invocation.add({"role": "user", "content": [{"text": output.prompt}]})
     return None
@@ -191,6 +200,7 @@ async def _tools(
 ) -> AgentResult | Role | None:
     """Make the calls that a message asks for; None where the model goes on."""
     if invocation.cancelled:
+        invocation.conversation.interrupts.clear()
         await _answer_calls(invocation, refused(calls, TOOLS_CANCELLED))
         return invocation.result(message, "cancelled")
     await invocation.caught_up()
@@ -223,6 +233,7 @@ def _after_tools(invocation: Invocation, message: DictMessage, turn: ToolTurn) -
 
 
 def _paused(invocation: Invocation, message: DictMessage) -> AgentResult:
+    invocation.conversation.interrupts.handoffs = [*invocation.handoffs]
     result = invocation.result(message, "interrupt")
     invocation.told("paused", result=list(result.interrupts))
     return result

@@ -50,7 +50,7 @@ class Talking(Facilities):
 
         Raises:
             ConcurrencyError: If a conversation is under way, and the mode is `throw`.
-            ContextError: In async code of a run on the platform.
+            ContextError: In async code of a run on the platform; in sync code of one, unless it made the agent itself.
             ModelError: If the provider refused or failed.
         """
         asked = self._asked(prompt, invocation_state, structured_output_model, structured_output_prompt)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,11 +14,12 @@ from towpath.agents.metrics import ToolRun
 from towpath.errors import ApprovalRequiredError, BudgetExhaustedError, InterruptError
 from towpath.failures import component_error
 from towpath.tools.calls import ToolCall
-from towpath.tools.confirmation import call_sha256, confirming, decide
+from towpath.tools.confirmation import Confirmation, call_sha256, confirming, decide
 from towpath.tools.results import ToolResult, text_result, tool_result, unknown_tool
 from towpath.tools.tool import Tool
 from towpath.tools.tool_context import ToolContext, calling
 from towpath.values import to_json_value
+from towpath.waiting import Approval
 
 CANCELLED = "Tool execution cancelled"
 _CANCELLED_BY_HOOK = "tool cancelled by user"
@@ -217,16 +219,29 @@ async def _refusal(invocation: Invocation, tool: Tool, call: ToolCall) -> ToolRe
     except ApprovalRequiredError:
         if not invocation.can_pause:
             raise
-        approved = _answered_yes(invocation, tool, call)
-        with confirming(lambda _proposed: approved):
+        answered = _answered(invocation, tool, tool.confirmation, call)
+        with confirming(lambda _proposed: answered):
             decided = await decide(invocation.context, tool, call)
     return None if decided is None else tool_result(decided)
 
 
-def _answered_yes(invocation: Invocation, tool: Tool, call: ToolCall) -> bool:
-    """Tell what was answered to the question whether the tool may be called with these very arguments."""
-    arguments = to_json_value(call.arguments)
+def _answered(invocation: Invocation, tool: Tool, confirmation: Confirmation, call: ToolCall) -> Approval:
+    """Tell what was answered to the question whether the tool may be called with these very arguments.
+
+    Raises:
+        InterruptError: If nobody has answered yet, and somebody still can.
+    """
+    arguments, now = to_json_value(call.arguments), invocation.context.now()
     name = f"confirmation:{tool.name}:{call_sha256(tool.name, arguments)}"
     reason = {"tool": tool.name, "arguments": arguments}
-    answer = invocation.conversation.interrupts.ask(call.id, name, reason, None)
+    until = None if confirmation.expires_s is None else now + timedelta(seconds=confirmation.expires_s)
+    asked = invocation.conversation.interrupts.question(call.id, name, reason, expires_at=until)
+    if asked.has_expired(now):
+        return Approval("expired")
+    if asked.response is None:
+        raise InterruptError(asked)
+    return Approval("approved" if _is_yes(asked.response) else "rejected")
+
+
+def _is_yes(answer: Any) -> bool:
     return answer is True or (isinstance(answer, str) and answer.strip().lower() in _YES)

@@ -20,7 +20,9 @@ class CallOptions(TypedDict, total=False):
 
     Attributes:
         tenant: Whose entity it is; `default`, if not given.
-        idempotency_key: Calls of one method of the entity with the same key are one call; a new one, if not given.
+        idempotency_key: Calls of one method of the entity with the same key are one call, as long as the entity
+            remembers its outcome: for 1,000 later writes of the same entity (`remembered_outcomes` of the entity store),
+            or fewer where their results are large. A key that comes later is a new call. None: each is a call of its own.
         attribution: Who is behind the call.
         timeout_s: Seconds to wait for the outcome of a call; 60, if not given.
     """

@@ -12,7 +12,7 @@ import structlog
 from towpath.components import ComponentType, Registry
 from towpath.context_services.logs import RunLog
 from towpath.coordination import Join
-from towpath.engine.entity_calls import CalledEntities
+from towpath.engine.entity_calls import CalledEntities, Patience
 from towpath.engine.ports import Entities
 from towpath.errors import ContextError
 from towpath.local.calls import Callee
@@ -20,6 +20,7 @@ from towpath.local.local_context import LocalContext
 from towpath.local.state import BufferedState
 from towpath.local.surroundings import Surroundings
 from towpath.retry import RetryPolicy
+from towpath.scopes import SessionScope
 from towpath_schemas.calls import CallRequested
 from towpath_schemas.entities import InvocationRequested
 
@@ -33,14 +34,16 @@ class CallContext(LocalContext):
         call: CallRequested | InvocationRequested,
         callee: Callee,
         entities: Entities,
+        *,
         state: BufferedState | None = None,
+        patience: Patience | None = None,
     ) -> None:
         super().__init__(
             run_id=call.run_id,
             attribution=call.attribution,
             surroundings=Surroundings(
                 registry=registry,
-                elsewhere=lambda inner: CalledEntities(registry, entities, call, inner),
+                elsewhere=lambda inner: CalledEntities(registry, entities, call, inner, patience),
                 memories=entities,
             ),
             callee=callee,
@@ -53,6 +56,7 @@ class CallContext(LocalContext):
         }
         self._key = call.key
         self._agent = call.agent
+        self._session_owner = call.session_owner
         self._bound: RunLog | None = None
 
     @classmethod
@@ -69,6 +73,7 @@ class CallContext(LocalContext):
         invocation: InvocationRequested,
         state: BufferedState,
         entities: Entities,
+        patience: Patience,
         *,
         shared: bool,
     ) -> "CallContext":
@@ -83,12 +88,20 @@ class CallContext(LocalContext):
             callers=(*invocation.callers, *writes),
             reads_only=shared,
         )
-        return cls(registry, invocation, callee, entities, state)
+        return cls(registry, invocation, callee, entities, state=state, patience=patience)
 
     @property
     def step_id(self) -> str | None:
         """Key of the step that is running: within the call, or the call itself as a step of its run."""
         return super().step_id or self._key
+
+    @property
+    def asked_in(self) -> SessionScope | None:
+        """The session of the agent that asked for the call, if it is known whose it is."""
+        session_id, owner = self.attribution.session_id, self._session_owner
+        if session_id is None or owner is None:
+            return None
+        return SessionScope(session_id, owner.user_id, owner.app_name)
 
     @property
     def logger(self) -> RunLog:

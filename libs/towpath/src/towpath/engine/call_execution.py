@@ -87,7 +87,7 @@ class CallExecution:
             context = CallContext.of_call(
                 self._registry, call, component.kind, self._entities, attempt=attempt
             )
-            with running_in(context, agent=call.agent):
+            with running_in(context, agent=call.agent), context.in_session(context.asked_in):
                 executed = component.run(context, call.arguments, tell)
                 result = to_json_value(await _within(limit_s, component, executed))
                 await context.end_well()

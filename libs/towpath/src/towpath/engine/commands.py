@@ -73,6 +73,7 @@ def _common(run_id: str, started: RunStarted, intent: CallIntended) -> dict[str,
         "key": intent.key,
         "attribution": _attribution(started, intent),
         "agent": intent.agent,
+        "session_owner": intent.session_owner,
         "correlation_id": started.correlation_id,
     }
 

@@ -5,8 +5,9 @@ call, executed again after a crash, makes the same calls, which the entities hav
 follows one that failed is told what succeeded, and asks again for what failed.
 """
 
+import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from towpath.components import ComponentType, Registry
 from towpath.engine.ports import Entities
@@ -14,10 +15,29 @@ from towpath.entity_handle import EntityCall
 from towpath.failures import component_error
 from towpath.local.calls import Callee
 from towpath.local.entity_calls import check_wait
+from towpath.local.waits import said
 from towpath_schemas import identity
 from towpath_schemas.calls import Answered, CallRequested
-from towpath_schemas.entities import InvocationRequested
+from towpath_schemas.entities import EntityName, InvocationRequested
+from towpath_schemas.failure import Failure
 from towpath_schemas.transactions import TRANSACTION, TransactionArguments, TransactionCall
+
+
+class Patience(NamedTuple):
+    """How long a method of an entity, which holds its key, waits for others.
+
+    Attributes:
+        seconds: From its beginning on; None for ever.
+        until: The end of them, by the clock of the loop.
+    """
+
+    seconds: float | None
+    until: float | None
+
+    @classmethod
+    def of(cls, seconds: float | None) -> "Patience":
+        """Begin to wait."""
+        return cls(seconds, None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
 
 class CalledEntities:
@@ -29,7 +49,9 @@ class CalledEntities:
         entities: Entities,
         base: CallRequested | InvocationRequested,
         callee: Callee,
+        patience: "Patience | None" = None,
     ) -> None:
+        self._patience = patience or Patience.of(None)
         self._registry = registry
         self._entities = entities
         self._base = base
@@ -49,6 +71,17 @@ class CalledEntities:
         return _result(await self._invoked(transaction_of(calls, place)))
 
     async def _invoked(self, call: EntityCall) -> Answered:
+        """Make a call, again if that is due, for as long as whoever waits for it may hold what it holds."""
+        limit = asyncio.timeout_at(self._patience.until)
+        try:
+            async with limit:
+                return await self._answer(call)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise component_error(_overdue(self._callee.callers, call, self._patience)) from error
+
+    async def _answer(self, call: EntityCall) -> Answered:
         answer = await self._entities.invoke(self._asked(call))
         for attempt in range(2, self._callee.tried + 1):
             if answer.failure is None:
@@ -70,6 +103,7 @@ class CalledEntities:
             arguments=call.arguments,
             attribution=self._base.attribution,
             agent=self._base.agent,
+            session_owner=self._base.session_owner,
             correlation_id=self._base.correlation_id,
             callers=self._callee.callers,
         )
@@ -95,6 +129,16 @@ def transaction_of(calls: Sequence[EntityCall], place: str) -> EntityCall:
     )
     arguments = TransactionArguments(calls=said).model_dump(mode="json")
     return EntityCall(min(call.name for call in calls), TRANSACTION, arguments, place)
+
+
+def _overdue(callers: Sequence[EntityName], call: EntityCall, patience: Patience) -> Failure:
+    holder, called = said(callers[-1:]), said([call.name])
+    message = (
+        f"{holder} was held for {patience.seconds:g} s by a method that still waits for {called}, which is at work or "
+        f"waits for {holder} itself; have methods call entities in one order everywhere, or let the caller "
+        "make both changes in one ctx.transaction(), or one after the other"
+    )
+    return Failure(code="timeout", message=message)
 
 
 def _result(answer: Answered) -> Any:

@@ -7,6 +7,7 @@ from towpath.components import ComponentType, Method, Registry
 from towpath.current import running_in
 from towpath.engine.call_context import CallContext
 from towpath.engine.containing import contained
+from towpath.engine.entity_calls import Patience
 from towpath.engine.ports import Entities
 from towpath.failures import failure_of
 from towpath.local.state import BufferedState, ReadOnlyState
@@ -22,7 +23,7 @@ async def take_turn(
     state: Mapping[str, Any] = turn.state
     done: list[InvocationDone] = []
     for invocation in turn.invocations:
-        ended = await _invoke(registry, invocation, state, entities, read_only=turn.read_only)
+        ended = await _invoke(registry, invocation, state, entities, turn)
         state = ended.changes.applied_to(state)
         done.append(ended)
     return tuple(done)
@@ -33,20 +34,20 @@ async def _invoke(
     invocation: InvocationRequested,
     committed: Mapping[str, Any],
     entities: Entities,
-    *,
-    read_only: bool,
+    turn: TurnRequested,
 ) -> InvocationDone:
     """Execute one method; a failed one changes nothing."""
     method = _find(registry, invocation)
     if method is None:
         return not_invoked(invocation, _not_here(invocation))
-    reading = read_only or method.shared
+    reading = turn.read_only or method.shared
     state = (
         ReadOnlyState(committed, invocation.entity_type, method.name) if reading else BufferedState(committed)
     )
-    context = CallContext.of_method(registry, invocation, state, entities, shared=reading)
+    patience = Patience.of(turn.waits_s)
+    context = CallContext.of_method(registry, invocation, state, entities, patience, shared=reading)
     try:
-        with running_in(context, agent=invocation.agent):
+        with running_in(context, agent=invocation.agent), context.in_session(context.asked_in):
             result = to_json_value(await contained(method.execute(context, invocation.arguments)))
             await context.end_well()
     except Exception as error:  # noqa: BLE001 - whatever user code raises is its outcome

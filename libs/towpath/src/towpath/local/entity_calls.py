@@ -1,7 +1,6 @@
 """Calls of the entities of this process."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
 from typing import Any
 
 from towpath.components import ComponentType, Method
@@ -12,10 +11,10 @@ from towpath.errors import ComponentError, ContextError, EntityReentrancyError
 from towpath.local.calls import Callee, value_of
 from towpath.local.state import BufferedState, ReadOnlyState
 from towpath.local.surroundings import Surroundings
+from towpath.local.waits import said
 from towpath.retry import ONCE, Attempted, attempted
 from towpath.scopes import current_scope
 from towpath.values import to_json_value
-from towpath_schemas.entities import EntityName
 from towpath_schemas.failure import Failure
 
 
@@ -37,7 +36,7 @@ class LocalEntities:
             state = ReadOnlyState(committed(call.name), call.name.entity_type, method.name)
             return value_of(await self._run(call, method, state))
         check_wait(self._callee, call)
-        async with self._around.entities.writing(call.name):
+        async with self._around.entities.writing([call.name], self._callee.callers):
             state = BufferedState(committed(call.name))
             result = value_of(await self._run(call, method, state))
             self._around.entities.commit(call.name, state.changes)
@@ -48,10 +47,8 @@ class LocalEntities:
         methods = [self._method(call) for call in calls]
         for call in calls:
             check_wait(self._callee, call)
-        async with AsyncExitStack() as stack:
-            names = sorted({call.name for call in calls})  # in one order, so that nobody waits in a circle
-            for name in names:
-                await stack.enter_async_context(self._around.entities.writing(name))
+        names = sorted({call.name for call in calls})
+        async with self._around.entities.writing(names, self._callee.callers):
             states = {name: BufferedState(self._around.entities.committed(name)) for name in names}
             results: list[Any] = []
             for number, (call, method) in enumerate(zip(calls, methods, strict=True)):
@@ -105,10 +102,10 @@ def check_wait(callee: Callee, call: EntityCall) -> None:
     """
     called = f"{call.name.entity_type}/{call.name.key}.{call.method}"
     if call.name in callee.callers:
-        waiting = " -> ".join(_said(name) for name in callee.callers)
         message = (
-            f"{called} would wait for itself: it is called by what {_said(call.name)} waits for ({waiting} -> "
-            f"{_said(call.name)}); call a plain function that both methods share, or call it after the method"
+            f"{called} would wait for itself: it is called by what {said([call.name])} waits for "
+            f"({said([*callee.callers, call.name])}); call a plain function that both methods share, or call it after "
+            "the method"
         )
         raise EntityReentrancyError(
             Failure(code="reentrancy", message=message, error_type=EntityReentrancyError.__name__)
@@ -117,10 +114,6 @@ def check_wait(callee: Callee, call: EntityCall) -> None:
         raise ContextError(
             f"{called} may write, and is called by a shared method, which only reads; make that one a write method"
         )
-
-
-def _said(name: EntityName) -> str:
-    return f"{name.entity_type}/{name.key}"
 
 
 def _seen(state: BufferedState, call: EntityCall, method: Method) -> BufferedState:

@@ -3,12 +3,13 @@
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from towpath.local.memories import Memories
+from towpath.local.waits import Waits
 from towpath_schemas.entities import NEVER, Changes, EntityName
 from towpath_schemas.memory import ITEM, MEMORY_TYPE, ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
 
@@ -33,6 +34,7 @@ class EntityStore:
         self._committed: dict[EntityName, dict[str, Any]] = {}
         self._expires_at: dict[EntityName, float] = {}
         self._turnstiles: dict[EntityName, _Turnstile] = {}
+        self._waits = Waits()
         self.memories = Memories()
 
     def committed(self, name: EntityName) -> Mapping[str, Any]:
@@ -66,13 +68,36 @@ class EntityStore:
         return done
 
     @asynccontextmanager
-    async def writing(self, name: EntityName) -> AsyncGenerator[None]:
-        """Be the only writer of an entity; whoever asked first is next."""
+    async def writing(
+        self, names: Iterable[EntityName], callers: Iterable[EntityName] = ()
+    ) -> AsyncGenerator[None]:
+        """Be the only writer of entities; whoever asked first is next.
+
+        Args:
+            names: Taken in one order, whatever the order here, so that transactions never wait in a circle.
+            callers: Entities that are held by those who wait for this writer.
+
+        Raises:
+            EntityReentrancyError: If it would wait in a circle.
+        """
+        held = [*callers]
+        async with AsyncExitStack() as stack:
+            for name in sorted(set(names)):
+                await stack.enter_async_context(self._passed(name, held))
+                held.append(name)
+            yield
+
+    @asynccontextmanager
+    async def _passed(self, name: EntityName, held: list[EntityName]) -> AsyncGenerator[None]:
         turnstile = self._turnstiles.setdefault(name, _Turnstile())
         turnstile.users += 1
         try:
-            async with turnstile.lock:
+            with self._waits.waiting(held, name):
+                await turnstile.lock.acquire()
+            try:
                 yield
+            finally:
+                turnstile.lock.release()
         finally:
             turnstile.users -= 1
             if not turnstile.users:

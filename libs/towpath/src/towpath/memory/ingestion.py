@@ -7,8 +7,9 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from towpath.context import Context
-from towpath.errors import ConfigurationError
+from towpath.errors import ConfigurationError, InvalidInputError
 from towpath.models.port import LanguageModel
+from towpath.remembering.items import MAX_ITEM_BYTES, size_of
 from towpath.sessions.events import SessionMessage
 from towpath.sessions.session import Session
 from towpath_schemas.shape import Shape
@@ -33,8 +34,16 @@ _AT_ONCE = 200
 
 
 class Note(NamedTuple):
-    """Something to remember."""
+    """Something to remember.
 
+    Attributes:
+        what: What people call it, such as `message 7`.
+        key: What it is remembered under.
+        content: What is remembered.
+        metadata: What else is said about it.
+    """
+
+    what: str
     key: str
     content: str
     metadata: dict[str, Any]
@@ -59,6 +68,7 @@ async def ingested(context: Context, session: Session, strategy: Strategy, model
 
     Raises:
         ConfigurationError: If the strategy is not known.
+        InvalidInputError: If something is too large to be remembered.
     """
     ingest = _STRATEGIES.get(strategy)
     if ingest is None:
@@ -67,7 +77,20 @@ async def ingested(context: Context, session: Session, strategy: Strategy, model
     messages = [
         one for one in await session.history() if one.role in ("user", "assistant") and one.content.strip()
     ]
-    return await ingest(context, session, messages, model) if messages else []
+    notes = await ingest(context, session, messages, model) if messages else []
+    for note in notes:
+        _check(session, note)
+    return notes
+
+
+def _check(session: Session, note: Note) -> None:
+    size = size_of(note.content, note.metadata)
+    if size > MAX_ITEM_BYTES:
+        raise InvalidInputError(
+            f"{note.what} of session {session.id!r} has {size:,} bytes with its metadata, and a memory may have "
+            f"{MAX_ITEM_BYTES:,}; nothing of the session was remembered: ingest it by another strategy, such as "
+            "'summary', or store its parts under keys of your own"
+        )
 
 
 async def _all(
@@ -147,7 +170,8 @@ def _transcript(messages: Iterable[SessionMessage]) -> str:
 def _note(session: Session, kind: str, which: str, content: str, **more: Any) -> Note:
     """Write a note under a key that is the same whenever the same is noted of a session."""
     name = "/".join(part for part in ("session", _digest(session.id), kind, which) if part)
-    return Note(name, content, {"type": kind, "source_session": session.id, **more})
+    what = " ".join(filter(None, (kind, which)))
+    return Note(what, name, content, {"type": kind, "source_session": session.id, **more})
 
 
 def _once(notes: Iterable[Note]) -> list[Note]:

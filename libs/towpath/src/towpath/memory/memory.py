@@ -11,7 +11,7 @@ from towpath.memory.services import MemoryService, VectorMemoryService
 from towpath.models.port import LanguageModel
 from towpath.remembering.items import FoundItems, MemoryItem
 from towpath.remembering.shelf import Shelf
-from towpath.remembering.whose import Owner, Party, Reach, check_scope, reach
+from towpath.remembering.whose import Owner, Reach, check_scope, check_user_in, reach
 from towpath.sessions.session import Session
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.memory import ErasureDone, Namespace
@@ -26,24 +26,27 @@ one that is missing does more harm than one too many. (How far scores lie apart 
 class Memory:
     """Memories under keys, searched by what they mean.
 
-    Each belongs to a user: of the run, or of the session of an agent, or the one that is named. A run reads what is
-    its user's, and what its app knows (`scope="app"`); never what is another user's. What is remembered without a
-    user is nobody's, and is read where there is no user either. Outside of any run a program reads what is of the
-    users that it has named to this memory.
+    Each belongs to a user: the one that is named, or else that of the run, or else that of the session of the agent
+    whose code or tool is running. A run reads what is its user's, and what its app knows (`scope="app"`); never what
+    is another user's. What is remembered without a user is nobody's, and is read by all runs that have no user. Such a
+    run, and a client, name the user in each call. Outside of any run a program reads what is of the users that it has
+    named to this memory.
 
     In a run each act is journaled; in a plain script the same code works in this process.
 
     Args:
         service: Where memories are kept and by what they are found; lasting ones, by their meaning, if not given.
-        scope: `user`, or `app` for what all users of the app share.
+        scope: `user`, or `app` for what all users of the app share; a user cannot be named there.
         app_name: The app, where a session does not say it.
         user_id: Whose they are, where a call or a session does not say it.
         model: The language model that `ingest_from_session` asks; the default model if not given.
         recall_limit: How many of them an agent is reminded of in a run.
-        recall_min_score: How much they are like what the agent is asked, at the least; -1 to 1.
+        recall_min_score: How much they are like what the agent is asked, at the least; -1 to 1. What is found by
+            its words has no such score, and is not left out; see `search`.
 
     Raises:
         ConfigurationError: If the scope is not known.
+        InvalidInputError: If a user is named, and the scope has none.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class Memory:
     ) -> None:
         self.service = service or VectorMemoryService()
         self.scope = check_scope(scope)
+        check_user_in(scope, user_id)
         self.app_name, self.user_id = app_name, user_id
         self.model = model
         self.recall_limit, self.recall_min_score = recall_limit, recall_min_score
@@ -75,7 +79,8 @@ class Memory:
             **metadata: What else is to be said about it; `user_id` says also whose it is.
 
         Raises:
-            InvalidInputError: If there is nothing in it, or too much; the message names the field.
+            InvalidInputError: If there is nothing in it, or too much, or it is for a user in a scope that has none;
+                the message names the field.
             NotSerialisableError: If JSON cannot carry it.
             ContextError: If it is for another user than the run's.
         """
@@ -94,10 +99,17 @@ class Memory:
         return await self._shelf(user_id).forget([keys] if isinstance(keys, str) else keys)
 
     async def erase(self, user_id: str | None = None, *, reason: str | None = None) -> ErasureDone:
-        """Erase all that is remembered of a user, in all apps, with all it ever was; nothing of it can be found again.
+        """Erase all that is remembered of a user, in all apps, with all it ever was.
+
+        No memory finds any of it again, as of no earlier moment either, and nothing of it is left in the log of
+        entities and in the index. Two things are not memories, and stay: journals hold what their runs stored and found
+        for as long as runs are kept (`runs_kept_s` of the entity-store), or until `towpath runs purge <run_id>`; and
+        sessions hold what was said in them until `session.delete()`, or their retention.
 
         Args:
-            user_id: Whose; the run's user if not given. With neither, what is nobody's or, by `scope="app"`, the app's.
+            user_id: Whose; if not given, that of the run or of the session of the agent that is speaking. With none
+                of them, what is nobody's. By `scope="app"` no user can be named, and what the app knows is erased,
+                and nothing of any user.
             reason: A sentence for the audit.
 
         Returns:
@@ -106,6 +118,7 @@ class Memory:
         Raises:
             ComponentError: If something may be left: ask again.
             ContextError: If it is another user than the run's.
+            InvalidInputError: If a user is named, and the scope has none: nothing is erased.
         """
         return await self._shelf(user_id).erase(reason)
 
@@ -122,6 +135,9 @@ class Memory:
     ) -> list[str]:
         """Remember what was said in a session, for its user; ingested again, the same is remembered once.
 
+        With `scope="app"` it is for all users of the session's app. Where one thing is too large to be remembered,
+        nothing is.
+
         Args:
             session: The conversation.
             strategy: `smart` for the facts that a model finds worth knowing later, `key_points` for its points,
@@ -133,6 +149,7 @@ class Memory:
 
         Raises:
             ConfigurationError: If the strategy is not known.
+            InvalidInputError: If something, such as a message, is too large; the error names it.
             ModelError: If the model failed for good.
         """
         context = here()
@@ -147,7 +164,7 @@ class Memory:
     async def recall(
         self, keys: str | Sequence[str], *, user_id: str | None = None, as_of: int | None = None
     ) -> list[MemoryItem]:
-        """Return memories by their keys: those there are, in the order of the keys."""
+        """Return memories by their keys: those there are, in the order of the keys; whose, as in `search`."""
         wanted = [keys] if isinstance(keys, str) else keys
         return await self._shelf(user_id).recall(wanted, as_of=as_of)
 
@@ -168,9 +185,11 @@ class Memory:
             limit: How many at the most.
             filter: What the metadata must be: by field (a dot leads into what is nested) a value, a list of which one
                 will do, or a range such as `{"gte": 0.5}`.
-            min_score: Leave out what is less like it, from -1 to 1.
+            min_score: Leave out what is less like it in its meaning, from -1 to 1. Words have no such measure: what
+                is found by its words (by a `DatabaseMemoryService`, or besides by `hybrid=True`) is not left out.
             as_of: As one would have found right after this log sequence: a result's `as_of`, or an item's `written`.
-            user_id: Whose, beside what the app knows; the run's user if not given.
+            user_id: Whose, beside what the app knows; if not given, that of the run or of the session of the agent
+                that is speaking.
 
         Raises:
             InvalidInputError: If it cannot be asked so; the message names the field.
@@ -180,18 +199,19 @@ class Memory:
         )
 
     async def list_keys(self, user_id: str | None = None) -> list[str]:
-        """List the keys of what is remembered, the earliest written first."""
+        """List the keys of what is remembered, the earliest written first; whose, as in `search`."""
         return await self._shelf(user_id).keys()
 
-    async def remind(self, context: Context, query: str, party: Party | None) -> FoundItems:
-        """Find what an agent should know before it answers `query`, in a session or for whoever else takes part."""
-        return await self._shelf_of(context, Owner.of(party)).search(
+    async def remind(self, context: Context, query: str) -> FoundItems:
+        """Find what an agent should know before it answers `query`, in the session it speaks in."""
+        return await self._shelf_of(context, Owner()).search(
             query, limit=self.recall_limit, min_score=self.recall_min_score
         )
 
     # --- Whose --------------------------------------------------------------------------------------
 
     def _shelf(self, user_id: str | None) -> Shelf:
+        check_user_in(self.scope, user_id)
         return self._shelf_of(context_or_none(), Owner(user_id))
 
     def _shelf_of(self, running: Context | None, said: Owner) -> Shelf:
@@ -208,8 +228,7 @@ class Memory:
         return reach(by, self._meant(said), app=self.app_name, scope=self.scope)
 
     def _meant(self, said: Owner) -> Owner:
-        user_id = self.user_id if said.user_id is None else said.user_id
-        return Owner(user_id, said.app or self.app_name)
+        return said.otherwise(Owner.speaking()).otherwise(Owner(self.user_id, self.app_name))
 
 
 def _said_user(metadata: Mapping[str, Any]) -> str | None:

@@ -6,27 +6,23 @@ from towpath.context import Context
 from towpath.memory.memory import Memory
 from towpath.models.port import Message
 from towpath.remembering.items import MemoryItem
-from towpath.remembering.whose import Party
 
 _ASKED_CHARS = 2_000
 """How much of a long prompt is looked up."""
 
 
-async def reminder(
-    memory: Memory, context: Context, told: Sequence[Message], party: Party | None
-) -> str | None:
+async def reminder(memory: Memory, context: Context, told: Sequence[Message]) -> str | None:
     """Write what memory has on what an agent is told; None where it has nothing.
 
     Args:
-        memory: Where it is looked up.
+        memory: Where it is looked up: what is of the run's user, or of the session's that the agent speaks in.
         context: The run.
         told: What the agent is told now.
-        party: Whose memories it may have, beside the run's own: those of the session it speaks in.
     """
     asked = "\n".join(message.content for message in told if message.role == "user").strip()
     if not asked:
         return None
-    items = await memory.remind(context, asked[-_ASKED_CHARS:], party)
+    items = await memory.remind(context, asked[-_ASKED_CHARS:])
     return _written(items) if items else None
 
 

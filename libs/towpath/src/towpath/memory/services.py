@@ -34,7 +34,7 @@ class VectorMemoryService(MemoryService):
     Args:
         embedding: The embedding model: its name, or an object that every process makes under the same name; the
             default model if not given.
-        hybrid: Find them by their words, too.
+        hybrid: Find them by their words, too; what has the words is found whatever its `min_score` is.
     """
 
     def __init__(self, embedding: str | Embedder | None = None, *, hybrid: bool = False) -> None:
@@ -47,7 +47,10 @@ class VectorMemoryService(MemoryService):
 
 
 class DatabaseMemoryService(MemoryService):
-    """Memories that last, found by their words; no model is asked."""
+    """Memories that last, found by their words; no model is asked.
+
+    How well words match has no end that scores of all questions share, so a `min_score` leaves nothing out.
+    """
 
     def meaning(self, context: Remembering) -> None:
         """Find them by their words only."""

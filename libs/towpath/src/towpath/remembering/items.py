@@ -62,13 +62,18 @@ class FoundItems(list[MemoryItem]):
         self.as_of = as_of
 
 
+def size_of(content: Any, metadata: Any) -> int:
+    """Measure a memory as JSON, with all that is said about it, in bytes."""
+    return len(to_json([content, metadata]))
+
+
 def check_size(key: str, content: Any, metadata: Any) -> None:
     """Refuse what is too large to be remembered.
 
     Raises:
         InvalidInputError: If so.
     """
-    size = len(to_json([content, metadata]))
+    size = size_of(content, metadata)
     if size > MAX_ITEM_BYTES:
         raise InvalidInputError(
             f"memory {key!r} has {size:,} bytes with its metadata; it may have {MAX_ITEM_BYTES:,}: store it in parts"

@@ -10,7 +10,10 @@ from towpath.remembering.whose import Owner, reach
 
 
 class RunMemory:
-    """The memories of the user behind a run: the same as those of a `towpath.Memory` that names nobody else."""
+    """The memories of the user behind a run, or else of the session of the agent whose code this is.
+
+    They are the same as those of a `towpath.Memory` that names nobody else.
+    """
 
     def __init__(self, context: Remembering) -> None:
         self._context = context
@@ -57,5 +60,5 @@ class RunMemory:
         return self._shelf(Meaning(self._context.remember("embedder", default_model)))
 
     def _shelf(self, meaning: Meaning | None = None) -> Shelf:
-        within = reach(self._context.attribution, Owner(), app=None, scope="user")
+        within = reach(self._context.attribution, Owner.speaking(), app=None, scope="user")
         return Shelf(self._context, within, meaning)

@@ -1,12 +1,14 @@
 """Whose memories somebody reads and writes: by default those of the user behind the run.
 
-A namespace is a user's, or the app's for all of its users. What runs without a user remember is nobody's: no run that
-has a user reads it.
+A run without a user may have an agent speak in a session: what its code and its tools remember then is the session's
+user's. A namespace is a user's, or the app's for all of its users. What is remembered where there is neither user is
+nobody's: all runs that have no user read it, and none that has one.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from towpath.errors import ConfigurationError, ContextError, InvalidInputError
+from towpath.scopes import Party, current_scope
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.memory import Namespace
 
@@ -15,20 +17,6 @@ MAX_NAME_CHARS = 256
 NOBODY = ""
 """Stands where a namespace has a user and a run has none; no user has this id."""
 SCOPES = ("user", "app")
-
-
-class Party(Protocol):
-    """Somebody who takes part, such as a session."""
-
-    @property
-    def user_id(self) -> str | None:
-        """The user."""
-        ...
-
-    @property
-    def app_name(self) -> str | None:
-        """The app."""
-        ...
 
 
 class Owner(NamedTuple):
@@ -46,6 +34,18 @@ class Owner(NamedTuple):
     def of(cls, party: Party | None) -> "Owner":
         """Mean those of whoever takes part."""
         return cls(party.user_id, party.app_name) if party is not None else cls()
+
+    @classmethod
+    def speaking(cls) -> "Owner":
+        """Mean those of the session of the agent whose code is running, if it has one."""
+        return cls.of(current_scope().session)
+
+    def otherwise(self, other: "Owner") -> "Owner":
+        """Mean what another means where this one does not say it."""
+        return Owner(
+            other.user_id if self.user_id is None else self.user_id,
+            other.app if self.app is None else self.app,
+        )
 
 
 class Reach(NamedTuple):
@@ -82,7 +82,7 @@ def reach(attribution: Attribution, meant: Owner, *, app: str | None, scope: str
         scope: `user` for those of a user, with what the app knows; `app` for that only.
 
     Raises:
-        ContextError: If the run is of another user than its code names.
+        ContextError: If the run is of another user than its code, or the session it speaks in, names.
     """
     _check(attribution, meant)
     nearest = meant.app or app or ""
@@ -100,7 +100,8 @@ def _check(attribution: Attribution, meant: Owner) -> None:
         check_name("app_name", meant.app)
     if attribution.user_id is not None and meant.user_id not in (None, attribution.user_id):
         raise ContextError(
-            f"this run is of user {attribution.user_id!r}, and may not reach the memories of user {meant.user_id!r}"
+            f"this run is of user {attribution.user_id!r}, and may not reach the memories of user {meant.user_id!r}; "
+            f"name no other user here or in the session, or start a run of user {meant.user_id!r}"
         )
 
 
@@ -115,6 +116,19 @@ def check_scope(scope: str) -> str:
             f"scope is {scope!r}; memories have a scope of {' or '.join(map(repr, SCOPES))}"
         )
     return scope
+
+
+def check_user_in(scope: str, user_id: str | None) -> None:
+    """Refuse to name a user among memories that have none.
+
+    Raises:
+        InvalidInputError: If one is named.
+    """
+    if scope == "app" and user_id is not None:
+        raise InvalidInputError(
+            f"user_id is {user_id!r}, but memories of scope 'app' are of all users; reach those of a user by "
+            "Memory(scope='user'), or leave user_id out"
+        )
 
 
 def check_name(what: str, name: object) -> str:

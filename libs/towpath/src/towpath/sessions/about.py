@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from towpath.errors import ConfigurationError, SessionError
+from towpath.errors import ConfigurationError, ContextError, SessionError
+from towpath_schemas.attribution import Attribution
 from towpath_schemas.shape import Shape, problems
 
 AUTO_PRUNE_KEEPS = 100
@@ -27,7 +28,8 @@ class Retention(Shape):
     Attributes:
         ttl_days: Days after its last change when it is deleted, by itself.
         immutable: Whether pruning and deleting it are refused.
-        auto_prune: Whether its history is kept short: True for the newest 100 messages, or `keep_last_<n>`.
+        auto_prune: Whether it keeps itself short: True for the newest 100 messages, or `keep_last_<n>`. What is older
+            is forgotten, by `events` and `export` too; the audit stream and the journals of runs keep it.
     """
 
     ttl_days: Annotated[float, Field(gt=0)] | None = None
@@ -81,6 +83,18 @@ class About(Shape):
             metadata={**self.metadata, **said.metadata},
             retention=said.retention or self.retention,
         )
+
+    def check_reach(self, session_id: str, by: Attribution) -> None:
+        """Refuse a run of one user what is another's; a run without a user, and a session without one, go with any.
+
+        Raises:
+            ContextError: If the session is of another user than the run is.
+        """
+        if None not in (self.user_id, by.user_id) and self.user_id != by.user_id:
+            raise ContextError(
+                f"this run is of user {by.user_id!r}, and may not reach session {session_id!r} of user "
+                f"{self.user_id!r}; choose a session of the run's user, or start the run for {self.user_id!r}"
+            )
 
     @property
     def is_immutable(self) -> bool:

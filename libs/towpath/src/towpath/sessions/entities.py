@@ -39,13 +39,14 @@ _WORDS = frozenset({"content", "metadata"})
 async def head(ctx: Context, about: About) -> dict[str, Any]:
     """Tell what the session knows without looking at its events."""
     known = await _head(ctx)
-    known.about.with_news(str(ctx.object_id), about)
+    _told(ctx, known, about)
     return _written(known)
 
 
 @SESSION.shared
 async def events(ctx: Context, numbers: list[int], *, words: bool = True) -> list[dict[str, Any]]:
     """Return events by their numbers, those there are; without `words`, not what messages say."""
+    (await _head(ctx)).about.check_reach(str(ctx.object_id), ctx.attribution)
     found = [await ctx.get(event_value(number)) for number in numbers]
     return [event if words else _outline(event) for event in found if event is not None]
 
@@ -62,7 +63,7 @@ async def values(ctx: Context, about: About) -> dict[str, Any]:
 
 @SESSION.write
 async def append(ctx: Context, about: About, messages: list[Said]) -> Taken:
-    """Take messages, all in a row, and tell as what; a history that prunes itself is short again."""
+    """Take messages, all in a row, and tell as what; a session that prunes itself is short again."""
     known = _alive(ctx, await _head_with(ctx, about))
     at = _moment(ctx, known)
     taken = Taken(first=known.count, timestamp=at, run_id=ctx.run_id, life=known.life)
@@ -131,7 +132,7 @@ async def delete(ctx: Context, about: About) -> int:
     """
     known = await _head_with(ctx, about)
     _refuse_if_immutable(ctx, known, "deleted")
-    for number in range(known.count):
+    for number in known.numbers:
         ctx.delete(event_value(number))
     await drop_all(ctx)
     ctx.delete(HEAD)
@@ -161,7 +162,20 @@ async def _head(ctx: Context) -> Head:
 async def _head_with(ctx: Context, about: About) -> Head:
     """Read the head, with what is said now taken over."""
     known = await _head(ctx)
-    return known.model_copy(update={"about": known.about.with_news(str(ctx.object_id), about)})
+    return known.model_copy(update={"about": _told(ctx, known, about)})
+
+
+def _told(ctx: Context, known: Head, about: About) -> About:
+    """Take over what is said now.
+
+    Raises:
+        SessionError: If the session is said to be other than it is.
+        ContextError: If it is of another user than the run.
+    """
+    name = str(ctx.object_id)
+    told = known.about.with_news(name, about)
+    told.check_reach(name, ctx.attribution)
+    return told
 
 
 def _alive(ctx: Context, known: Head) -> Head:
@@ -176,7 +190,10 @@ async def _prune_itself(ctx: Context) -> None:
         return
     in_view = [await ctx.get(event_value(number)) for number in known.view.numbers]
     dropped = {message.number for message in older_than(messages_in(in_view), keeps)}
-    ctx.set(HEAD, _written(known.model_copy(update={"spans": known.view.without(dropped).spans})))
+    after = known.forgetting(dropped)
+    for number in sorted({*known.numbers}.difference(after.numbers)):
+        ctx.delete(event_value(number))
+    ctx.set(HEAD, _written(after))
 
 
 async def _keep(ctx: Context, known: Head, new: list[Any], view: View) -> None:

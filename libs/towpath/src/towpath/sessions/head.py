@@ -1,6 +1,6 @@
 """What a session says of itself, and of messages that it has taken: what its entity and its users both know."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from pydantic import Field
@@ -19,6 +19,7 @@ class Head(Shape):
         count: How many events there are; the number of the next.
         latest: When the newest was.
         spans: Which messages are in view; see `View`.
+        kept_from: The number from which on all events are still there; of those before it, only messages in view are.
         life: Drawn when it began: a session that begins anew, once it was deleted or forgotten, has another.
     """
 
@@ -26,12 +27,28 @@ class Head(Shape):
     count: int = 0
     latest: datetime | None = None
     spans: tuple[Span, ...] = Field(default=())
+    kept_from: int = 0
     life: str | None = None
 
     @property
     def view(self) -> View:
         """The messages in view."""
         return View(self.spans)
+
+    @property
+    def numbers(self) -> list[int]:
+        """The events that are still there, in order."""
+        older = sorted(number for number in self.view.numbers if number < self.kept_from)
+        return [*older, *range(self.kept_from, self.count)]
+
+    def forgetting(self, dropped: Collection[int]) -> "Head":
+        """Take messages out of the view, and with them all that happened before, but what is still in view.
+
+        >>> Head(count=5, spans=((0, 5),)).forgetting({1, 2}).numbers
+        [0, 3, 4]
+        """
+        kept_from = max(self.kept_from, max(dropped, default=-1) + 1)
+        return self.model_copy(update={"spans": self.view.without(dropped).spans, "kept_from": kept_from})
 
     def with_events(self, events: Iterable[SessionEvent], view: View) -> "Head":
         """Count new events."""

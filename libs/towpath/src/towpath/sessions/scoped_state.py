@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar, get_args
 from towpath.context import Context
 from towpath.current import context_or_none
 from towpath.entity_handle import EntityHandle
-from towpath.errors import ComponentError, SessionError
+from towpath.errors import ComponentError, ContextError, SessionError
 from towpath.local.running import here
 from towpath.sessions.about import About
 from towpath.sessions.drafts import Draft, Drafts, drafts_in
@@ -26,13 +26,15 @@ async def asked(act: Awaitable[Told]) -> Told:
 
     Raises:
         SessionError: If the session refuses.
+        ContextError: If it is of another user than the run.
         ComponentError: If the platform fails.
     """
     try:
         return await act
     except ComponentError as error:
-        if error.failure.error_type == SessionError.__name__:
-            raise SessionError(error.failure.message) from error
+        for refusal in (SessionError, ContextError):
+            if error.failure.error_type == refusal.__name__:
+                raise refusal(error.failure.message) from error
         raise
 
 
@@ -62,6 +64,7 @@ class ScopedState:
 
         Raises:
             SessionError: If the scope is unknown, or needs a `user_id` or `app_name` that the session does not have.
+            ContextError: If the session is given to another user than the run's.
             NotSerialisableError: If JSON cannot carry the value.
         """
         self._draft(scope).set(_checked(key), value)
@@ -110,9 +113,12 @@ class ScopedState:
         return self._drafts().of(scope, self._key(scope), partial(self._new_draft, scope))
 
     def _drafts(self) -> Drafts:
-        """Find the drafts of the invocation that speaks."""
+        """Find the drafts of the invocation that speaks, if it may speak of this session at all."""
         context = self._invocation()
-        return self._of_script if context is None else drafts_in(context)
+        if context is None:
+            return self._of_script
+        self._about.check_reach(self.id, context.attribution)
+        return drafts_in(context)
 
     def _invocation(self) -> Context | None:
         """Find the invocation that speaks, if one does."""

@@ -45,6 +45,12 @@ class Session(ScopedState):
     commit when it ends. So turns never mix; they stand in the order in which they ended, and an agent sees those that
     ended before its own began.
 
+    A session with a user is that user's: a run of another user may neither read, change nor delete it. One without a
+    user is shared by all who know its id, and a run without a user reaches every session.
+
+    A session has room for 32 MiB with all its events. What is pruned by `prune` stays among them; a long-lived session
+    is given `auto_prune`, by which it forgets what it prunes.
+
     Args:
         id: What it is known by, within the tenant.
         app_name: The app it belongs to, for state of scope `app`.
@@ -101,6 +107,7 @@ class Session(ScopedState):
 
         Raises:
             SessionError: If the session belongs to another user or app.
+            ContextError: If it belongs to another user than the run does.
             InvalidInputError: If this is no message.
         """
         said = {"role": role, "content": content, "tool_calls": tool_calls, "tool_call_id": tool_call_id}
@@ -118,7 +125,9 @@ class Session(ScopedState):
 
         Raises:
             SessionError: If the session belongs to another user or app.
+            ContextError: If it belongs to another user than the run does.
             InvalidInputError: If something is no message.
+            ComponentError: If the session has no more room.
         """
         await self.flush()
         more = to_json_value(metadata or {})
@@ -153,6 +162,8 @@ class Session(ScopedState):
     ) -> list[SessionEvent]:
         """Return what happened in the session, oldest first: messages, pruned ones too, prunings, changes of state.
 
+        A session that prunes itself (`auto_prune`) keeps only what is in its history, and what happened since.
+
         Args:
             since: Only from this moment on; text as ISO 8601 writes it, and UTC where it names no time zone.
             limit: Only the first so many of them.
@@ -164,21 +175,20 @@ class Session(ScopedState):
         begin, limit = _moment(since), _checked_limit(limit)
         head = await self.head()
         if begin is None:
-            return await self._read(head, range(head.count if limit is None else min(head.count, limit)))
+            return await self._read(head, head.numbers[:limit])
         return (await self._since(begin, head))[:limit]
 
     async def _since(self, begin: datetime, head: Head) -> list[SessionEvent]:
         """Read backwards, page by page, until what is older."""
         found: list[SessionEvent] = []
-        count = head.count
-        while count and (not found or found[0].timestamp >= begin):
-            start = max(0, count - _PAGE)
-            found = await self._read(head, range(start, count)) + found
-            count = start
+        unread = head.numbers
+        while unread and (not found or found[0].timestamp >= begin):
+            found = await self._read(head, unread[-_PAGE:]) + found
+            unread = unread[:-_PAGE]
         return [event for event in found if event.timestamp >= begin]
 
     async def export(self, format: str = "jsonl") -> str:  # noqa: A002 - the seed's name
-        """Write all messages there were, pruned ones too, a line of JSON each.
+        """Write all messages there were, pruned ones too, a line of JSON each; see `events` for what is kept.
 
         Each line has `timestamp`, `role`, `message`, `metadata` and `tool_calls`; that of a tool's answer also has
         `tool_call_id`.
@@ -243,6 +253,7 @@ class Session(ScopedState):
 
         Raises:
             SessionError: If the session is immutable.
+            ContextError: If it belongs to another user than the run does.
         """
         await self.flush()
         return await asked(self._entity.delete(about=self._about))

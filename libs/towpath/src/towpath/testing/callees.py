@@ -1,7 +1,6 @@
 """Executes what runs call: functions, tools and methods of entities, each call once."""
 
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from typing import Any
 
 from towpath.components import Registry
@@ -17,6 +16,9 @@ from towpath_schemas.transactions import TRANSACTION, entities_in, failure_of_ca
 
 _TIMEOUT_S = 60.0
 """Seconds an attempt may take where its component does not say, as in a tool-runner."""
+
+_WAITS_S = 540.0
+"""Seconds a method of an entity waits for others, as on a platform with the default `turn_deadline_s`."""
 
 
 class Callees:
@@ -54,7 +56,7 @@ class Callees:
         try:
             if asked.method == TRANSACTION:
                 return _answered(asked, await self._transact(asked))
-            async with self.entities.writing(asked.entity):
+            async with self.entities.writing([asked.entity], asked.callers):
                 done = self._remembered.get(asked.invocation_id)
                 if done is None:
                     done = await self._take_turn(asked, self.entities.committed(asked.entity))
@@ -67,9 +69,7 @@ class Callees:
     async def _transact(self, asked: InvocationRequested) -> InvocationDone:
         """Execute a transaction: nothing is committed before all of its calls have ended well."""
         invocations = invocations_in(asked)
-        async with AsyncExitStack() as stack:
-            for name in entities_in(invocations):
-                await stack.enter_async_context(self.entities.writing(name))
+        async with self.entities.writing(entities_in(invocations), asked.callers):
             done = self._remembered.get(asked.invocation_id)
             if done is None:
                 done = self._remembered[asked.invocation_id] = await self._transacted(asked, invocations)
@@ -112,6 +112,7 @@ class Callees:
             state=dict(state),
             invocations=(asked,),
             read_only=read_only,
+            waits_s=_WAITS_S,
         )
         (done,) = await take_turn(self._registry, turn, self)
         return done

@@ -8,8 +8,9 @@ from towpath_entity_store.entities.errors import TooLargeError
 from towpath_entity_store.entities.limits import Limits
 from towpath_entity_store.entities.mailbox import Letter, Mail
 from towpath_entity_store.entities.values import to_json
-from towpath_schemas.entities import NEVER, Changes, EntityCommitted, InvocationDone
+from towpath_schemas.entities import NEVER, Changes, EntityCommitted, InvocationDone, InvocationRequested
 from towpath_schemas.failure import Failure
+from towpath_schemas.sessions import ROOM, SESSION_TYPE
 
 _UNCHANGED = Changes()
 
@@ -57,7 +58,14 @@ def _check_state(entity: Entity, record: EntityCommitted, limit: int) -> None:
     entity.state_at_most = len(to_json(entity.state))
     size = len(to_json(changed(entity.state, record.values, record.deleted)))
     if size > limit:
-        raise TooLargeError("the entity's state", size, limit)
+        raise _full(record.invocations[0], size, limit)
+
+
+def _full(asked: InvocationRequested, size: int, limit: int) -> TooLargeError:
+    """Say what to do: a session grows by itself, however small its messages are."""
+    if asked.entity_type == SESSION_TYPE:
+        return TooLargeError(f"session {asked.entity_key!r}", size, limit, remedy=ROOM)
+    return TooLargeError("the entity's state", size, limit)
 
 
 def _expiry(entity: Entity, outcomes: tuple[InvocationDone, ...], now: float) -> float | None:

@@ -12,7 +12,7 @@ EntityStoreError
 
 from towpath_schemas.entities import EntityName
 from towpath_schemas.failure import Failure
-from towpath_schemas.payloads import too_large
+from towpath_schemas.payloads import KEEP_ELSEWHERE, too_large
 
 
 class EntityStoreError(Exception):
@@ -62,5 +62,5 @@ class TurnLostError(UnsettledError):
 class TooLargeError(UnsettledError):
     """The turn, its record or the state after it is larger than may be."""
 
-    def __init__(self, what: str, size: int, limit: int) -> None:
-        super().__init__(too_large(what, size, limit=limit))
+    def __init__(self, what: str, size: int, limit: int, remedy: str = KEEP_ELSEWHERE) -> None:
+        super().__init__(too_large(what, size, limit=limit, remedy=remedy))

@@ -20,6 +20,9 @@ log = structlog.get_logger(__name__)
 _LOOK_AGAIN_S = 0.02
 _LOOK_AGAIN_AT_MOST_S = 0.5
 
+_SHARE_OF_WAITING = 0.9
+"""Of a turn's time, how much a method may wait for other entities, so that it can still say what it waited for."""
+
 
 class Turns:
     """Asks runners. Nothing is committed by a turn, so one that got lost is simply asked for again."""
@@ -39,7 +42,8 @@ class Turns:
             TooLargeError: If the turn is too large to be sent.
             TurnLostError: If `turn_attempts` runners were lost over it, or it did not end in time.
         """
-        body = turn.to_body()
+        waits_s = _SHARE_OF_WAITING * self._settings.turn_deadline_s
+        body = turn.model_copy(update={"waits_s": waits_s}).to_body()
         if len(body) > self._limits.message_bytes:
             raise TooLargeError(f"a turn of {turn.entity_type!r}", len(body), self._limits.message_bytes)
         with self._tracing.span(TURN, parent=traceparent, attributes={COMPONENT: turn.entity_type}):
