@@ -173,8 +173,12 @@ async def test_an_agent_is_asked_by_one_run_only_for_a_conversation_of_its_own()
         mine = Agent(model, callback_handler=None)
         return await ctx.step("ask", lambda: mine(q).output)
 
+    @workflow
+    async def ask_in_a_call(ctx: Context, q: str) -> str:
+        return await ctx.task(ask, input={"q": q})
+
     async with VirtualPlatform() as platform:
-        for component in (ask, ask_in_a_step, made_outside_of_the_step):
+        for component in (ask, ask_in_a_step, ask_in_a_call, made_outside_of_the_step):
             with pytest.raises(ComponentError, match="make the agent inside the function or step"):
                 await platform.run(component, "secret")
 

@@ -49,6 +49,7 @@ class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
         request_headers: What the requester of the run said beside the input; a call within a run has none.
         deps: In a step of a flow, the results of the steps it depends on, by name.
         home_loop: Of a run that is journaled, the loop in which its acts happen; None where nothing is journaled.
+        on_platform: Whether a runner executes this, in a process that works for many runs.
     """
 
     run_id: str
@@ -62,6 +63,7 @@ class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
     request_headers: Mapping[str, str] = MappingProxyType({})
     deps: Mapping[str, Any] = MappingProxyType({})
     home_loop: AbstractEventLoop | None = None
+    on_platform: bool = False
     _at_end: tuple[Callable[[], Awaitable[None]], ...] = ()
 
     @property

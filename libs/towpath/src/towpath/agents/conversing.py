@@ -33,6 +33,8 @@ from towpath.sessions.session import Session
 
 T = TypeVar("T")
 
+_NO_PART = "an agent's own conversation is no part of a run on the platform"
+
 
 @dataclass(slots=True)
 class Asked:
@@ -56,6 +58,9 @@ class Asked:
     can_pause: bool = True
 
 
+_NO_PART = "an agent's own conversation is no part of a run on the platform"
+
+
 def refuse_durable(instead: str = "use await agent.run(...)") -> None:
     """Refuse to go on with an agent's own conversation in a run that may be replayed.
 
@@ -64,7 +69,7 @@ def refuse_durable(instead: str = "use await agent.run(...)") -> None:
     """
     context = context_or_none()
     if context is not None and context.home_loop is not None:
-        raise ContextError(f"an agent's own conversation is no part of a run on the platform; {instead}")
+        raise ContextError(f"{_NO_PART}; {instead}")
 
 
 async def speak(
@@ -89,11 +94,13 @@ async def take_turn(
     """Have `take` go on with an agent's own conversation, which is kept in its session where it has one.
 
     Raises:
-        ContextError: In a run that may be replayed, unless the code that speaks has made the agent itself.
+        ContextError: On the platform, unless the code that speaks has made the agent itself: others' words would be in it.
     """
-    if not agent.origin.is_here:
-        refuse_durable(
-            "use await agent.run(...) in async code, or make the agent inside the function or step that speaks with it"
+    here = context_or_none()
+    if here is not None and here.on_platform and not agent.origin.is_here:
+        raise ContextError(
+            f"{_NO_PART}; use await agent.run(...) in async code, or make the agent inside the function or step that "
+            "speaks with it"
         )
     kept: InSession | None = agent.in_session
     await _flushed(None if kept is None else kept.session)

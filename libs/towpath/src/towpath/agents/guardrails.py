@@ -40,9 +40,10 @@ class Guardrail(Plugin):
     """Looks at prompts, answers and tool calls; given to agents in their `plugins`.
 
     A blocked prompt reaches no model, and no conversation: what the guardrail says stands there instead, and is the
-    answer. A blocked answer is replaced by
-    it. Either ends the invocation with the stop reason `guardrail_intervened`. A tool call that is blocked is not made,
-    its model is told so, and goes on. Who listens has heard pieces of an answer before it could be looked at.
+    answer. A blocked answer is replaced by it. Either ends the invocation with the stop reason `guardrail_intervened`. A
+    tool call that is blocked is not made, its model is told so, and goes on. Who listens has heard pieces of an answer
+    before it could be looked at. An agent that is handed the conversation has guardrails of its own; an object of
+    structured output is no text, and is for its type's validators to look at.
 
     The functions, sync or async, run in the run's own code, so again where it is replayed: what they say must follow from
     what they are given, or be asked for through the context.

@@ -54,6 +54,7 @@ class CallContext(LocalContext):
             "component": callee.name,
             "correlation_id": call.correlation_id,
         }
+        self.on_platform = True
         self._key = call.key
         self._agent = call.agent
         self._session_owner = call.session_owner

@@ -63,6 +63,7 @@ class DurableContext(Context):
         self.idempotency_key = run.run_id
         self.request_headers = started.headers
         self.home_loop = asyncio.get_running_loop()
+        self.on_platform = True
         self._run = run
         self._registry = registry
         self._actor = Actor(run)
