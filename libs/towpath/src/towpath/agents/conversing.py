@@ -58,9 +58,6 @@ class Asked:
     can_pause: bool = True
 
 
-_NO_PART = "an agent's own conversation is no part of a run on the platform"
-
-
 def refuse_durable(instead: str = "use await agent.run(...)") -> None:
     """Refuse to go on with an agent's own conversation in a run that may be replayed.
 
