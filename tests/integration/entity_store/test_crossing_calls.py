@@ -6,29 +6,16 @@ from typing import Any, cast
 
 import pytest
 
-from towpath import Context, entity
 from towpath.components import REGISTRY
 from towpath.runtime.entity_host import EntityHost
 from towpath_chassis.service import Chassis
+from towpath_testkit.crossing import offer_crossing
 from towpath_testkit.entity_stage import EntityStage
 from towpath_testkit.hosting import own_registry
 
 pytestmark = pytest.mark.live
 
 CROSSING = "crossing"
-
-
-def crossing(name: str, other: str, both: asyncio.Barrier) -> None:
-    made = entity(name)
-
-    @made.write
-    async def go(ctx: Context) -> str:
-        await both.wait()
-        return await ctx.entity(other, "k").take()
-
-    @made.write
-    async def take(ctx: Context) -> str:
-        return f"{ctx.object_id} of {name}"
 
 
 async def test_crossing_calls_end_at_the_turns_deadline_and_say_who_waited_for_whom(
@@ -38,10 +25,8 @@ async def test_crossing_calls_end_at_the_turns_deadline_and_say_who_waited_for_w
         return await stage.run.call("k", method, {}, entity_type=name, service=CROSSING)
 
     around = cast("Chassis[Any]", SimpleNamespace(js=stage.js, settings=SimpleNamespace(drain_s=1)))
-    both = asyncio.Barrier(2)
     with own_registry():
-        crossing("Left", "Right", both)
-        crossing("Right", "Left", both)
+        offer_crossing()
         store = stage.store(turn_deadline_s=2.0, turn_silence_s=3.0)
         async with store, EntityHost(around, REGISTRY).serving(CROSSING):
             left, right = await asyncio.gather(call("Left", "go"), call("Right", "go"))
@@ -53,4 +38,4 @@ async def test_crossing_calls_end_at_the_turns_deadline_and_say_who_waited_for_w
         f"{holder}/k was held for 1.8 s by a method that still waits for {called}/k"
         for holder, called in (("Left", "Right"), ("Right", "Left"))
     }
-    assert [one.result for one in after] == ["k of Left", "k of Right"]
+    assert [one.result for one in after] == ["taken from Left", "taken from Right"]

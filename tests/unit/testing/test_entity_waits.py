@@ -13,30 +13,16 @@ from towpath.local import LocalContext, run
 from towpath.local.entity_store import EntityStore
 from towpath.local.surroundings import Surroundings
 from towpath.testing import VirtualPlatform, virtual_time
+from towpath_testkit.crossing import CROSSED, offer_crossing
 
 
 def crossing_workflow() -> Callable[..., Any]:
     """Have two methods, each of which holds its key, call the entity of the other."""
-    both = asyncio.Barrier(2)
-
-    def crossing(name: str, other: str) -> None:
-        made = entity(name)
-
-        @made.write
-        async def go(ctx: Context) -> str:
-            await both.wait()
-            return await ctx.entity(other, "k").take()
-
-        @made.write
-        async def take(_ctx: Context) -> str:
-            return f"taken from {name}"
-
-    crossing("Left", "Right")
-    crossing("Right", "Left")
+    offer_crossing()
 
     @workflow
     async def cross(ctx: Context) -> list[str]:
-        going = (ctx.entity(name, "k").go() for name in ("Left", "Right"))
+        going = (ctx.entity(name, "k").go() for name in CROSSED)
         return sorted(map(str, await asyncio.gather(*going, return_exceptions=True)))
 
     return cross
@@ -90,15 +76,16 @@ async def test_a_circle_of_three_is_refused_and_the_others_go_on() -> None:
 @virtual_time
 async def test_a_method_waits_for_another_entity_no_longer_than_its_turn_may_take() -> None:
     slow = entity("Slow")
+    forty_seconds_later = asyncio.Event()
 
     @slow.write
     async def work(_ctx: Context) -> None:
-        await asyncio.sleep(3_600)
+        await asyncio.Event().wait()
 
     @slow.write
     async def hand_over(ctx: Context) -> None:
         ctx.set("begun", "yes")
-        await asyncio.sleep(40)
+        await forty_seconds_later.wait()
         await ctx.entity("Slow", "b").work()
 
     @workflow
@@ -107,9 +94,12 @@ async def test_a_method_waits_for_another_entity_no_longer_than_its_turn_may_tak
 
     async with VirtualPlatform() as platform:
         begun = platform.now
+        started = await platform.start(working)
+        await platform.advance(seconds=40)
+        forty_seconds_later.set()
         with pytest.raises(
             ComponentError, match="Slow/a was held for 540 s by a method that still waits for Slow/b"
         ):
-            await platform.run(working)
+            await started.result()
         assert (platform.now - begun).total_seconds() == 540
         assert platform.entity_state("Slow", "a") == {}

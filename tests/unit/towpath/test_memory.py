@@ -1,71 +1,33 @@
-"""Memories in a plain script: what is stored, found, changed, forgotten and erased, and whose it is."""
+"""Memories in a plain script: what is stored, found, changed and forgotten, and what is refused."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from towpath import (
-    Agent,
     ComponentError,
     ConfigurationError,
     Context,
-    ContextError,
     DatabaseMemoryService,
     InMemoryMemoryService,
     InvalidInputError,
     LocalContext,
     Memory,
-    MemoryItem,
-    ModelRequest,
     NotSerialisableError,
     Session,
     UnknownMemoryError,
     VectorMemoryService,
     function,
-    script,
-    tool,
-    tool_call,
 )
-from towpath.client.memory import ClientMemory, Reached
-from towpath.current import running_in
 from towpath.local import run
-from towpath.local.entity_store import ENTITIES
 from towpath.memory import MemoryService
 from towpath_schemas.attribution import Attribution
+from towpath_testkit.remembered import keys
 
-
-@pytest.fixture(autouse=True)
-def nothing_kept(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TOWPATH_DEFAULT_EMBEDDER", "test/words")
-    yield
-    ENTITIES.__init__()
-
-
-SERVICES = [
-    VectorMemoryService(),
-    VectorMemoryService(hybrid=True),
-    InMemoryMemoryService(),
-    DatabaseMemoryService(),
-]
-
-
-@pytest.fixture(params=SERVICES, ids=["vector", "hybrid", "in_memory", "database"])
-def memory(request: pytest.FixtureRequest) -> Iterator[Memory]:
-    yield Memory(service=request.param)
-    if isinstance(request.param, InMemoryMemoryService):
-        request.param.__init__()
-
-
-def run_of(user_id: str | None = None, tenant: str = "local") -> Any:
-    """Run what follows in a run on behalf of somebody."""
-    return running_in(LocalContext(attribution=Attribution(tenant=tenant, user_id=user_id)))
-
-
-def keys(items: Sequence[MemoryItem]) -> list[str]:
-    return [item.key for item in items]
+pytestmark = pytest.mark.usefixtures("nothing_kept")
 
 
 # --- Storing and recalling --------------------------------------------------------------------------
@@ -217,176 +179,6 @@ async def test_a_memory_with_vectors_of_another_model_is_reindexed_not_guessed(
     assert sorted(keys(await changed.search("tea"))) == ["drink", "food"]
 
 
-# --- Whose ------------------------------------------------------------------------------------------
-
-
-async def test_a_run_of_one_user_never_sees_what_is_anothers(memory: Memory) -> None:
-    with run_of("ada"):
-        await memory.store("secret", "ada keeps bees")
-    with run_of("bob"):
-        await memory.store("secret", "bob keeps cats")
-        assert [one.content for one in await memory.search("keeps bees", limit=10)] == ["bob keeps cats"]
-        assert [one.content for one in await memory.recall("secret")] == ["bob keeps cats"]
-        await memory.forget("secret")
-    with run_of():
-        assert await memory.search("keeps") == []
-    with run_of("ada", tenant="other"):
-        assert await memory.search("keeps") == []
-    with run_of("ada"):
-        assert keys(await memory.search("keeps")) == ["secret"]
-
-
-async def test_a_run_of_a_user_cannot_name_another(memory: Memory) -> None:
-    with run_of("ada"):
-        await memory.store("mine", "hers", user_id="ada")
-        acts = [
-            memory.store("theirs", "his", user_id="bob"),
-            memory.update("theirs", user_id="bob"),
-            memory.search("his", user_id="bob"),
-            memory.recall("theirs", user_id="bob"),
-            memory.list_keys("bob"),
-            memory.forget("theirs", user_id="bob"),
-            memory.erase("bob"),
-            memory.ingest_from_session(Session("chat", user_id="bob"), "all"),
-        ]
-        for act in acts:
-            with pytest.raises(ContextError, match="this run is of user 'ada'"):
-                await act
-
-
-async def test_what_the_app_knows_is_read_by_all_and_written_by_those_who_say_so(memory: Memory) -> None:
-    app = Memory(service=memory.service, scope="app")
-    with run_of("ada"):
-        await app.store("hours", "open from nine to five")
-        await memory.store("hours", "ada comes at ten")
-    with run_of("bob"):
-        assert [one.content for one in await memory.recall("hours")] == ["open from nine to five"]
-        assert await memory.forget("hours") == 0
-    with run_of("ada"):
-        assert [one.content for one in await memory.recall("hours")] == ["ada comes at ten"]
-        assert [one.content for one in await app.recall("hours")] == ["open from nine to five"]
-
-
-async def test_apps_share_nothing(memory: Memory) -> None:
-    shop, bank = (Memory(service=memory.service, app_name=name) for name in ("shop", "bank"))
-    with run_of("ada"):
-        await shop.store("size", "wears size 38")
-
-        assert await bank.search("size") == []
-        assert keys(await shop.search("size")) == ["size"]
-
-
-async def test_what_is_nobodys_is_not_read_by_runs_that_have_a_user(memory: Memory) -> None:
-    with run_of():
-        await memory.store("visitor", "somebody asked for kayaks")
-        assert keys(await memory.search("kayaks")) == ["visitor"]
-    with run_of("ada"):
-        assert await memory.search("kayaks") == []
-
-
-async def test_a_program_reads_what_is_of_the_users_it_has_named(memory: Memory) -> None:
-    await memory.store("tea", "ada likes tea", user_id="ada")
-    await memory.store("rice", "bob likes rice", user_id="bob")
-
-    assert await memory.list_keys("ada") == ["tea"]
-    assert sorted(keys(await memory.search("likes"))) == ["rice", "tea"]
-    await memory.update("rice", sure=True)
-    assert await memory.forget(["tea"]) == 1
-    assert await memory.list_keys("ada") == []
-    assert (await memory.recall("rice", user_id="bob"))[0].metadata == {"user_id": "bob", "sure": True}
-
-
-async def test_an_erased_user_leaves_nothing_behind(memory: Memory) -> None:
-    for app in (None, "shop"):
-        await Memory(service=memory.service, app_name=app).store("tea", "ada likes tea", user_id="ada")
-    await memory.update("tea", sure=True, user_id="ada")
-    await memory.store("rice", "bob likes rice", user_id="bob")
-    before = (await memory.search("likes")).as_of
-
-    erased = await memory.erase("ada")
-
-    assert (erased.items, erased.records) == (2, 3)
-    assert await memory.search("likes tea", user_id="ada", as_of=before) == []
-    assert await memory.list_keys("ada") == []
-    assert (await memory.erase("ada")).items == 0
-    assert keys(await memory.search("likes", user_id="bob")) == ["rice"]
-
-
-@pytest.mark.parametrize("user_id", [None, "ada"])
-async def test_the_run_is_of_the_user_of_the_session_it_speaks_in_unless_it_has_one(
-    memory: Memory, user_id: str | None
-) -> None:
-    with run_of(user_id), LocalContext().in_session(Session("talk", user_id="ada")):
-        await memory.store("tea", "ada likes tea")
-
-    with run_of():
-        assert await memory.recall("tea") == []
-        assert keys(await memory.recall("tea", user_id="ada")) == ["tea"]
-
-
-async def test_a_run_of_one_user_is_refused_the_memories_of_a_session_of_another(memory: Memory) -> None:
-    ctx = LocalContext(attribution=Attribution(tenant="local", user_id="ada"))
-    with running_in(ctx), ctx.in_session(Session("talk", user_id="bob")):
-        for act in (memory.recall("tea"), memory.remind(ctx, "tea"), ctx.memory.get("tea")):
-            with pytest.raises(ContextError, match=r"of user 'ada', .* user 'bob'; name no other user here"):
-                await act
-
-
-async def test_a_session_without_a_user_is_of_the_user_of_the_session_around_it(memory: Memory) -> None:
-    ctx = LocalContext()
-    with running_in(ctx), ctx.in_session(Session("talk", user_id="ada", app_name="shop")):
-        with ctx.in_session(Session("aside")):
-            await memory.store("tea", "ada likes tea")
-        with ctx.in_session(Session("other", user_id="bob")):
-            assert await memory.recall("tea") == []
-        (item,) = await memory.recall("tea")
-
-    assert item.namespace == "app/shop/user/ada"
-
-
-async def test_a_user_cannot_be_named_where_memories_have_none(memory: Memory) -> None:
-    app = Memory(service=memory.service, scope="app", app_name="shop")
-    await app.store("hours", "open from nine to five")
-    await memory.store("tea", "ada likes tea", user_id="ada")
-    acts = [
-        app.store("tea", "ada likes tea", user_id="ada"),
-        app.update("hours", user_id="ada"),
-        app.search("tea", user_id="ada"),
-        app.recall("hours", user_id="ada"),
-        app.list_keys("ada"),
-        app.forget("hours", user_id="ada"),
-        app.erase("ada"),
-        app.reindex(user_id="ada"),
-    ]
-    for act in acts:
-        with pytest.raises(
-            InvalidInputError, match=r"user_id is 'ada', but memories of scope 'app' .*scope='user'"
-        ):
-            await act
-    with pytest.raises(InvalidInputError, match="user_id is 'ada'"):
-        Memory(scope="app", user_id="ada")
-
-    assert await app.list_keys() == ["hours"]
-    assert await memory.list_keys("ada") == ["tea"]
-
-
-async def test_whose_keys_are_listed_can_be_said_when_they_are_recalled_and_changed_too(
-    memory: Memory,
-) -> None:
-    ctx = LocalContext()
-    client = ClientMemory(Reached(ctx.attribution, ctx.entity, ENTITIES, 5.0), service=VectorMemoryService())
-    for whose in (memory, client):
-        with run_of():
-            await whose.store("address", "Lives in Gouda", user_id="user-7")
-            (key,) = await whose.list_keys(user_id="user-7")
-            await whose.update(key, confidence=0.5, user_id="user-7")
-            (item,) = await whose.recall([key], user_id="user-7")
-
-            assert item.metadata["confidence"] == 0.5
-            assert await whose.recall([key]) == []
-            assert await whose.forget(key, user_id="user-7") == 1
-
-
 # --- Bad input --------------------------------------------------------------------------------------
 
 
@@ -506,147 +298,6 @@ async def test_very_many_are_forgotten_some_at_a_time(monkeypatch: pytest.Monkey
         await memory.store(f"m{number}", f"memory {number}")
 
     assert await memory.forget([*await memory.list_keys(), "never"]) == 10
-
-
-# --- Agents -----------------------------------------------------------------------------------------
-
-
-def listening() -> list[ModelRequest]:
-    asked: list[ModelRequest] = []
-
-    def answers(request: ModelRequest) -> str:
-        asked.append(request)
-        return "I see."
-
-    script("listens", answers)
-    return asked
-
-
-async def test_an_agent_is_reminded_once_of_what_matters() -> None:
-    asked, memory = listening(), Memory()
-    await memory.store("tools", "prefers PyTorch for attention models")
-    await memory.store("lunch", "has lunch at noon")
-    agent = Agent(name="tutor", model="test/listens", instructions="Be kind.", memory=memory)
-
-    await agent.run("Help me with attention models in PyTorch")
-    await agent.run("Zzz")
-
-    assert asked[0].system is not None
-    assert asked[0].system.startswith("Be kind.\n\nWhat you remember")
-    assert "- prefers PyTorch for attention models" in asked[0].system
-    assert "lunch" not in asked[0].system
-    assert asked[1].system == "Be kind."
-
-
-async def test_an_agent_knows_the_user_of_its_session_in_any_session() -> None:
-    asked, memory = listening(), Memory()
-    await memory.store("boat", "ada sails a boat", user_id="ada")
-    agent = Agent(name="crew", model="test/listens", memory=memory)
-
-    await agent.run("which boat", session=Session("one", user_id="ada"))
-    await agent.run("which boat", session=Session("two", user_id="bob"))
-
-    assert "ada sails" in (asked[0].system or "")
-    assert asked[1].system is None
-    assert "ada sails" not in str(await Session("one", user_id="ada").history())
-
-
-async def test_what_a_tool_remembers_in_a_session_is_its_users() -> None:
-    memory = Memory()
-
-    @tool
-    async def keep(ctx: Context, fact: str) -> str:
-        """Keep a fact."""
-        await ctx.memory.set("fact", fact)
-        await memory.store("again", fact)
-        return "kept"
-
-    script("keeps", [tool_call("keep", fact="ada earns 5000"), "Kept."])
-    await Agent(name="clerk", model="test/keeps", tools=[keep]).run(
-        "keep", session=Session("a", user_id="ada")
-    )
-
-    assert await Memory().list_keys() == []
-    assert await Memory().list_keys("ada") == ["fact", "again"]
-
-
-async def test_a_run_may_have_another_memory_and_no_more_than_it_says() -> None:
-    asked = listening()
-    few = Memory(recall_limit=2, recall_min_score=-1.0)
-    for number in range(4):
-        await few.store(f"n{number}", f"thing {number}")
-    agent = Agent(name="crew", model="test/listens")
-
-    await agent.run("thing", memory=few)
-    await agent.run("thing")
-
-    assert (asked[0].system or "").count("- thing") == 2
-    assert asked[1].system is None
-
-
-# --- Ingesting --------------------------------------------------------------------------------------
-
-
-async def talked() -> Session:
-    session = Session("consultation", user_id="ada")
-    await session.send_message("We have 10M users")
-    await session.send_message("Noted.", role="assistant")
-    return session
-
-
-async def test_every_message_is_ingested_once(memory: Memory) -> None:
-    session = await talked()
-
-    first = await memory.ingest_from_session(session, "all")
-    again = await memory.ingest_from_session(session, "all")
-
-    assert first == again == await memory.list_keys("ada")
-    items = await memory.recall(first, user_id="ada")
-    assert [(one.content, one.metadata["role"]) for one in items] == [
-        ("We have 10M users", "user"),
-        ("Noted.", "assistant"),
-    ]
-    assert {one.metadata["source_session"] for one in items} == {"consultation"}
-    with run_of("bob"):
-        assert await memory.search("users") == []
-
-
-@pytest.mark.parametrize(
-    ("strategy", "said", "remembered"),
-    [
-        ("smart", '[{"fact": "Has 10M users", "type": "scale", "confidence": 0.9}]', ["Has 10M users"]),
-        ("key_points", '["10M users", "10M users", " "]', ["10M users"]),
-        ("summary", "They have 10M users.", ["They have 10M users."]),
-    ],
-)
-async def test_a_model_says_what_is_worth_remembering(
-    strategy: Any, said: str, remembered: list[str]
-) -> None:
-    script("reads", lambda _request: said)
-    memory = Memory(model="test/reads")
-
-    found = await memory.ingest_from_session(await talked(), strategy)
-
-    items = await memory.recall(found, user_id="ada")
-    assert [one.content for one in items] == remembered
-    assert found == await memory.ingest_from_session(Session("consultation", user_id="ada"), strategy)
-
-
-async def test_a_message_too_large_to_remember_is_named_and_nothing_is_written(memory: Memory) -> None:
-    session = Session("long", user_id="ada")
-    for content in ("first", "x" * 300_000, "third"):
-        await session.send_message(content)
-
-    with pytest.raises(
-        InvalidInputError, match=r"message 1 of session 'long' has 300,\d{3} bytes .*'summary'"
-    ):
-        await memory.ingest_from_session(session, "all")
-
-    assert await memory.list_keys("ada") == []
-
-
-async def test_of_an_empty_session_nothing_is_remembered_and_no_model_is_asked() -> None:
-    assert await Memory(model="test/nobody").ingest_from_session(Session("empty"), "smart") == []
 
 
 def test_a_service_can_be_of_ones_own() -> None:

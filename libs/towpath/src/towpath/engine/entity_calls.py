@@ -15,7 +15,7 @@ from towpath.entity_handle import EntityCall
 from towpath.failures import component_error
 from towpath.local.calls import Callee
 from towpath.local.entity_calls import check_wait
-from towpath.local.waits import said
+from towpath.local.waits import IN_ONE_ORDER, chain
 from towpath_schemas import identity
 from towpath_schemas.calls import Answered, CallRequested
 from towpath_schemas.entities import EntityName, InvocationRequested
@@ -49,7 +49,7 @@ class CalledEntities:
         entities: Entities,
         base: CallRequested | InvocationRequested,
         callee: Callee,
-        patience: "Patience | None" = None,
+        patience: Patience | None = None,
     ) -> None:
         self._patience = patience or Patience.of(None)
         self._registry = registry
@@ -132,11 +132,10 @@ def transaction_of(calls: Sequence[EntityCall], place: str) -> EntityCall:
 
 
 def _overdue(callers: Sequence[EntityName], call: EntityCall, patience: Patience) -> Failure:
-    holder, called = said(callers[-1:]), said([call.name])
+    holder, called = chain(callers[-1:]), chain([call.name])
     message = (
         f"{holder} was held for {patience.seconds:g} s by a method that still waits for {called}, which is at work or "
-        f"waits for {holder} itself; have methods call entities in one order everywhere, or let the caller "
-        "make both changes in one ctx.transaction(), or one after the other"
+        f"waits for {holder} itself; {IN_ONE_ORDER}"
     )
     return Failure(code="timeout", message=message)
 

@@ -11,7 +11,7 @@ from towpath.errors import ComponentError, ContextError, EntityReentrancyError
 from towpath.local.calls import Callee, value_of
 from towpath.local.state import BufferedState, ReadOnlyState
 from towpath.local.surroundings import Surroundings
-from towpath.local.waits import said
+from towpath.local.waits import chain
 from towpath.retry import ONCE, Attempted, attempted
 from towpath.scopes import current_scope
 from towpath.values import to_json_value
@@ -103,8 +103,8 @@ def check_wait(callee: Callee, call: EntityCall) -> None:
     called = f"{call.name.entity_type}/{call.name.key}.{call.method}"
     if call.name in callee.callers:
         message = (
-            f"{called} would wait for itself: it is called by what {said([call.name])} waits for "
-            f"({said([*callee.callers, call.name])}); call a plain function that both methods share, or call it after "
+            f"{called} would wait for itself: it is called by what {chain([call.name])} waits for "
+            f"({chain([*callee.callers, call.name])}); call a plain function that both methods share, or call it after "
             "the method"
         )
         raise EntityReentrancyError(

@@ -7,6 +7,12 @@ from towpath.errors import EntityReentrancyError
 from towpath_schemas.entities import EntityName
 from towpath_schemas.failure import Failure
 
+IN_ONE_ORDER = (
+    "have methods call entities in one order everywhere, or let the caller make both changes in one ctx.transaction(), "
+    "or one after the other"
+)
+"""What keeps methods from waiting for each other."""
+
 
 class Waits:
     """Which entities, held by a write method, wait for which others."""
@@ -44,16 +50,15 @@ class Waits:
         return ()
 
 
-def said(names: Iterable[EntityName]) -> str:
+def chain(names: Iterable[EntityName]) -> str:
     """Write who waits for whom for people."""
     return " -> ".join(f"{name.entity_type}/{name.key}" for name in names)
 
 
 def _circle(names: tuple[EntityName, ...]) -> EntityReentrancyError:
     message = (
-        f"{said(names[:1])} and {said(names[1:2])} would wait for each other for ever ({said(names)}), since each is "
-        "called while it waits; have methods call entities in one order everywhere, or let the caller make both "
-        "changes in one ctx.transaction(), or one after the other"
+        f"{chain(names[:1])} and {chain(names[1:2])} would wait for each other for ever ({chain(names)}), since each is "
+        f"called while it waits; {IN_ONE_ORDER}"
     )
     return EntityReentrancyError(
         Failure(code="reentrancy", message=message, error_type=EntityReentrancyError.__name__)

@@ -113,7 +113,7 @@ class ScopedState:
         return self._drafts().of(scope, self._key(scope), partial(self._new_draft, scope))
 
     def _drafts(self) -> Drafts:
-        """Find the drafts of the invocation that speaks, if it may speak of this session at all."""
+        """Find the drafts of the invocation that speaks, if it may reach them at all."""
         context = self._invocation()
         if context is None:
             return self._of_script
