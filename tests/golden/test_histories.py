@@ -186,7 +186,7 @@ def shapes() -> Iterator[type[Any]]:
 
 
 BY_OTHERS: Mapping[type[Any], set[str]] = {
-    RunStarted: {"forked_from", "traceparent", "gates", "priority"},
+    RunStarted: {"forked_from", "forked_by", "traceparent", "gates", "priority"},
     RunFinished: {"attribution"},
 }
 """What only the router writes."""

@@ -101,10 +101,10 @@ def an_index_that_was_flushed_is_not_built_from_the_beginning(patch: pytest.Monk
 
 
 def nothing_is_undone(patch: pytest.MonkeyPatch) -> None:
-    async def forget(self: Saga) -> None:
+    async def forget(self: Saga, _reason: BaseException | None) -> None:
         self._undo.clear()
 
-    patch.setattr(Saga, "compensate", forget)
+    patch.setattr(Saga, "_compensate", forget)
 
 
 def gates_are_open(patch: pytest.MonkeyPatch) -> None:
@@ -115,8 +115,8 @@ PLANTS: dict[Plant, int] = {
     records_are_written_without_a_claim: 76,
     messages_are_acknowledged_before_they_are_handled: 62,
     calls_that_were_answered_are_executed_again: 62,
-    what_was_handled_is_purged_by_its_subject: 76,
-    calls_of_entities_are_applied_however_often_they_come: 79,
+    what_was_handled_is_purged_by_its_subject: 160,
+    calls_of_entities_are_applied_however_often_they_come: 185,
     records_of_entities_are_written_whoever_wrote_before: 61,
     a_transaction_is_written_in_parts: 79,
     a_copy_is_believed_however_old_it_is: 73,

@@ -5,8 +5,8 @@ from typing import Literal
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.components import ComponentKind
 from towpath_schemas.failure import Failure
-from towpath_schemas.journal import Usage
 from towpath_schemas.shape import Shape
+from towpath_schemas.usage import Usage
 
 AuditKind = Literal[
     "run",
@@ -43,14 +43,17 @@ class AuditEvent(Shape):
         target: What it was done to or with: the component, tool, model, entity method.
         key: Its place in the run; of a refused request the verb, of a redriven letter its place in DEAD.
         outcome: How it ended, where it ended.
+        failure: Why it did not succeed; a long message is cut, and the journal has the whole.
         attribution: Who is behind the run; where somebody else acted on it (a signal, a decision), who that was.
         input_sha256: Digest of the input; the text itself stays in the journal.
         output_sha256: Digest of the result.
         component_kind: Of a run that starts, what kind of component it is of.
         service: Where the component runs, or who acts.
         parent: Of a run that starts, the run that started it.
+        forked_by: Of a run that starts as a fork of another, on whose behalf it is, who asked for it.
         successor: Of a run that ends, the run that goes on in its place.
-        recalled: Of a question about memories, those that were found: their namespaces and keys, as entity keys.
+        recalled: Of a question about memories, those that were found: their namespaces and keys, as entity keys; of
+            more than one message can name, the first.
         waiting_for: Of a run that is dropped from memory, what it waits for: keys of acts.
         source_stream: Stream of the record that this event is told from.
         source_sequence: Sequence of that record in its stream.
@@ -74,6 +77,7 @@ class AuditEvent(Shape):
     component_kind: ComponentKind | None = None
     service: str | None = None
     parent: str | None = None
+    forked_by: Attribution | None = None
     successor: str | None = None
     recalled: tuple[str, ...] | None = None
     waiting_for: tuple[str, ...] | None = None

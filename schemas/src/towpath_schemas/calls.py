@@ -45,6 +45,7 @@ class ChildRequested(Shape):
         service: The service that offers the component; None where any may.
         parent: None where nobody waits for it: it goes on from another run.
         continues: The run that it goes on from, if it does.
+        inherits: Whether that one's journal may have something that it leaves; see `succession`.
         priority: Where it waits at a gate, higher ones go first.
     """
 
@@ -54,6 +55,7 @@ class ChildRequested(Shape):
     input: Any = None
     parent: Parent | None = None
     continues: str | None = None
+    inherits: bool = True
     headers: dict[str, str] = {}
     attribution: Attribution
     correlation_id: str

@@ -163,6 +163,12 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(schedules.ScheduleRecord, "schedules.v1.{tenant}.{name}", "router", "router, clients"),
     EventType(schedules.ScheduleDue, "schedules-due.v1.{tenant}.{name}", "broker", "router"),
     EventType(components.ServiceRegistered, "catalogue.v1.{service}", "agent-runner, tool-runner", "router"),
+    EventType(
+        components.EditionSeen,
+        "editions.v1.{service}.{edition}",
+        "agent-runner, tool-runner",
+        "agent-runner, tool-runner, clients",
+    ),
     EventType(presence.Heartbeat, "presence.v1.{role}.{instance}", "every service", "router"),
     EventType(
         dead.DeadLetter, "dead.v1.{stream}.{consumer}.{letter}", "every service", "operators", public=True

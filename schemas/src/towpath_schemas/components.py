@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from towpath_schemas.inputs import ParameterNames
 from towpath_schemas.limits import Limit
 from towpath_schemas.schedules import ScheduleDeclared
 from towpath_schemas.shape import Shape
@@ -20,6 +21,7 @@ class ComponentDescribed(Shape):
     """One component as others see it; the schemas are JSON Schema.
 
     Attributes:
+        parameters: How an input is read as arguments; None where it is one value.
         methods: Of an entity, what can be called.
         schedules: What is to start runs of it as long as its service says so.
         limits: What its runs pass before they begin.
@@ -31,13 +33,32 @@ class ComponentDescribed(Shape):
     description: str = ""
     input_schema: dict[str, Any] = {}
     output_schema: dict[str, Any] = {}
+    parameters: ParameterNames | None = None
     schedules: tuple[ScheduleDeclared, ...] = ()
     limits: tuple[Limit, ...] = ()
     methods: tuple[MethodDescribed, ...] = ()
 
 
+class CodeOffered(Shape):
+    """The code of a component, of one version where it has any."""
+
+    kind: ComponentKind
+    name: str
+    version: str | None = None
+
+
+class EditionSeen(Shape):
+    """The code that one edition of a service has; where this is in the catalogue says when it was seen first."""
+
+    offers: tuple[CodeOffered, ...]
+
+
 class ServiceRegistered(Shape):
-    """All components of one service, as its newest runner knows them."""
+    """All components of one service, as the newest edition has them that somebody runs.
+
+    Attributes:
+        version: Of the service, as whoever deploys it says.
+    """
 
     service: str
     version: str

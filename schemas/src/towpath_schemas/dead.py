@@ -47,7 +47,7 @@ class DeadLetter(Original):
         stream: The stream it was in.
         consumer: Who could not handle it.
         reason: A sentence for people.
-        attempts: How often it was delivered.
+        attempts: How often it was tried: how often it was delivered, and within the last delivery tried again.
         at: When it was given up, in seconds since 1970.
         published_at: When it was published, by the broker's clock.
         subject: Where it was published.

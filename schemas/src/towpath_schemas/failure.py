@@ -56,6 +56,7 @@ class Failure(Shape):
         retryable: Whether the same act may succeed later.
         retry_after_s: Seconds to wait first, where the other side said so.
         error_type: Name of the exception class that user code raised, if it did.
+        error_bases: Names of the classes that it derives from below `Exception`, the nearest first; None if there are none.
     """
 
     code: FailureCode
@@ -63,3 +64,4 @@ class Failure(Shape):
     retryable: bool = False
     retry_after_s: Annotated[float, Field(ge=0)] | None = None
     error_type: str | None = None
+    error_bases: tuple[str, ...] | None = None

@@ -78,6 +78,7 @@ def redrive_id(letter: str) -> str:
     return derived_id("redrive", letter)
 
 
-def chunk_id(streaming: str, index: int) -> str:
-    """Name a chunk by its number and the run, or the call of a run, that streams it: told again, it is the same."""
-    return f"{streaming}:chunk:{index}"
+def chunk_id(streaming: str, index: int, attempt: int = 1) -> str:
+    """Name a chunk by the run, or the call of a run, that streams it, and its number in an attempt: told again, it is the same."""
+    said = "" if attempt == 1 else f"@{attempt}"
+    return f"{streaming}:chunk:{index}{said}"

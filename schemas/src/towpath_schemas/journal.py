@@ -4,17 +4,18 @@ A record is internal: it has no CloudEvents headers, its place is its subject. E
 first was written under a claim, and the broker refused it if a newer claim existed.
 """
 
-from operator import not_
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
 from towpath_schemas.attribution import Attribution, SessionOwner
 from towpath_schemas.components import ComponentKind
+from towpath_schemas.entities import Changes
 from towpath_schemas.failure import Failure
 from towpath_schemas.limits import GatePassed
 from towpath_schemas.schedules import ScheduleDefinition
 from towpath_schemas.shape import Shape
+from towpath_schemas.usage import Usage
 
 Act = Literal["model", "tool", "task", "entity", "memory", "run", "signal", "timer", "approval"]
 """What a run may wait for: a model, a tool, a function, an entity, memories, a child run; a signal, a moment, a person."""
@@ -24,27 +25,8 @@ ClosePolicy = Literal["abandon", "cancel"]
 """What becomes of a child run that still works when its parent ends."""
 
 
-class Usage(Shape):
-    """What a model call consumed, in tokens.
-
-    Attributes:
-        input_tokens: All that was read, whether or not from a cache.
-        cache_read_tokens: How many of these the provider had in its cache.
-        cache_write_tokens: How many of these it put there.
-    """
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = Field(default=0, exclude_if=not_)
-    cache_write_tokens: int = Field(default=0, exclude_if=not_)
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
-            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
-        )
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class Record(Shape):
@@ -73,7 +55,8 @@ class RunStarted(Record):
         headers: What the requester said beside the input, for `ctx.headers()`.
         parent: The run that started it, if one did.
         continues: The run that it goes on from (`ctx.continue_as_new`), if it does.
-        forked_from: The run whose first acts it has taken over, if it has.
+        forked_from: The run whose first acts it has taken over, if it has; it is on behalf of the same.
+        forked_by: Who asked for that.
         gates: What it passes before it is handed to a runner, in this order.
         priority: Where it waits at a gate, higher ones go first.
     """
@@ -91,6 +74,7 @@ class RunStarted(Record):
     parent: Parent | None = None
     continues: str | None = None
     forked_from: str | None = None
+    forked_by: Attribution | None = None
     gates: tuple[GatePassed, ...] = ()
     priority: int = 0
 
@@ -196,6 +180,7 @@ class StepSettled(Record):
     """A step of user code ended; its result is never computed again.
 
     Attributes:
+        changes: What it has set in the run's state.
         agent: The agent that did it, if one did; so with calls.
         session_id: The session in which that agent speaks.
     """
@@ -203,6 +188,7 @@ class StepSettled(Record):
     kind: Literal["step.settled"] = "step.settled"
     key: str
     result: Any = None
+    changes: Changes | None = Field(default=None, exclude_if=_is_none)
     failure: Failure | None = None
     attempts: int = 1
     agent: str | None = None

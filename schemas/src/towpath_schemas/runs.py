@@ -32,6 +32,7 @@ class RunView(Shape):
         waiting_for: What it waits for, as far as is known: keys of acts.
         parent: The run that started it.
         successor: The run that goes on in its place, where it `continued`.
+        blocked: Why nobody goes on with it, where the version of its code is deployed nowhere.
     """
 
     run_id: str
@@ -47,6 +48,7 @@ class RunView(Shape):
     waiting_for: tuple[str, ...] = ()
     parent: str | None = None
     successor: str | None = None
+    blocked: str | None = None
 
     @classmethod
     def ended(cls, run_id: str, started: RunStarted, finished: RunFinished) -> Self:
@@ -111,7 +113,9 @@ class ChunkStreamed(Shape):
 
     Attributes:
         key: Place in the run of the call that streams; None where the run's own component does.
-        index: The chunk's number, from 0; an attempt that follows another tells the same numbers again.
+        index: The chunk's number, from 0.
+        attempt: In which attempt of what streams it was said, from 2; None in the first. It takes the place of the chunk
+            that an earlier attempt told with its number, and of all behind that.
         piece: Of a piece of the chunk that has this number and is still to come, which piece it is, from 0; it may get
             lost, and one that is 0 again begins the chunk anew.
     """
@@ -120,4 +124,5 @@ class ChunkStreamed(Shape):
     key: str | None = None
     index: Annotated[int, Field(ge=0)]
     chunk: Any = None
+    attempt: Annotated[int, Field(ge=2)] | None = None
     piece: Annotated[int, Field(ge=0)] | None = None

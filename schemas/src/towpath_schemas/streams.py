@@ -121,9 +121,9 @@ GATES = Stream(
 )
 CATALOGUE = Stream(
     name="CATALOGUE",
-    subjects=("catalogue.v1.*",),
+    subjects=("catalogue.v1.*", "editions.v1.*.*"),
     last_only=True,
-    purpose="The components that each service offers.",
+    purpose="The components that each service offers, and the editions of its code.",
 )
 SCHEDULES = Stream(
     name="SCHEDULES",

@@ -14,6 +14,7 @@ ENTITY_PARTITIONS = 64
 ENTRIES_PER_CHUNK = 1_000
 EVERY_PRESENCE = "presence.v1.*.*"
 EVERY_REGISTRATION = "catalogue.v1.*"
+EVERY_GATE = "gates.v1.*"
 EVERY_REQUEST = "requests.v1.*.*.*"
 EVERY_CHILD = "children.v1.*.*"
 EVERY_INBOX_EVENT = "inbox.v1.*.*.*"
@@ -89,6 +90,7 @@ _OURS = frozenset(
         "children",
         "claim",
         "dead",
+        "editions",
         "entities",
         "entity-alarms",
         "entity-log",
@@ -110,6 +112,7 @@ _OURS = frozenset(
         "schedule-alarms",
         "schedules",
         "schedules-due",
+        "serving",
         "snapshots",
         "timers",
         "tools",
@@ -380,6 +383,11 @@ def gate(gate_id: str) -> str:
     return f"gates.v1.{gate_id}"
 
 
+def read_gate(subject: str) -> str:
+    """Read the id of the gate whose log is at `subject`."""
+    return subject.rsplit(".", 1)[-1]
+
+
 def gate_state(gate_id: str, sequence: int, part: int) -> str:
     """Name a part of the state of a gate after its record at `sequence` of the stream."""
     return f"gate-states.v1.{gate_id}.{sequence}.{part}"
@@ -504,6 +512,26 @@ def read_schedule(subject: str) -> tuple[str, str]:
 def catalogue(service: str) -> str:
     """Name where a service's components are registered; the last message holds."""
     return f"catalogue.v1.{token(service)}"
+
+
+def edition(service: str, edition: str) -> str:
+    """Name where it is noted, once, what an edition of a service's code offers."""
+    return f"editions.v1.{token(service)}.{token(edition)}"
+
+
+def editions_of(service: str) -> str:
+    """Match all editions of a service's code."""
+    return f"editions.v1.{token(service)}.*"
+
+
+def read_edition(subject: str) -> str:
+    """Read the id of the edition that was noted at `subject`."""
+    return name_of(subject.rsplit(".", 1)[-1])
+
+
+def serving(service: str, edition: str) -> str:
+    """Name the core subject on which whoever runs an edition of a service's code says so."""
+    return f"serving.v1.{token(service)}.{token(edition)}"
 
 
 def presence(role: str, instance: str) -> str:

@@ -20,9 +20,10 @@ from towpath_chassis.streams import ensure_streams
 from towpath_cli.embedded import ChildProcess
 from towpath_schemas import subjects
 from towpath_schemas.audit import AuditEvent
-from towpath_schemas.journal import StepSettled
+from towpath_schemas.failure import Failure
+from towpath_schemas.journal import CallIntended, JournalRecord, RunFinished, RunSuspended, StepSettled
 from towpath_schemas.ledger import verify
-from towpath_schemas.streams import AUDIT, JOURNAL, PAYLOADS
+from towpath_schemas.streams import AUDIT, DEAD, JOURNAL, PAYLOADS
 from towpath_testkit.journals import AT, journal, run_started, write_entry, write_journal
 from towpath_testkit.servers import Servers
 from towpath_testkit.settled import until
@@ -134,6 +135,49 @@ async def test_an_entry_nobody_can_read_is_told_as_such(js: JetStream, broker: S
         ("record", "journal.v1.run1.0.0"),
         ("record", "journal.v1.garbage"),
     ]
+
+
+async def test_what_is_written_to_a_place_again_is_told_again(js: JetStream, broker: Servers) -> None:
+    async with sink(broker, None):
+        for seed in range(2):
+            await write_journal(js, "run1", journal(seed))
+            await eventually(lambda: all_told(js))
+            await js.purge(JOURNAL, subjects.journal_of("run1"))
+    assert len(await told(js)) == len(journal(0)) + len(journal(1))
+
+
+async def test_an_entry_that_quotes_what_is_large_is_told_as_what_it_is(
+    js: JetStream, broker: Servers
+) -> None:
+    long = "x" * 1_200_000
+    failure = Failure(code="user_error", message=long, error_type=long, error_bases=(long,))
+    records: list[JournalRecord] = [
+        run_started(),
+        StepSettled(at=AT, key="a#0", failure=failure),
+        StepSettled(at=AT, key=long),
+        CallIntended(at=AT, key="b#0", act="tool", target=long, service="hello", agent=long),
+        RunSuspended(at=AT, waiting_for=tuple(f"{number}" + "x" * 500 for number in range(3_000))),
+        RunFinished(at=AT, end="failed", failure=failure),
+    ]
+    await write_journal(js, "run1", records)
+
+    async with sink(broker, None):
+        await eventually(lambda: all_told(js))
+
+    events = await told(js)
+    assert [(event.kind, event.action) for event in events] == [
+        ("run", "started"),
+        ("step", "failed"),
+        ("step", "completed"),
+        ("tool", "intended"),
+        ("run", "suspended"),
+        ("run", "failed"),
+    ]
+    assert events[-1].failure is not None
+    assert events[-1].failure.message == f"{'x' * 2_000}... (1,200,000 characters)"
+    waiting_for = list(events[4].waiting_for or ())
+    assert (len(waiting_for), waiting_for[-1]) == (101, "... and 2,900 more")
+    assert await js.last_sequence(DEAD) == 0
 
 
 async def test_it_goes_on_where_it_stopped(js: JetStream, broker: Servers, ledger_dir: Path) -> None:

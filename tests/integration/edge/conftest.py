@@ -1,7 +1,7 @@
 """A whole platform in the event loop of a module's tests."""
 
 import sys
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,10 @@ APP = Path(__file__).parent / "edge_app.py"
 
 
 @pytest.fixture(autouse=True)
-def logs_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+def logs_stay_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command would send the log lines of its process, which is the platform's too, to a stderr that is closed soon."""
     monkeypatch.setattr("towpath_cli.speech.configure_logs", _as_it_is)
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.__stderr__))
-    yield
-    structlog.reset_defaults()
 
 
 def _as_it_is(_settings: object, **_of: object) -> None:

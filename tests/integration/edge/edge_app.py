@@ -63,6 +63,13 @@ async def countdown(ctx: WorkflowContext, left: int) -> str:
 
 
 @workflow
+async def rounds(ctx: WorkflowContext, number: int = 0) -> int:
+    if await ctx.signal("next") != "stop":
+        ctx.continue_as_new(number + 1)
+    return number
+
+
+@workflow
 async def family(ctx: WorkflowContext, names: list[str]) -> list[Any]:
     children = [ctx.spawn(welcome, name) for name in names]
     return [await child.result() for child in children]

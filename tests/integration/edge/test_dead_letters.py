@@ -229,7 +229,9 @@ async def test_a_replay_into_another_stream_is_stored_there_once_and_in_order(
         ("AUDIT", {"into": "a b"}, "replay.audit"),
         ("AUDIT", {"into": "a.*"}, "replay.audit"),
         ("AUDIT", {"into": "a..b"}, "replay.audit"),
+        ("AUDIT", {"into": "a" * 6_000}, "longer than the broker takes"),
         ("AUDIT", {"subject": "a b"}, "no pattern"),
+        ("AUDIT", {"subject": "a.>.b"}, "no pattern"),
     ],
 )
 async def test_a_replay_that_cannot_be_says_why(

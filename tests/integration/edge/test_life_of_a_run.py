@@ -112,6 +112,51 @@ async def test_a_result_is_that_of_the_last_of_runs_that_continue_as_new(client:
     assert listed[-1].successor == first.successor
 
 
+async def test_a_line_of_runs_hears_all_that_is_said_to_the_first_one(client: Client, tenant: str) -> None:
+    run_id = await client.start("rounds", tenant=tenant)
+    for number, said in enumerate(["on", "on", "on", "stop"]):
+        await client.signal(run_id, "next", said, signal_id=f"{tenant}-{number}")
+        await client.signal(run_id, "next", said, signal_id=f"{tenant}-{number}")
+
+    assert await client.result(run_id, WITHIN_S) == 3
+
+
+async def test_a_paused_line_of_runs_stands_still_and_a_cancelled_one_ends(
+    client: Client, tenant: str
+) -> None:
+    run_id = await client.start("rounds", tenant=tenant)
+    await client.signal(run_id, "next", "on")
+    second = await _successor(client, run_id)
+    await until_status(client, second, "suspended")
+
+    await client.pause(run_id)
+    await until_status(client, second, "paused")
+    await client.signal(run_id, "next", "on")
+    third = await _successor(client, second)
+    await until_status(client, third, "paused")
+    await client.cancel(run_id, "enough")
+
+    with pytest.raises(RunStoppedError, match="enough"):
+        await client.result(run_id, WITHIN_S)
+    await until_status(client, third, "cancelled")
+
+
+async def test_a_result_that_was_purged_is_not_waited_for(client: Client, tenant: str) -> None:
+    run_id = await client.start("countdown", {"left": 1}, tenant=tenant)
+    await client.result(run_id, WITHIN_S)
+    last = await _successor(client, run_id)
+    await client.purge(last)
+
+    with pytest.raises(UnknownRunError, match=last):
+        await client.result(run_id, WITHIN_S)
+
+
+async def _successor(client: Client, run_id: str) -> str:
+    successor = (await client.ended(run_id, WITHIN_S)).successor
+    assert successor is not None
+    return successor
+
+
 def _just_after(run: RunView) -> datetime:
     return datetime.fromtimestamp(run.created_at + 0.000_1, UTC)
 

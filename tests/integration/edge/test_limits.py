@@ -48,6 +48,17 @@ async def test_all_who_asked_get_the_result_of_the_last(client: Client, tenant: 
     assert statuses == [*["continued"] * 4, "completed"]
 
 
+async def test_runs_are_told_apart_by_their_arguments_however_these_are_given(
+    client: Client, tenant: str
+) -> None:
+    asked = [["p", "1"], {"doc": "p", "text": "2"}, ["q", "1"], {"*": ["q"], "text": "2"}]
+    runs = [await client.start("index", one, tenant=tenant) for one in asked]
+
+    results = await asyncio.gather(*(client.result(run_id, WITHIN_S) for run_id in runs))
+
+    assert results == ["p: 2", "p: 2", "q: 2", "q: 2"]
+
+
 async def test_a_parent_gets_the_result_of_the_run_that_its_children_became(
     client: Client, tenant: str
 ) -> None:

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from towpath_chassis.journal import FORGETTING, claim
 from towpath_schemas import subjects
 from towpath_schemas.requests import ControlRequested
 from towpath_schemas.streams import REQUESTS
 from towpath_testkit.entity_stage import EntityStage, eventually
-from towpath_testkit.journals import write_claim
+from towpath_testkit.journals import run_started, write_claim, write_entry
 from towpath_testkit.settled import until
 from towpath_testkit.told_runs import listed, names, tell, tell_signal_wait, until_listed, until_status
 
@@ -27,6 +28,7 @@ async def asked(stage: EntityStage) -> list[str]:
 
 async def test_runs_that_ended_long_ago_are_to_be_forgotten_once_and_no_others(stage: EntityStage) -> None:
     for run_id in ("old", "new", "working"):
+        await write_entry(stage.js, run_id, 0, run_started())
         await write_claim(stage.js, run_id)
     async with stage.store(**BRIEF):
         await tell(stage, "old", "started", 1, at=YEARS_AGO)
@@ -41,6 +43,18 @@ async def test_runs_that_ended_long_ago_are_to_be_forgotten_once_and_no_others(s
         await until_listed(stage, ["working", "new"])
 
         assert await asked(stage) == ["old"]
+
+
+async def test_a_run_that_was_forgotten_before_the_index_knew_is_not_asked_for_again(
+    stage: EntityStage,
+) -> None:
+    await claim(stage.js, "old", FORGETTING, epoch=2)
+    async with stage.store(**BRIEF):
+        await tell(stage, "old", "started", 1, at=YEARS_AGO)
+        await tell(stage, "old", "completed", 2, at=YEARS_AGO + 1)
+        await until_listed(stage, [])
+
+        assert await asked(stage) == []
 
 
 async def test_requests_that_were_refused_long_ago_are_forgotten_by_the_index_alone(

@@ -9,6 +9,7 @@ import pytest
 from towpath_chassis.journal import claim
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.failure import Failure
+from towpath_schemas.streams import AUDIT, JOURNAL, RUNS_BEGUN, RUNS_INDEX
 from towpath_testkit.entity_stage import EntityStage, eventually
 from towpath_testkit.told_runs import (
     approvals,
@@ -201,6 +202,21 @@ async def test_a_wait_that_is_over_does_not_come_back(stage: EntityStage) -> Non
 
 
 # --- Redis may lose everything ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("consumer", [f"{AUDIT.name}.{RUNS_INDEX}", f"{JOURNAL.name}.{RUNS_BEGUN}"])
+async def test_a_consumer_that_whoever_set_it_back_did_not_make_again_is_made(
+    stage: EntityStage, consumer: str
+) -> None:
+    async with stage.store():
+        await tell(stage, "a", "started", 1)
+        await until_listed(stage, ["a"])
+
+        await stage.js.info(f"CONSUMER.DELETE.{consumer}")
+        await tell(stage, "b", "started", 2)
+        await claim(stage.js, "b", "runner-1", epoch=1)
+
+        await until_status(stage, "b", "running")
 
 
 async def test_an_emptied_redis_is_noticed_and_the_index_built_again(stage: EntityStage) -> None:

@@ -5,18 +5,23 @@ from typing import Any, Literal
 
 import pytest
 
+from towpath import Agent
+from towpath.agents.content import port_messages, reply_message
 from towpath.models.openai import OpenAIModel
 from towpath.models.port import (
+    Citation,
+    CitationPiece,
     Message,
     ModelReply,
     ModelRequest,
     Piece,
     ReasoningPiece,
+    SignaturePiece,
     ToolUsePiece,
     streamed,
 )
 from towpath.tools.calls import ToolCall
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 from towpath_testkit.openai_server import Act, Refuses, Says, SaysGarbage, openai_server
 
 Api = Literal["chat", "responses"]
@@ -34,6 +39,12 @@ async def heard(*script: Act, api: Api = "chat", request: ModelRequest = ASKED) 
     async with openai_server(*script) as server:
         model = OpenAIModel("gpt-4o-mini", base_url=server.base_url, api=api)
         return [piece async for piece in streamed(model, request)]
+
+
+def signature_of(thought: str | None) -> str:
+    summary = [] if thought is None else [{"text": thought, "type": "summary_text"}]
+    item = {"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": "c2VhbGVk"}
+    return json.dumps([item])
 
 
 @BOTH
@@ -108,9 +119,11 @@ async def test_an_answer_in_pieces_tells_what_it_thinks_says_and_asks_for_and_th
 ) -> None:
     said = Says("It is here.", tool_calls=[("c1", "find", {"order": 7})], reasoning="Hm.")
     *pieces, last = await heard(said, api=api)
+    signed = [SignaturePiece(signature_of("Hm."), is_redacted=False)] if api == "responses" else []
 
     assert pieces == [
         ReasoningPiece("Hm."),
+        *signed,
         "It ",
         "is ",
         "here.",
@@ -122,6 +135,88 @@ async def test_an_answer_in_pieces_tells_what_it_thinks_says_and_asks_for_and_th
     assert isinstance(last, ModelReply)
     assert (last.text, last.reasoning, last.usage) == ("It is here.", "Hm.", USAGE)
     assert last.tool_calls == (ToolCall(id="c1", name="find", arguments={"order": 7}),)
+
+
+async def test_a_thought_that_nobody_may_read_is_told_as_its_signature_and_goes_back_too() -> None:
+    async with openai_server(Says("Here.", reasoning="")) as server:
+        model = OpenAIModel("gpt-5", base_url=server.base_url, api="responses")
+        *pieces, last = [piece async for piece in streamed(model, ASKED)]
+        assert isinstance(last, ModelReply)
+        again = ModelRequest(messages=(*ASKED.messages, *port_messages(reply_message(last))))
+        await model.generate(again)
+
+    assert pieces == [SignaturePiece(signature_of(None), is_redacted=True), "Here."]
+    assert (last.reasoning, last.reasoning_signature) == ("", signature_of(None))
+    assert server.requests[1]["input"][1]["encrypted_content"] == "c2VhbGVk"
+
+
+@BOTH
+async def test_pages_that_an_answer_cites_are_told(api: Api) -> None:
+    about = {"title": "Tides", "url": "https://tides.example/today", "start_index": 3, "end_index": 7}
+    said = Says("At noon.", annotations=[{"type": "url_citation", **about}])
+    *pieces, last = await heard(said, api=api)
+    cited = Citation(title="Tides", url="https://tides.example/today", start=3, end=7)
+
+    assert pieces == ["At ", "noon.", CitationPiece(cited)]
+    assert last == await answer(said, api=api) == ModelReply(text="At noon.", usage=USAGE, citations=(cited,))
+
+
+async def test_files_that_an_answer_cites_are_told_and_those_that_it_only_made_are_not() -> None:
+    said = Says(
+        "At noon.",
+        annotations=[
+            {"type": "file_citation", "file_id": "f1", "filename": "tides.pdf", "index": 8},
+            {"type": "file_path", "file_id": "f2", "index": 0},
+            {
+                "type": "container_file_citation",
+                "container_id": "c",
+                "file_id": "f3",
+                "filename": "sea.csv",
+                "start_index": 0,
+                "end_index": 2,
+            },
+        ],
+    )
+
+    reply = await answer(said, api="responses")
+
+    assert reply.citations == (
+        Citation(title="tides.pdf", file_id="f1", start=8, end=8),
+        Citation(title="sea.csv", file_id="f3", start=0, end=2),
+    )
+
+
+async def test_an_agent_tells_signatures_and_citations_as_events_and_in_its_message() -> None:
+    page = {
+        "type": "url_citation",
+        "title": "Tides",
+        "url": "https://t.example",
+        "start_index": 0,
+        "end_index": 2,
+    }
+    said = Says("At noon.", reasoning="Hm.", annotations=[page])
+    async with openai_server(said) as server:
+        model = OpenAIModel("gpt-5", base_url=server.base_url, api="responses")
+        events = [event async for event in Agent(model, callback_handler=None).stream_async("When?")]
+
+    citation = {
+        "title": "Tides",
+        "location": {"web": {"url": "https://t.example"}},
+        "span": {"start": 0, "end": 2},
+    }
+    kinds = [
+        key
+        for event in events
+        for key in ("reasoningText", "reasoning_signature", "data", "citation")
+        if key in event
+    ]
+    assert kinds == ["reasoningText", "reasoning_signature", "data", "data", "citation", "data"]
+    assert next(event["citation"] for event in events if "citation" in event) == citation
+    assert events[-1]["result"].message["content"] == [
+        {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": signature_of("Hm.")}}},
+        {"text": "At noon."},
+        {"citationsContent": {"citations": [citation]}},
+    ]
 
 
 async def test_reasoning_goes_back_to_who_signed_it_and_to_nobody_else() -> None:

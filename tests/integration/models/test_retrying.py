@@ -9,7 +9,7 @@ from towpath import Agent, LanguageModel, tool
 from towpath.errors import ModelQuotaError
 from towpath.local.local_context import LocalContext
 from towpath.models.openai import OpenAIModel
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 from towpath_testkit.hosting import own_registry
 from towpath_testkit.openai_server import CutsOff, Refuses, Says, openai_server
 

@@ -242,6 +242,18 @@ async def test_a_successor_goes_on_with_the_parent_of_the_run_before(towpath: Pl
     assert await dispatched(towpath.js) == [("next", "start")]
 
 
+async def test_a_run_that_stands_for_its_own_child_does_not_wait_for_itself(towpath: Platform) -> None:
+    await parent(towpath.js)
+
+    await close(towpath.js, CHILD, end="continued", parent=UP, merged_into="up")
+
+    (told,) = await events(towpath.js, "up")
+    assert isinstance(told, Answered)
+    assert told.failure is not None
+    assert (told.key, told.failure.code) == (KEY, "user_error")
+    assert "would wait for itself" in told.failure.message
+
+
 async def test_what_waited_for_a_run_that_has_ended_is_removed_and_nothing_else(towpath: Platform) -> None:
     js = towpath.js
     await write_journal(js, "run-1", [run_started(), ENDED])

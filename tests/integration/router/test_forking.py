@@ -72,7 +72,7 @@ async def test_a_fork_starts_with_what_had_ended_before_the_act(towpath: Platfor
     assert await dispatched(towpath.js) == [RunDispatched(run_id=FORK, reason="start")]
 
 
-async def test_it_is_its_requesters_and_nobody_waits_for_it(towpath: Platform) -> None:
+async def test_it_is_on_behalf_of_whom_its_origin_is_and_nobody_waits_for_it(towpath: Platform) -> None:
     await origin(towpath.js)
 
     await fork(towpath.js)
@@ -80,7 +80,8 @@ async def test_it_is_its_requesters_and_nobody_waits_for_it(towpath: Platform) -
     ((_, started), *_) = await read_journal(towpath.js, FORK)
     assert isinstance(started, RunStarted)
     assert (started.forked_from, started.parent, started.correlation_id) == ("run-1", None, "request-1")
-    assert started.attribution == Attribution(tenant=TENANT, user_id="grace")
+    assert started.attribution == ORIGIN.attribution
+    assert started.forked_by == Attribution(tenant=TENANT, user_id="grace")
     assert (started.component, started.service, started.input) == ("greet", SERVICE, ORIGIN.input)
     assert (started.headers, started.version) == (ORIGIN.headers, "7")
 

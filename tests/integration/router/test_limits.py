@@ -48,6 +48,27 @@ async def test_no_more_than_the_limit_are_handed_over_and_who_ends_lets_the_next
     assert await runner.handed_over() == runs
 
 
+async def test_gates_of_a_router_that_is_gone_are_forgotten_by_the_next_one(
+    runner: Limited, towpath: Platform
+) -> None:
+    await runner.offer(ConcurrencyLimit(limit=1, key="who"))
+    works, *ended = [await runner.start({"who": who}) for who in "abc"]
+    for run_id in ended:
+        await runner.end(run_id)
+    (router,) = towpath.hosted
+
+    await router.stop()
+    await towpath.router()
+
+    await until(lambda: gates_in(runner), lambda gates: len(gates) == 1)
+    assert list((await runner.gate(ConcurrencyLimit(limit=1, key="who"), {"who": "a"})).inside) == [works]
+
+
+async def gates_in(runner: Limited) -> list[str]:
+    stored = await runner.js.following(GATES, subjects.EVERY_GATE, start=1)
+    return sorted({subjects.read_gate(one.subject) for one in stored})
+
+
 async def test_a_component_without_limits_has_no_gate(runner: Limited) -> None:
     await runner.offer()
     run_id = await runner.start()

@@ -28,12 +28,14 @@ async def audited(towpath: Platform) -> Platform:
 
 
 async def left_of(js: JetStream, run_id: str) -> list[JournalRecord | str]:
+    """List what there is of a run, without what goes by itself: the claim that keeps runners off it."""
     entries = await js.following(JOURNAL, subjects.journal_of(run_id), start=1)
     others = [
         *await js.following(JOURNAL, subjects.claims_of(run_id), start=1),
         *await js.following(INBOX, subjects.inbox_of(run_id), start=1),
     ]
-    return [*(read_record(one.body) for one in entries), *(one.subject for one in others)]
+    stays = [one.subject for one in others if "Nats-TTL" not in one.headers]
+    return [*(read_record(one.body) for one in entries), *stays]
 
 
 async def told(js: JetStream) -> list[AuditEvent]:

@@ -21,7 +21,8 @@ from towpath_chassis.service import running
 from towpath_entity_store.app import app as entity_store_app
 from towpath_entity_store.settings import Settings as EntityStoreSettings
 from towpath_schemas.approvals import ApprovalView
-from towpath_schemas.journal import CallIntended, RunSuspended, Usage
+from towpath_schemas.journal import CallIntended, RunSuspended
+from towpath_schemas.usage import Usage
 from towpath_testkit.builders import TENANT
 from towpath_testkit.hosting import Platform, platform
 from towpath_testkit.servers import servers

@@ -210,6 +210,32 @@ async def test_an_attempt_that_failed_halfway_is_followed_by_one_whose_first_chu
         assert ((await towpath.finished(run_id)).result, attempts) == ([1, 2], [1, 2])
 
 
+async def test_what_an_attempt_says_otherwise_takes_the_place_of_what_was_told_before(
+    towpath: Platform,
+) -> None:
+    @function(retries=2, backoff={"type": "constant", "initial_interval_ms": 1})
+    def letters(ctx: Context) -> Iterator[str]:
+        yield from "abc" if ctx.attempt == 1 else "aB"
+        if ctx.attempt == 1:
+            raise ConnectionError("gone")
+
+    @workflow
+    async def call(ctx: Context) -> list[str]:
+        return await ctx.task(letters)
+
+    await towpath.all()
+    async with Client.over(towpath.js) as client:
+        run_id = await client.start("call")
+        chunks = [chunk async for chunk in client.stream(run_id)]
+
+    assert [(one.index, one.value, one.attempt) for one in chunks] == [
+        (0, "a", 1),
+        (1, "b", 1),
+        (2, "c", 1),
+        (1, "B", 2),
+    ]
+
+
 async def test_two_calls_of_one_run_are_told_apart(towpath: Platform) -> None:
     @function
     async def count(start: int) -> AsyncGenerator[int]:
@@ -356,7 +382,7 @@ async def test_a_function_that_failed_for_good_is_kept_as_a_dead_letter_with_the
     kept = await until(lambda: towpath.js.last(DEAD, "dead.v1.>"), lambda found: found is not None)
     assert kept is not None
     letter = DeadLetter.from_body(kept.body)
-    assert (letter.stream, letter.reason) == ("TOOLS", "there is no order o-1")
+    assert (letter.stream, letter.reason, letter.attempts) == ("TOOLS", "there is no order o-1", 2)
 
 
 async def test_a_function_knows_its_place_in_the_run(towpath: Platform) -> None:
@@ -392,7 +418,7 @@ async def test_a_function_knows_its_place_in_the_run(towpath: Platform) -> None:
 
 
 ACTS: dict[str, Callable[[Context], Any]] = {
-    "task": lambda ctx: ctx.task("hello", "other"),
+    "task of another service ('shop')": lambda ctx: ctx.task("shop", "other"),
     "spawn": lambda ctx: ctx.spawn("other"),
     "signal": lambda ctx: ctx.signal("paid"),
     "signal.emit": lambda ctx: ctx.signal.emit("paid"),

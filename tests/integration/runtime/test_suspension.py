@@ -10,7 +10,9 @@ from towpath.engine.live_run import LiveRun
 from towpath.runtime import run_host
 from towpath.runtime.run_host import RunHost, _Held
 from towpath_schemas.journal import CallSettled, RunResumed, RunSuspended
+from towpath_schemas.requests import SignalRequested
 from towpath_schemas.streams import INBOX, ROUTER_INBOX, RUNS, runner_consumer
+from towpath_testkit.asking import ask
 from towpath_testkit.builders import SERVICE, answered
 from towpath_testkit.hosting import Platform
 from towpath_testkit.settled import messages_in, settled, until
@@ -63,6 +65,34 @@ async def test_a_run_that_waits_is_dropped_and_its_answer_wakes_it(towpath: Plat
     records = await towpath.journal(run_id)
     assert sum(isinstance(record, RunSuspended) for record in records) == 1, "it was dropped at once"
     assert any(isinstance(record, RunResumed) for record in records)
+
+
+async def test_a_run_is_not_dropped_while_a_branch_does_something_of_its_own(towpath: Platform) -> None:
+    reads = asyncio.Event()
+    arrived = asyncio.get_running_loop().create_future()
+
+    @workflow
+    async def beside(ctx: Context) -> Any:
+        async def branch() -> Any:
+            reads.set()
+            return await ctx.step("store", str, await arrived)
+
+        return await asyncio.gather(branch(), ctx.signal("go"))
+
+    @workflow
+    async def alone(ctx: Context) -> Any:
+        return await ctx.signal("go")
+
+    await towpath.all(suspend_after_s=0.1)
+    run_id = await towpath.start("beside")
+    await reads.wait()
+    await towpath.until(await towpath.start("alone"), RunSuspended)
+    arrived.set_result("parsed")
+    await towpath.until(run_id, RunSuspended)
+
+    kinds = [record.kind for record in await towpath.journal(run_id)]
+
+    assert kinds.index("step.settled") < kinds.index("run.suspended")
 
 
 async def test_nothing_of_a_run_is_left_in_the_streams_after_its_end(towpath: Platform) -> None:
@@ -162,3 +192,27 @@ async def test_an_answer_between_the_decision_to_drop_a_run_and_its_deed_is_not_
     finished = await towpath.finished(run_id)
 
     assert finished.result == "in time"
+
+
+async def test_a_run_whose_code_catches_everything_is_dropped_all_the_same_and_goes_on(
+    towpath: Platform,
+) -> None:
+    @workflow
+    async def listens(ctx: Context) -> Any:
+        while True:
+            try:
+                return await ctx.signal("event")
+            except BaseException:  # noqa: BLE001, S112 - what is tested
+                continue
+
+    @workflow
+    async def neighbour(ctx: Context) -> int:
+        return await ctx.step("one", lambda: 1)
+
+    await towpath.all()
+    run_id = await towpath.start("listens")
+    await towpath.until(run_id, RunSuspended)
+
+    assert (await towpath.run("neighbour")).result == 1
+    await ask(towpath.js, "signal", run_id, SignalRequested(name="event", payload="paid"))
+    assert (await towpath.finished(run_id)).result == "paid"

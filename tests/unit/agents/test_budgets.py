@@ -16,7 +16,7 @@ from towpath.models.port import Message
 from towpath.models.prices import clear_prices, set_prices
 from towpath.testing import FunctionModel, VirtualPlatform, crash_everywhere, fault, scripted
 from towpath.tools.agent_tool import AgentTool
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 
 
 @pytest.fixture(autouse=True)

@@ -129,17 +129,20 @@ def test_a_tool_that_wants_a_yes_is_not_run_without_one() -> None:
     assert ran == ["logs"]
 
 
-def test_a_question_of_a_hook_is_refused_and_forgotten() -> None:
+def test_a_question_of_a_hook_is_answered_at_once_or_refused_and_forgotten() -> None:
     def ask(event: BeforeToolCallEvent) -> None:
         event.interrupt("sure?")
 
     agent = adding(hooks=[ask])
 
-    with pytest.raises(ContextError, match="nobody can answer"):
+    with pytest.raises(ApprovalRequiredError, match=r"'sure\?', and nobody can be asked"):
         agent.tool.add_up(a=1)
+    said, waiting = [*agent.messages], agent.conversation.interrupts.to_dict()
+    with confirming(lambda proposed: proposed.question == "sure?"):
+        answered = agent.tool.add_up(a=1)
 
-    assert agent.messages == []
-    assert agent.conversation.interrupts.interrupts == {}
+    assert (said, waiting["interrupts"], waiting["activated"]) == ([], {}, False)
+    assert answered["status"] == "success"
 
 
 def test_nothing_is_written_into_a_conversation_that_waits_for_a_person() -> None:

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from towpath import Agent, ModelReply, ModelRequest, script, tool, tool_call
+from towpath import Agent, LocalContext, ModelReply, ModelRequest, script, tool, tool_call
+from towpath.agents.content import port_messages
 from towpath.agents.events import Event
+from towpath.agents.guardrails import Blocked, Guardrail
 from towpath.errors import ConcurrencyError, ModelError, TowpathError
-from towpath.models.port import Piece, ReasoningPiece, ToolUsePiece
+from towpath.models.port import Citation, Piece, ReasoningPiece, ToolUsePiece
 from towpath.testing import fault, scripted
 from towpath.tools.calls import ToolCall
 
@@ -306,3 +308,59 @@ async def test_a_run_whose_stream_is_closed_is_cancelled() -> None:
 
     with pytest.raises(TowpathError, match="cancelled"):
         await run
+
+
+# --- Signatures and citations ---------------------------------------------------------------------------
+
+TIDES = Citation(title="Tides", url="https://tides.example", start=0, end=7)
+
+
+def cited(text: str = "At noon.", **said: Any) -> ModelReply:
+    return ModelReply(text=text, citations=(TIDES,), **said)
+
+
+async def told(reply: ModelReply, **said: Any) -> list[dict[str, Any]]:
+    agent = Agent(scripted(reply), callback_handler=None, **said)
+    return [event async for event in agent.stream_async("When?")]
+
+
+async def test_a_thought_that_nobody_may_read_is_told_as_redacted_and_told_to_its_model_again() -> None:
+    events = await told(cited(reasoning_signature="sealed"))
+    message = events[-1]["result"].message
+
+    redacted = next(event for event in events if "reasoningRedactedContent" in event)
+    assert (redacted["reasoningRedactedContent"], redacted["reasoning"]) == (b"sealed", True)
+    assert redacted["delta"] == {"reasoningContent": {"redactedContent": b"sealed"}}
+    assert message["content"][0] == {"reasoningContent": {"redactedContent": b"sealed"}}
+    assert port_messages(message)[0].reasoning_signature == "sealed"
+
+
+async def test_citations_are_events_of_the_text_and_stand_in_its_message() -> None:
+    events = await told(cited())
+    citation = {
+        "title": "Tides",
+        "location": {"web": {"url": "https://tides.example"}},
+        "span": {"start": 0, "end": 7},
+    }
+
+    assert [event["delta"] for event in events if "citation" in event] == [{"citation": citation}]
+    assert events[-1]["result"].message["content"] == [
+        {"text": "At noon."},
+        {"citationsContent": {"citations": [citation]}},
+    ]
+
+
+async def test_what_a_guardrail_puts_in_place_of_an_answer_cites_nothing() -> None:
+    events = await told(cited(), plugins=[Guardrail(after=lambda _text: Blocked("No."))])
+
+    assert events[-1]["result"].message["content"] == [{"text": "No."}]
+
+
+async def test_chunks_of_a_model_call_tell_citations_too() -> None:
+    stream = LocalContext().llm.stream("When?", model=scripted(cited()))
+
+    chunks = [chunk async for chunk in stream]
+
+    assert [chunk.citation for chunk in chunks if chunk.citation is not None] == [TIDES]
+    assert chunks[-1].response is not None
+    assert chunks[-1].response.citations == (TIDES,)

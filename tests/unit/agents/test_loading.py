@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from towpath import Agent, RegistrationError, script, tool, tool_call
+from towpath import Agent, ConfigurationError, RegistrationError, script, tool, tool_call
 from towpath.agents.toolbox import Toolbox
 from towpath.components import REGISTRY, ComponentType
 from towpath.tools.function_tool import tool_of
@@ -158,7 +158,7 @@ def test_what_cannot_be_loaded_is_named(given: Any, message: str) -> None:
 
 @pytest.mark.parametrize("given", [7, None, {"name": "x"}, object])
 def test_what_is_no_tool_is_refused(given: Any) -> None:
-    with pytest.raises(TypeError, match="is no tool; tools are"):
+    with pytest.raises(ConfigurationError, match="is no tool; tools are"):
         Toolbox([given])
 
 

@@ -16,7 +16,7 @@ from towpath.agents.managers.summarizing import SummarizingConversationManager
 from towpath.errors import ConfigurationError, ContextOverflowError, InvalidInputError
 from towpath.testing import VirtualPlatform
 from towpath_schemas.failure import Failure
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 
 OVERFLOW = ContextOverflowError(Failure(code="context_overflow", message="too long"))
 

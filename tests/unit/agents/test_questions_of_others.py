@@ -12,8 +12,9 @@ from towpath.agents.interrupts import InterruptState
 from towpath.agents.result import AgentResult
 from towpath.agents.session_managers.files import FileSessionManager
 from towpath.components import REGISTRY
-from towpath.errors import ConfigurationError, ContextError
+from towpath.errors import ApprovalRequiredError, ConfigurationError
 from towpath.testing import VirtualPlatform
+from towpath.tools.confirmation import confirming
 
 Goes = Callable[[Agent, Callable[[], Agent]], Agent]
 
@@ -266,7 +267,7 @@ def test_nothing_waits_for_a_question_in_a_direct_call() -> None:
     clerk = Agent("test/clerk", name="clerk", hooks=[ask], callback_handler=None)
     agent = Agent("test/guide", tools=[clerk], callback_handler=None)
 
-    with pytest.raises(ContextError, match="nobody can answer in a direct call"):
+    with pytest.raises(ApprovalRequiredError, match="sure of look"):
         agent.tool.clerk(input="Look.")
 
     assert agent.conversation.interrupts.to_dict() == InterruptState().to_dict()
@@ -279,6 +280,64 @@ async def test_a_context_that_is_preserved_asks_nobody_where_nobody_can_be_asked
         await office.guide().run("Settle my bill.")
 
     assert office.done == ["look"]
+
+
+def wary(done: list[str]) -> tuple[Agent, Agent]:
+    """A guide, and the clerk that it asks, whose hook has a question about each payment."""
+
+    def pay(amount: int) -> str:
+        done.append(f"pay {amount}")
+        return "paid"
+
+    def ask(event: BeforeToolCallEvent) -> None:
+        event.interrupt("sure?")
+
+    script("clerk", lambda request: _heard(request) or tool_call("pay", amount=3))
+    script("guide", lambda request: _heard(request) or tool_call("clerk", input="Pay."))
+    clerk = Agent("test/clerk", name="clerk", tools=[pay], hooks=[ask], callback_handler=None)
+    tools = [clerk.as_tool(preserve_context=True)]
+    return Agent("test/guide", name="guide", tools=tools, callback_handler=None), clerk
+
+
+def _heard(request: ModelRequest) -> str | None:
+    """What a model says after its tool has answered."""
+    return request.messages[-1].content if request.messages[-1].role == "tool" else None
+
+
+async def test_a_context_that_is_preserved_does_not_wait_for_what_nobody_can_answer() -> None:
+    done: list[str] = []
+    guide, clerk = wary(done)
+
+    with pytest.raises(ApprovalRequiredError, match=r"sure\?"):
+        await guide.run("Settle my bill.")
+    waiting = clerk.conversation.interrupts.to_dict()
+    again = await clerk.invoke_async("Pay yourself.")
+
+    assert (waiting, done) == (InterruptState().to_dict(), [])
+    assert [one.name for one in again.interrupts] == ["sure?"]
+
+
+async def test_a_context_that_is_preserved_asks_the_handler_of_the_run() -> None:
+    done: list[str] = []
+    guide, clerk = wary(done)
+
+    with confirming(lambda proposed: proposed.question == "sure?"):
+        ended = await guide.run("Settle my bill.")
+
+    assert (ended.output, done) == ("paid\n", ["pay 3"])
+    assert len(clerk.messages) == 4
+
+
+async def test_a_run_is_told_of_a_context_that_waits_for_another_answer() -> None:
+    done: list[str] = []
+    guide, clerk = wary(done)
+    paused = await clerk.invoke_async("Pay yourself.")
+
+    ended = await guide.run("Settle my bill.")
+    await clerk.invoke_async(answers(paused))
+
+    assert "Agent error: the conversation waits for answers" in ended.output
+    assert done == ["pay 3"]
 
 
 async def test_on_the_platform_no_context_can_be_preserved() -> None:

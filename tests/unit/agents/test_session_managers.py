@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,39 @@ def test_a_question_is_answered_in_another_process(tmp_path: Path) -> None:
     result = made()([{"interruptResponse": answer}])
 
     assert (str(result), ran) == ("done\n", ["look", "2.0"])
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["kept", "answered again"])
+def test_an_answer_is_kept_before_anything_is_done_with_it(tmp_path: Path, again: bool) -> None:  # noqa: FBT001
+    running, crashed = tmp_path / "running", tmp_path / "crashed"
+    ran: list[str] = []
+
+    @tool(confirmation=True)
+    def deploy(version: str) -> str:
+        """Deploy."""
+        if not crashed.exists():
+            shutil.copytree(running, crashed)
+        ran.append(version)
+        return "live"
+
+    script("deployer", [tool_call("deploy", version="2.0"), "done"])
+
+    def made(folder: Path) -> Agent:
+        manager = FileSessionManager("s1", folder)
+        return Agent("test/deployer", tools=[deploy], callback_handler=None, session_manager=manager)
+
+    agent = made(running)
+    paused = agent("go")
+    answer = [{"interruptResponse": {"interruptId": paused.interrupts[0].id, "response": "yes"}}]
+    agent(answer)
+    after = made(crashed)
+    with pytest.raises(TypeError, match="it has all"):
+        after("something else")
+
+    assert str(after(answer if again else None)) == "done\n"
+    assert ran == ["2.0", "2.0"]
+    assert made(crashed).messages[:3] == agent.messages[:3]
+    assert len(made(crashed).messages) == 4
 
 
 async def test_a_run_of_an_agent_with_files_has_to_name_its_session(tmp_path: Path) -> None:

@@ -97,13 +97,18 @@ async def test_in_a_run_an_agent_is_started_as_a_run_of_its_own_that_outlives_it
 
     @workflow
     async def starts(ctx: Context) -> str:
-        handle = helper.start("Work", session=Session("chat"))
+        handle = helper.start("Work", session=Session("chat", user_id="ada", app_name="desk"))
         assert not isinstance(handle, AgentRun)
         return handle.run_id
+
+    @workflow
+    async def whose(ctx: Context) -> Any:
+        return (await Session("chat").opened()).scope
 
     async with VirtualPlatform() as platform:
         child = platform.find(await platform.run(starts))
         assert (await child.result())["output"] == "Work"
+        assert await platform.run(whose) == ["chat", "ada", "desk"]
 
 
 async def test_an_agent_without_a_name_cannot_be_a_run_of_its_own() -> None:

@@ -16,7 +16,7 @@ from towpath.errors import BudgetExhaustedError, ContextOverflowError, MaxTokens
 from towpath.models.port import LanguageModel, Message
 from towpath.testing import FunctionModel, fault, scripted
 from towpath.tools.calls import ToolCall
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 
 
 class Answer(BaseModel):

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from towpath import Agent, ModelReply, tool_call
+from towpath import Agent, ModelReply, script, tool, tool_call
 from towpath.agents.guardrails import Blocked, Guardrail
+from towpath.agents.interrupts import InterruptState
+from towpath.agents.result import AgentResult
+from towpath.agents.snapshots import Snapshot
 from towpath.errors import StructuredOutputError
 from towpath.testing import scripted
 
@@ -101,6 +104,66 @@ async def test_the_object_is_told_before_the_result() -> None:
 
     assert told[-2] == {"structured_output": Weather(city="Oslo", degrees=21)}
     assert "result" in told[-1]
+
+
+# --- With a question to a person in the same message ----------------------------------------------------------
+
+
+def paying(**said: Any) -> tuple[Agent, Any]:
+    @tool(confirmation=True)
+    def pay(amount: int) -> str:
+        return "paid"
+
+    return asking((SUNNY, tool_call("pay", amount=3)), "never asked", tools=[pay], **said)
+
+
+def answer(paused: AgentResult, said: str = "yes") -> list[dict[str, Any]]:
+    return [{"interruptResponse": {"interruptId": paused.interrupts[0].id, "response": said}}]
+
+
+@pytest.mark.parametrize("said", ["yes", "no"])
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "in another process"])
+async def test_an_object_is_not_forgotten_while_a_person_is_asked(said: str, elsewhere: bool) -> None:  # noqa: FBT001
+    agent, model = paying()
+
+    paused = await agent.invoke_async("q")
+    if elsewhere:
+        written = agent.take_snapshot(preset="session").to_body()
+        agent, model = paying()
+        agent.load_snapshot(Snapshot.from_body(written))
+        asked = 0
+    else:
+        asked = 1
+    ended = await agent.invoke_async(answer(paused, said))
+
+    assert (paused.status, ended.stop_reason) == ("paused", "tool_use")
+    assert ended.output == Weather(city="Oslo", degrees=21)
+    assert len(model.requests) == asked
+    assert agent.conversation.interrupts == InterruptState()
+
+
+async def test_another_object_than_before_the_question_is_asked_for() -> None:
+    class Sum(BaseModel):
+        amount: int = 0
+
+    script("payer", [[SUNNY, tool_call("pay", amount=3)], tool_call("Sum", amount=3)])
+    agent, _ = paying()
+    agent.model = "test/payer"
+
+    paused = await agent.invoke_async("q")
+    ended = await agent.invoke_async(answer(paused), structured_output_model=Sum)
+
+    assert ended.output == Sum(amount=3)
+
+
+async def test_an_asked_agent_does_not_forget_its_object_either() -> None:
+    clerk, _ = paying(name="clerk")
+    script("guide", [tool_call("clerk", input="q"), lambda request: request.messages[-1].content])
+    guide = Agent("test/guide", tools=[clerk], callback_handler=None)
+
+    ended = await guide.invoke_async(answer(await guide.invoke_async("q")))
+
+    assert ended.output == '{"city":"Oslo","degrees":21}'
 
 
 async def test_what_is_no_model_is_refused() -> None:

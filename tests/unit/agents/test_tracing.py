@@ -2,7 +2,7 @@
 
 from towpath import Agent, ModelReply, tool_call
 from towpath.testing import scripted
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 from towpath_testkit.recorded import recorded_telemetry
 
 

@@ -33,10 +33,10 @@ from towpath_schemas.journal import (
     SignalReturned,
     StartRefused,
     StepSettled,
-    Usage,
     ValueDrawn,
 )
 from towpath_schemas.schedules import ScheduleDefinition
+from towpath_schemas.usage import Usage
 from towpath_testkit.journals import AT, run_started
 
 FAILED = Failure(code="user_error", message="no")
@@ -276,6 +276,16 @@ def test_an_event_id_is_derived_from_the_place_of_its_record() -> None:
     assert ids[0] == ids[1] != ids[2]
 
 
+def test_an_entry_that_is_written_to_a_place_again_is_another_event() -> None:
+    """Else the broker took it for a repetition, and nothing behind it would be told for as long as it remembers."""
+    ids = {
+        link(project(StepSettled(at=AT, key="s"), run(), sequence), "journal.v1.run1.0.1", run()).id
+        for sequence in (9, 10)
+    }
+
+    assert len(ids) == 2
+
+
 def test_a_record_of_a_run_without_entry_0_belongs_to_nobody() -> None:
     orphaned = Run.told_by("run1", None, "/towpath/audit-sink/one")
 
@@ -388,3 +398,12 @@ def test_what_somebody_wanted_of_a_run_is_told_as_theirs(name: str, who: Attribu
 
     assert AuditEvent.from_body(told.body).attribution == who
     assert (told.headers["ce-userref"], told.headers.get("ce-userrole")) == (who.user_id, who.user_role)
+
+
+def test_a_run_that_starts_as_a_fork_says_who_asked_for_it() -> None:
+    grace = Attribution(tenant="acme", user_id="grace")
+
+    event = project(run_started(forked_from="elder", forked_by=grace), run(), 1)
+
+    assert event.forked_by == grace
+    assert event.attribution == run().attribution

@@ -1,5 +1,6 @@
 """What becomes of a message, for every way in which its handler may end."""
 
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 import pytest
@@ -111,6 +112,45 @@ class Unheard(Msg):
             self.times -= 1
             raise ConnectionClosedError
         self.said.append("ack")
+
+    async def nak(self, delay: float | None = None) -> None:
+        self.said.append("nak")
+
+
+def raised(error: BaseException) -> tuple[Delivery, Unheard, Callable[[Msg], Awaitable[None]]]:
+    async def handle(_message: Msg) -> None:
+        raise error
+
+    unconnected = Client()
+    message = Unheard(unconnected, reply="$JS.ACK.TOOLS.tools-hello.1.1.1.1700000000000000000.0")
+    made = Delivery(JetStream(unconnected), stream=TOOLS, consumer="tools-hello", max_attempts=3)
+    return made, message, handle
+
+
+class Panic(BaseException):
+    """What native code makes of a panic."""
+
+
+async def test_a_handler_that_panics_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Unheard, "said", [])
+    concluding, message, handle = raised(Panic("index out of bounds"))
+
+    await concluding.conclude(message, handle)
+
+    assert message.said == ["nak"]
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+async def test_a_message_comes_again_where_the_process_ends(
+    monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    monkeypatch.setattr(Unheard, "said", [])
+    concluding, message, handle = raised(error)
+
+    with pytest.raises(type(error)):
+        await concluding.conclude(message, handle)
+
+    assert message.said == ["nak"]
 
 
 @pytest.mark.parametrize("times", [0, 1, 3])

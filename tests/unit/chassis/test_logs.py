@@ -1,7 +1,6 @@
 """What a service writes to its log."""
 
 import json
-from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -13,11 +12,8 @@ from towpath_chassis.settings import ServiceSettings
 
 
 @pytest.fixture(autouse=True)
-def unconfigured(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+def nothing_redacted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "_redactions", [])
-    yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 def hidden(text: str) -> str:

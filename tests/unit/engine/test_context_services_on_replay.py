@@ -73,15 +73,26 @@ async def test_a_model_call_is_one_act_that_is_never_paid_for_twice(
     assert [record.kind for record in written] == ["value.drawn", "call.intended", "call.settled"]
 
 
-async def test_a_streamed_call_is_one_act_and_replay_tells_it_in_one_piece(
+async def test_a_streamed_call_is_one_act_and_replay_tells_it_in_the_same_pieces(
     started: Started, calls: list[str]
 ) -> None:
     first, written = await done(started, hear)
     again, more = await done(started, hear, *written)
 
-    assert (first, again) == (["Where ", "is ", "it?", ""], ["Where is it?"])
+    assert first == again == ["Where ", "is ", "it?", ""]
     assert (calls, more) == (["Where is it?"], [])
     assert [record.kind for record in written] == ["value.drawn", "call.intended", "call.settled"]
+
+
+@pytest.mark.usefixtures("calls")
+async def test_a_streamed_call_whose_pieces_nobody_wrote_down_is_told_in_one(started: Started) -> None:
+    _, (drawn, intended, settled) = await done(started, hear)
+    assert isinstance(settled, CallSettled)
+    assert settled.result.pop("pieces") == [6, 3, 3]
+
+    again, _ = await done(started, hear, drawn, intended, settled)
+
+    assert again == ["Where is it?"]
 
 
 async def test_a_new_default_model_does_not_change_a_run_that_has_begun(

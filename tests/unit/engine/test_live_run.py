@@ -8,8 +8,9 @@ from towpath.engine import holding_back
 from towpath.engine.acting import Actor
 from towpath.engine.asked import Asked, call_asked
 from towpath.errors import NonDeterminismError
-from towpath_schemas.calls import Answered
-from towpath_schemas.journal import CallIntended, CallSettled, StepSettled
+from towpath_schemas.attribution import Attribution
+from towpath_schemas.calls import Answered, SignalSent
+from towpath_schemas.journal import CallIntended, CallSettled, RunFinished, StepSettled
 from towpath_testkit.builders import answered
 from towpath_testkit.held import Notebook, Outbox, held
 from towpath_testkit.journals import AT
@@ -114,21 +115,39 @@ async def test_a_run_that_was_let_go_takes_and_writes_nothing() -> None:
     assert entries.records == []
 
 
+@pytest.mark.parametrize(("successor", "is_nobodys"), [("next", False), (None, True)])
+async def test_a_signal_that_comes_while_a_run_ends_is_for_whoever_goes_on_from_it(
+    successor: str | None,
+    is_nobodys: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    run = held(CALL)
+    run.stop()
+    by = Attribution(tenant="acme")
+    sent = SignalSent(signal_id="s", run_id=run.run_id, name="paid", attribution=by)
+    offered = asyncio.create_task(run.take(sent))
+    assert await run.take(answered(CALL.key, 3))
+
+    await run.finish(RunFinished(at=AT, end="continued" if successor else "completed", successor=successor))
+    run.let_go.set()
+
+    assert await offered is is_nobodys
+
+
 async def test_only_waiting_counts_as_idle() -> None:
     run = held(CALL)
     later = run.progressed_at + 100
 
-    assert run.idle_for(later) == 0
+    assert not run.is_idle(later, 99)
     waiting = asyncio.create_task(run.answer(CALL.key))
     await asyncio.sleep(0)
-    assert run.idle_for(later) == 100
+    assert run.is_idle(later, 99)
     with run.busy():
-        assert run.idle_for(later) == 0
+        assert not run.is_idle(later, 99)
     moves = run.moves
     await run.take(answered(CALL.key, 3))
     await waiting
     assert run.moves > moves
-    assert run.idle_for(later) == 0
+    assert not run.is_idle(later, 99)
 
 
 async def test_a_run_whose_command_is_not_sent_yet_does_not_merely_wait() -> None:

@@ -39,6 +39,24 @@ async def test_nothing_behind_a_place_is_told_before_that_place_had_its_turn() -
     assert told == [3, 4, 5]
 
 
+async def test_all_that_wait_for_one_outcome_are_told_of_it_before_the_next() -> None:
+    told: list[int] = []
+    turns = Turns(lambda: 0)
+
+    async def take(number: int) -> None:
+        await turns.turn(number)
+        told.append(number)
+
+    turns.hold_behind(0)
+    taking = [asyncio.create_task(take(number)) for number in (4, 3, 3, 3)]
+    await asyncio.sleep(0)
+    taking[2].cancel()
+    turns.hold_behind(None)
+    await asyncio.wait(taking, timeout=5)
+
+    assert told == [3, 3, 4]
+
+
 async def test_code_hears_first_of_its_end_and_then_of_what_was_journaled_behind(started: Started) -> None:
     async def parent(ctx: Context) -> Any:
         child = ctx.spawn("other")
@@ -48,7 +66,7 @@ async def test_code_hears_first_of_its_end_and_then_of_what_was_journaled_behind
             return "cancelled first"
 
     intent = CallIntended(
-        at=AT, key="run:other#0", act="run", target="other", input={"join": "detached", "input": None}
+        at=AT, key="run:other#0", act="run", target="other", input={"join": "detached", "input": {}}
     )
     failure = Failure(code="cancelled", message="its parent was cancelled")
     answer = CallSettled(at=AT, key=intent.key, act="run", target="other", failure=failure)

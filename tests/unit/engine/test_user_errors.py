@@ -11,6 +11,7 @@ from towpath.errors import ComponentError, InvalidInputError, NonRetryableError,
 from towpath.failures import failure_of
 from towpath.threads import in_thread
 from towpath_schemas.failure import Failure
+from towpath_schemas.payloads import MAX_PAYLOAD_BYTES
 
 
 def raise_(error: BaseException) -> None:
@@ -100,3 +101,11 @@ def test_an_error_that_cannot_be_written_down_is_written_as_far_as_it_can() -> N
 
     assert failure_of(SilentError()).message == "SilentError"
     assert failure_of(ValueError("th\udce9")).message == "th\\udce9"
+
+
+def test_a_message_that_no_record_has_room_for_is_cut() -> None:
+    failure = failure_of(ValueError("\0" * 5_000_000))
+
+    assert failure.code == "user_error"
+    assert failure.message.endswith("... (5,000,000 characters)")
+    assert len(failure.to_body()) < MAX_PAYLOAD_BYTES

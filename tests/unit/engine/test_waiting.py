@@ -227,9 +227,11 @@ async def test_a_signal_that_a_wait_got_and_never_told_goes_to_the_next(
         await at_rest()
         for timer in run.history.unsettled("timer"):
             await run.take(alarm("run-1", timer))
-        await run.take(sent("paid", 5))
+        offered = asyncio.create_task(run.take(sent("paid", 5)))
         result = (await asyncio.wait_for(replaying, 5)).result
         assert result == ["timer", 5], cut
+        run.let_go.set()
+        await offered
 
 
 async def test_a_signal_that_is_given_back_goes_to_a_wait_that_is_open_already(started: Started) -> None:
@@ -443,7 +445,7 @@ async def test_a_child_is_started_before_anything_else_and_its_end_is_its_result
 
 async def test_a_cancelled_parent_cancels_the_child_it_waits_for(started: Started) -> None:
     async def parent(ctx: Context) -> Any:
-        return await ctx.spawn("other").result()
+        return await ctx.spawn("other", join="cancel").result()
 
     outbox = Outbox()
     run = held(outbox=outbox)

@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 
 from towpath.errors import ConfigurationError
 from towpath.models.prices import Price, clear_prices, cost_of, price_of, set_prices
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 
 TOKENS = st.integers(0, 10**6)
 COSTS = st.floats(0, 1_000)

@@ -20,9 +20,9 @@ from towpath_schemas.journal import (
     SignalReceived,
     SignalReturned,
     StepSettled,
-    Usage,
     ValueDrawn,
 )
+from towpath_schemas.usage import Usage
 from towpath_testkit.journals import AT, run_started
 
 ACME = Attribution(tenant="acme")
@@ -110,6 +110,40 @@ def test_what_models_consumed_is_not_counted_again() -> None:
     ]  # fmt: skip
 
     assert [one.usage for one in past(records, "a#0") if isinstance(one, CallSettled)] == [None]
+
+
+JOIN_X, LEAVE_X = "entity:towpath.object-key.join#0", "entity:towpath.object-key.leave#0"
+
+
+def line(key: str) -> CallIntended:
+    _, _, target = key.partition("entity:")
+    return CallIntended(at=AT, key=key, act="entity", target=target.removesuffix("#0"))
+
+
+def test_a_step_that_holds_object_keys_of_the_run_begins_anew_unless_its_work_is_done() -> None:
+    waiting: list[JournalRecord] = [ValueDrawn(at=AT, key="~w/uuid#0", source="uuid"), line(f"~w/{JOIN_X}")]
+    at_work: list[JournalRecord] = [
+        ValueDrawn(at=AT, key="~a/uuid#0", source="uuid"),
+        line(f"~a/{JOIN_X}"),
+        settled(f"~a/{JOIN_X}", "entity"),
+        intended("~a/task:t#0", "task"),
+    ]
+    done: list[JournalRecord] = [
+        line(f"~d/{JOIN_X}"),
+        settled(f"~d/{JOIN_X}", "entity"),
+        intended("~d/task:t#0", "task"),
+        settled("~d/task:t#0", "task"),
+    ]
+    given_up: list[JournalRecord] = [
+        line(f"~g/{JOIN_X}"),
+        settled(f"~g/{JOIN_X}", "entity"),
+        line(f"~g/{LEAVE_X}"),
+        settled(f"~g/{LEAVE_X}", "entity"),
+    ]
+
+    taken = past([run_started(), *waiting, *at_work, *done, *given_up, StepSettled(at=AT, key="x#0")], "x#0")
+
+    assert [key_of(one) for one in taken] == [key_of(one) for one in (*done, *given_up)]
 
 
 @pytest.mark.parametrize(

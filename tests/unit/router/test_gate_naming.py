@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from towpath_router.gates.naming import gates_of, value_at
+from towpath_schemas.inputs import ParameterNames
 from towpath_schemas.limits import ConcurrencyLimit, DebounceLimit, Limit, RateLimit, SingletonLimit
 
 
@@ -62,3 +63,38 @@ def test_a_gate_is_of_one_tenant_component_kind_key_and_value_but_of_any_allowan
 
     assert len(set(different)) == len(different)
     assert of(limit=ConcurrencyLimit(limit=9, key="x")) == of()
+
+
+_PAGE = ParameterNames(by_place=("site", "page"), required=("site",))
+_ORDER = ParameterNames(by_place=("order",), required=("order",))
+
+
+@pytest.mark.parametrize(
+    ("names", "key", "ways"),
+    [
+        (_PAGE, "site", [{"site": "x"}, ["x"], "x", {"*": ["x"]}, {"*": ["x"], "page": 2}, ["x", 2]]),
+        (_ORDER, "order.customer", [{"customer": 1}, {"order": {"customer": 1}}, {"*": [{"customer": 1}]}]),
+        (_ORDER, "customer", [{"customer": 1}, {"order": {"customer": 1}}, {"*": [{"customer": 1}]}]),
+        (None, "customer", [{"customer": 1}, {"*": [{"customer": 1}]}]),
+    ],
+    ids=["by-place", "the-only-parameter", "inside-of-the-only-parameter", "a-flow"],
+)
+def test_the_gate_is_the_same_however_the_arguments_were_given_and_another_for_others(
+    names: ParameterNames | None, key: str, ways: list[Any]
+) -> None:
+    limits = [DebounceLimit(wait_s=1.0, key=key)]
+
+    def of(given: Any) -> str:
+        return gates_of("acme", "index", limits, given, names)[0].gate_id
+
+    assert len({of(given) for given in ways}) == 1
+    assert of(ways[0]) not in {of(None), of("y"), of(["y"]), of({"*": ["y"]}), of({"customer": 2})}
+
+
+def test_an_input_that_no_arguments_can_be_made_of_has_nothing_at_a_key() -> None:
+    gates = [
+        gates_of("acme", "index", [SingletonLimit(key="site")], given, _PAGE)[0].gate_id
+        for given in (["x", 1, 2], None)
+    ]
+
+    assert gates[0] == gates[1]

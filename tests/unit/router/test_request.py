@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from towpath_router.requests import RefusedError, Request
+from towpath_router.requests import RefusedError, Request, read_address
+from towpath_schemas import subjects
 
 
 def received(headers: Mapping[str, str] | None) -> Request:
@@ -31,3 +32,19 @@ def test_a_refusal_is_a_failure_that_is_not_tried_again() -> None:
 
     assert (refused.failure.code, refused.failure.message) == ("malformed", "not JSON")
     assert not refused.failure.retryable
+
+
+@pytest.mark.parametrize(
+    ("subject", "said"),
+    [
+        (subjects.request("", "start", "greet"), "tenant: String should have at least 1 character"),
+        ("requests.v1.acme.greet", "is not requests.v1.<tenant>.<verb>.<component>"),
+        (f"requests.v1.{'t' * 1_500}.start.greet", "tenant"),
+    ],
+    ids=["empty", "short", "long"],
+)
+def test_a_subject_that_names_no_tenant_is_refused_with_the_reason_alone(subject: str, said: str) -> None:
+    with pytest.raises(RefusedError, match=said) as refused:
+        read_address(subject)
+
+    assert "https://" not in str(refused.value)

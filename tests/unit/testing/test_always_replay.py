@@ -103,3 +103,37 @@ async def test_a_cancelled_run_that_waits_while_it_cleans_up_comes_to_its_end_in
         await run.cancel("enough")
 
         assert (await run.ended()).end == "cancelled"
+
+
+async def steps_once(*, stops: bool) -> None:
+    log: list[str] = []
+
+    @workflow
+    async def works(ctx: Context) -> None:
+        ctx.now()
+        await ctx.step("do", log.append, "do")
+        try:
+            await asyncio.gather(ctx.sleep(1_000), ctx.signal("never", timeout_ms=2_000_000, default=None))
+        finally:
+            await ctx.step("undo", log.append, "undo")
+
+    async with VirtualPlatform(always_replay=True) as platform:
+        run = await platform.start(works)
+        await platform.advance(seconds=3)
+        if stops:
+            await run.cancel("enough")
+        await run.ended()
+
+    assert log == ["do", "undo"]
+
+
+@pytest.mark.parametrize("stops", [True, False])
+async def test_a_step_runs_once_though_records_that_nobody_waited_for_are_written_meanwhile(
+    *, stops: bool
+) -> None:
+    await steps_once(stops=stops)
+
+
+@virtual_time
+async def test_a_step_runs_once_though_such_records_are_written_meanwhile_in_virtual_time() -> None:
+    await steps_once(stops=True)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from towpath import Context, workflow
-from towpath.errors import RequestRefusedError
+from towpath.errors import ComponentError, RequestRefusedError
 from towpath.testing import VirtualPlatform, VirtualRun, crash_everywhere
 
 
@@ -45,6 +45,47 @@ async def test_a_wrong_role_is_refused_and_the_run_goes_on_waiting() -> None:
         await platform.approve(platform.approvals(run)[0], decision="rejected", by="ada", role="admin")
 
         assert (await run.result())[:2] == ["rejected", "ada"]
+
+
+@pytest.mark.parametrize("said", ["manager", ("manager",), {"manager"}])
+async def test_one_role_may_be_named_by_itself(said: Any) -> None:
+    @workflow
+    async def asks(ctx: Context) -> str:
+        return (await ctx.human.approval("a", required_roles=said)).decision
+
+    async with VirtualPlatform() as platform:
+        run = await platform.start(asks)
+
+        for letter in set("manager"):
+            with pytest.raises(RequestRefusedError, match="is for manager"):
+                await platform.approve(run, role=letter)
+        await platform.approve(run, role="manager")
+
+        assert await run.result() == "approved"
+
+
+@pytest.mark.parametrize("said", [None, "", 5, ["admin", 5], [""]])
+async def test_roles_that_are_none_are_refused_and_mean_nobody_rather_than_anybody(said: Any) -> None:
+    @workflow
+    async def asks(ctx: Context) -> str:
+        return (await ctx.human.approval("a", required_roles=said)).decision
+
+    async with VirtualPlatform() as platform:
+        with pytest.raises(ComponentError, match=r"required_roles is .+; give the name of a role"):
+            await platform.run(asks)
+
+
+@pytest.mark.parametrize("name", ["", 5, None])
+async def test_a_wait_without_a_name_is_refused(name: Any) -> None:
+    @workflow
+    async def waits(ctx: Context, kind: str) -> Any:
+        waiting = {"signal": ctx.signal, "emit": ctx.signal.emit, "approval": ctx.human.approval}
+        return await waiting[kind](name)
+
+    async with VirtualPlatform() as platform:
+        for kind in ("signal", "emit", "approval"):
+            with pytest.raises(ComponentError, match="cannot be used; give text that is not empty"):
+                await platform.run(waits, kind)
 
 
 async def test_a_decision_is_bound_to_what_was_shown() -> None:

@@ -362,7 +362,7 @@ async def test_only_states_of_entities_expire(platform: VirtualPlatform) -> None
 
     for what, says in (
         ("run", "for write methods"),
-        ("never", "-1 is no span of time"),
+        ("never", "seconds is -1; give"),
         ("look", "only reads"),
     ):
         with pytest.raises(ComponentError, match=says):

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -485,3 +486,23 @@ async def test_the_journal_is_exported_as_json_lines() -> None:
         assert '"kind":"run.finished"' in lines[1]
         assert isinstance(run.journal[0], RunStarted)
         assert isinstance(run.journal[1], RunFinished)
+
+
+@pytest.mark.parametrize("called", [True, False])
+async def test_what_is_streamed_is_what_the_last_attempt_has_said(*, called: bool) -> None:
+    @function(retries={"max_attempts": 2, "initial_interval_ms": 1})
+    async def letters(ctx: Context) -> AsyncGenerator[str]:
+        for letter in "abc" if ctx.attempt == 1 else "aB":
+            yield letter
+        if ctx.attempt == 1:
+            raise ConnectionError("gone")
+
+    @workflow
+    async def call(ctx: Context) -> Any:
+        return await ctx.task(letters)
+
+    async with VirtualPlatform() as platform:
+        run = await platform.start(call if called else letters)
+
+        assert await run.result() == ["a", "B"]
+        assert (run.streams["task:letters#0"] if called else run.chunks) == ["a", "B"]

@@ -166,6 +166,57 @@ def test_other_arguments_of_a_call_are_found() -> None:
         check(charges_more, records)
 
 
+def test_other_arguments_of_a_call_that_has_not_ended_are_found() -> None:
+    async def asks(ctx: Context, order: str) -> None:
+        await ctx.human.approval("pay", {"amount": 5})
+
+    async def asks_for_more(ctx: Context, order: str) -> None:
+        await ctx.human.approval("pay", {"amount": 6})
+
+    records = journal_of(asks)
+    with pytest.raises(NonDeterminismError, match=r"'amount': 5.*'amount': 6"):
+        check(asks_for_more, records)
+
+
+def spawning(amount: int) -> Code:
+    async def parent(ctx: Context, order: str) -> Any:
+        return await ctx.spawn("other", ctx.run_id, amount).result()
+
+    return parent
+
+
+def journal_of_a_parent() -> tuple[str, list[JournalRecord]]:
+    async def other(ctx: Context, of: str, amount: int) -> None:
+        await ctx.signal("go")
+
+    workflow("other")(other)
+    shop = workflow("ships")(spawning(5))
+
+    async def lived() -> tuple[str, list[JournalRecord]]:
+        async with VirtualPlatform() as platform:
+            run = await platform.start(shop, "kite")
+            return run.run_id, run.journal
+
+    return run_virtual(lived)
+
+
+def test_other_arguments_of_a_child_are_found() -> None:
+    run_id, records = journal_of_a_parent()
+    REGISTRY.clear()
+
+    with pytest.raises(NonDeterminismError, match=rf"'{run_id}', 5.*'{run_id}', 6"):
+        check_replay(workflow("ships")(spawning(6)), records, run_id=run_id)
+
+
+def test_a_child_that_is_told_the_id_of_the_run_is_found_again() -> None:
+    run_id, records = journal_of_a_parent()
+    REGISTRY.clear()
+
+    replayed = check_replay(workflow("ships")(spawning(5)), records, run_id=run_id)
+
+    assert replayed.acts == 1
+
+
 def test_code_behind_a_patch_is_fine() -> None:
     async def ships_insured(ctx: Context, order: str) -> Any:
         if ctx.patched("insure"):

@@ -27,7 +27,7 @@ from towpath.components import REGISTRY, ComponentType
 from towpath.current import running_in
 from towpath.errors import ComponentError, ConfigurationError, ModelError, RegistrationError, TowpathError
 from towpath.local import run
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 
 
 class RecordingModel:
@@ -441,13 +441,8 @@ def test_two_names_of_one_thing_are_refused(slots: tuple[str, str]) -> None:
 def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="max_iterations is 0"):
         Agent(max_iterations=0)
-    with pytest.raises(TypeError, match="is no tool"):
+    with pytest.raises(ConfigurationError, match="is no tool"):
         Agent(tools=[5])
-    with pytest.raises(TypeError, match="a message is a mapping"):
-        Agent(messages=["hi"])
-    number: Any = 5
-    with pytest.raises(TypeError, match="a prompt holds text"):
-        Agent(instructions=number)
 
 
 def test_the_system_prompt_has_two_names_and_may_be_blocks() -> None:

@@ -15,7 +15,7 @@ from towpath.context_services.llm_stream import LLMChunk
 from towpath.errors import ConfigurationError, ModelError
 from towpath.models.port import streamed
 from towpath_schemas.failure import Failure
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 from towpath_testkit.settled import until_so
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from towpath.errors import StepFailedError
 from towpath.local import EntityStore, LocalContext, run
 from towpath.local.surroundings import Surroundings
 from towpath.workflows import FlowDefinition, WorkflowStep, register_workflow, task_step
+from towpath_router.forking import past
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import Answered, ControlSent, SignalSent
 from towpath_schemas.failure import Failure
@@ -219,12 +221,44 @@ async def test_a_crash_neither_loses_the_place_in_the_line_nor_lets_two_in(clust
     assert [await cluster.ended(name) for name in "ab"] == ["completed", "completed"]
 
 
+async def test_a_fork_of_a_run_that_works_under_a_key_waits_for_it(cluster: Cluster) -> None:
+    steps = [task("work", "x"), task("before"), replace(task("after"), dependencies=["before"])]
+    flows(a=steps, fork=steps)
+    cluster.start("a")
+    await cluster.working()
+    await cluster.answer("a", "before")
+    await cluster.working()
+
+    cluster.start("fork", *past([*cluster.journals["a"].records], "~after"))
+
+    assert await cluster.working() == ["a.work", "a.after", "fork.after"]
+    await cluster.answer("a", "work")
+    assert await cluster.working() == ["a.after", "fork.after", "fork.work"]
+
+
 async def test_tenants_do_not_wait_for_each_other(cluster: Cluster) -> None:
     flows(a=[task("work", "x")], b=[task("work", "x")])
     cluster.start("a")
     cluster.start("b", tenant="other")
 
     assert await cluster.working() == ["a.work", "b.work"]
+
+
+@pytest.mark.parametrize(("again", "kept"), [(False, 0), (True, 1)])
+async def test_a_line_is_forgotten_when_nobody_has_stood_in_it_for_a_day(again: bool, kept: int) -> None:  # noqa: FBT001 - a parameter of the test
+    now = 0.0
+    entities = EntityStore(clock=lambda: now)
+    line = LocalContext(surroundings=Surroundings(entities=entities)).entity("towpath.object-key", "x")
+    await line.join(holder="first")
+    await line.leave(holder="first")
+    if again:
+        await line.join(holder="second")
+
+    now = 86_401.0
+
+    for name in list(entities._committed):
+        entities.committed(name)  # whoever looks finds out that it has expired
+    assert len(entities._committed) == kept
 
 
 async def test_steps_of_one_run_take_turns_also_in_a_plain_script() -> None:

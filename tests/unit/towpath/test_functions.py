@@ -366,6 +366,16 @@ def test_a_component_is_run_once_on_json_and_gives_json() -> None:
     assert json.loads(execute_component("count_up", b"3")) == [0, 1, 2]
 
 
+def test_a_component_that_continues_as_new_is_executed_to_its_end() -> None:
+    @workflow
+    async def countdown(ctx: Context, left: int) -> str:
+        if left:
+            ctx.continue_as_new(left - 1)
+        return "zero"
+
+    assert execute_component(countdown.__name__, b"3") == b'"zero"'
+
+
 def test_a_component_is_given_the_context_that_was_made_for_it() -> None:
     @function
     def who(ctx: Context) -> list[str]:

@@ -215,7 +215,7 @@ async def test_a_task_that_does_not_exist_is_an_error_that_says_so(context: Loca
     with pytest.raises(ComponentError, match="function 'nobody' is not known here") as raised:
         await context.task("service", "nobody")
     assert raised.value.failure.code == "unknown_component"
-    with pytest.raises(TypeError, match="decorate it with @function"):
+    with pytest.raises(TypeError, match="is not registered; decorate it"):
         await context.task(load)
     with pytest.raises(TypeError, match="the names of a service and of its handler"):
         await context.task("nobody")

@@ -82,6 +82,28 @@ async def test_what_a_tool_remembers_in_a_session_is_its_users() -> None:
     assert await Memory().list_keys("ada") == ["fact", "again"]
 
 
+@pytest.mark.parametrize("verb", ["run", "invoke_async"])
+async def test_a_session_knows_its_user_where_nobody_says_who_that_is(verb: str) -> None:
+    asked, memory = listening(), Memory()
+    await memory.store("boat", "ada sails a boat", user_id="ada")
+    await Session("one", user_id="ada").send_message("Hello")
+
+    @tool
+    async def keep(ctx: Context, fact: str) -> str:
+        """Keep a fact."""
+        await ctx.memory.set("fact", fact)
+        return "kept"
+
+    script("keeps", [tool_call("keep", fact="ada earns 5000"), "Kept."])
+    for model in ("test/keeps", "test/listens"):
+        agent = Agent(name="crew", model=model, memory=memory, session=Session("one"), tools=[keep])
+        await getattr(agent, verb)("which boat")
+
+    assert "ada sails" in (asked[0].system or "")
+    assert await Memory().list_keys() == []
+    assert await Memory().list_keys("ada") == ["boat", "fact"]
+
+
 async def test_a_run_may_have_another_memory_and_no_more_than_it_says() -> None:
     asked = listening()
     few = Memory(recall_limit=2, recall_min_score=-1.0)

@@ -76,7 +76,7 @@ def test_a_name_is_the_same_in_both_directions(model: str) -> None:
     ("options", "said"),
     [
         ({"provider": "nobody"}, "no model provider 'nobody'"),
-        ({"api": "completions"}, "one of chat, responses"),
+        ({"api": "completions"}, "give 'chat' or 'responses'"),
         ({"provider": "anthropic", "api": "responses"}, "does not speak the responses style"),
     ],
 )

@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given, strategies as st
 
 from towpath.definitions import retry_policy
-from towpath.errors import ComponentError, InvalidInputError, NonRetryableError, RegistrationError
+from towpath.errors import (
+    ComponentError,
+    ConfigurationError,
+    InvalidInputError,
+    NonRetryableError,
+    RegistrationError,
+)
 from towpath.retry import Backoff, Retry, RetryPolicy, attempted, retry_after_s
+from towpath.retry_spellings import policy_of
 from towpath_schemas.failure import Failure
 
 POLICIES = st.builds(
@@ -191,3 +198,26 @@ async def test_each_further_attempt_is_told_with_its_reason_and_wait() -> None:
 def test_a_policy_that_cannot_be_is_refused_with_the_remedy(retries: Any, backoff: Any, said: str) -> None:
     with pytest.raises(RegistrationError, match=said):
         retry_policy(retries, backoff)
+
+
+@pytest.mark.parametrize(
+    ("retries", "policy"),
+    [
+        (4, RetryPolicy(max_attempts=4)),
+        (0, RetryPolicy(max_attempts=1)),
+        (
+            {"max_attempts": 2, "initial_interval_ms": 5},
+            RetryPolicy(max_attempts=2, initial_interval_s=0.005),
+        ),
+        (RetryPolicy(max_attempts=7), RetryPolicy(max_attempts=7)),
+        (None, RetryPolicy(max_attempts=9)),
+    ],
+)
+def test_one_act_spells_its_retries_as_a_function_does(retries: Any, policy: RetryPolicy) -> None:
+    assert policy_of(retries, otherwise=RetryPolicy(max_attempts=9)) == policy
+
+
+@pytest.mark.parametrize("retries", ["three", True, 2.5, [1]])
+def test_one_act_refuses_what_says_no_number_of_attempts(retries: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^retry=.+: give a number, a RetryPolicy, or a mapping"):
+        policy_of(retries, name="retry")

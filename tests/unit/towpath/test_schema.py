@@ -1,11 +1,12 @@
 """How a signature becomes a schema, and a payload arguments."""
 # ruff: noqa: UP006, UP035, UP045 - typed as people type
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Annotated, Any, Dict, List, Literal, Optional, cast
+from typing import Annotated, Any, Dict, List, Literal, Optional, TypedDict, cast
 
 import jsonschema
 import pytest
@@ -279,6 +280,17 @@ def test_a_refusal_names_the_bad_field_and_what_is_expected(
 
 class Socket:
     pass
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic reads it there")
+def test_a_typed_dict_that_pydantic_cannot_read_is_refused_with_what_to_write_instead() -> None:
+    class Order(TypedDict):
+        price: int
+
+    def takes(order: Order) -> None: ...
+
+    with pytest.raises(RegistrationError, match=r"takes: order: .*use `typing_extensions.TypedDict`"):
+        schema_of(takes)
 
 
 def test_a_parameter_that_json_cannot_give_is_refused_by_name() -> None:

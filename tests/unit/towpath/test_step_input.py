@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from towpath import Context, function
-from towpath.errors import InvalidInputError
+from towpath.errors import ComponentError, InvalidInputError
 from towpath.local import run
 from towpath.step_input import step_payload
 
@@ -47,6 +47,21 @@ async def test_a_handler_with_one_parameter_of_another_name_gets_everything() ->
 
     assert await run(handle, GIVEN) == await run(collect, GIVEN) == GIVEN
     assert await run(handle, BARE) == BARE
+
+
+async def test_a_handler_whose_only_parameter_has_a_default_gets_everything_only_if_that_fits() -> None:
+    @function
+    def greets(name: str = "you") -> str:
+        return f"hello {name}"
+
+    @function
+    def counts(request: dict[str, Any] | None = None) -> Any:
+        return request
+
+    assert await run(greets, BARE) == "hello you"
+    assert await run(counts, BARE) == BARE
+    with pytest.raises(ComponentError, match="size"):
+        await run(greets, GIVEN)
 
 
 async def test_a_handler_may_take_nothing() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from towpath import Agent, AgentResult
-from towpath.work import drop_work, result_type_of
+from towpath.discarding import discard_work
+from towpath.work import result_type_of
 
 
 class Calls:
@@ -50,7 +51,7 @@ async def test_everything_that_can_be_awaited_can_be_dropped_without_a_warning()
         warnings.simplefilter("error")
         task = asyncio.create_task(asyncio.sleep(10))
         for work in (gives(), Agent(model="test/echo").run("q"), task, gives, 7):
-            drop_work(work)
+            discard_work(work)
         gc.collect()
 
     with pytest.raises(asyncio.CancelledError):

@@ -4,7 +4,7 @@ A handler says what happened by returning or raising:
 
 * returns               -> acknowledged
 * `RetryLater`          -> delivered again after the delay it names, or the usual backoff
-* any other exception   -> delivered again, until the attempts are used up
+* any other exception   -> delivered again, until the attempts are used up; also one that native code makes of a panic
 * `Disowned`            -> nothing: the message is another process's concern now
 * `GiveUp`, or used up  -> terminated, and kept as a dead letter with the reason; so if what the message names is lost.
                            Whoever waits for an answer is told
@@ -54,12 +54,14 @@ class GiveUp(Exception):  # noqa: N818 - an outcome, not an error
     Attributes:
         failure: The reason as data, where there is one.
         answered: Whether whoever asked has had an answer.
+        attempts: How often the handler has tried in this delivery.
     """
 
-    def __init__(self, reason: str | Failure, *, answered: bool = False) -> None:
+    def __init__(self, reason: str | Failure, *, answered: bool = False, attempts: int = 1) -> None:
         super().__init__(reason.message if isinstance(reason, Failure) else reason)
         self.failure = reason if isinstance(reason, Failure) else None
         self.answered = answered
+        self.attempts = attempts
 
 
 class Disowned(Exception):  # noqa: N818 - an outcome, not an error
@@ -85,10 +87,12 @@ class Buried(NamedTuple):
 
     Attributes:
         answered: Whether whoever asked has had an answer.
+        attempts: How often the handler has tried in this delivery.
     """
 
     reason: str
     answered: bool = False
+    attempts: int = 1
 
 
 class LeftAlone(NamedTuple):
@@ -107,15 +111,15 @@ def backoff_s(attempt: int, *, first_s: float = 0.5, longest_s: float = 60.0) ->
     return float(min(longest_s, first_s * 2 ** (attempt - 1)))
 
 
-def judge(outcome: Exception | None, attempt: int, max_attempts: int) -> Verdict:  # noqa: PLR0911 - a table
+def judge(outcome: BaseException | None, attempt: int, max_attempts: int) -> Verdict:  # noqa: PLR0911 - a table
     """Decide what becomes of a message whose handler ended with `outcome` in its attempt, from 1."""
     match outcome:
         case None:
             return Acknowledged()
         case Disowned():
             return LeftAlone()
-        case GiveUp(answered=answered):
-            return Buried(str(outcome), answered)
+        case GiveUp(answered=answered, attempts=attempts):
+            return Buried(str(outcome), answered, attempts)
         case UnsendableError() | PayloadLostError():
             return Buried(str(outcome))
         case RetryLater(after_s=float() | int() as after_s):
@@ -163,10 +167,12 @@ class Delivery:
         newest = newest or (lambda: message)
         try:
             await handle(await self._js.whole(message) if self._whole else message)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
             await self._settle(newest, DeliveredAgain(0.0, "the process is stopping"), attempt, tries=1)
             raise
-        except Exception as error:  # noqa: BLE001 - the boundary between handlers and the broker
+        except GeneratorExit:  # the process has stopped: nothing can be told to anybody
+            raise
+        except BaseException as error:  # noqa: BLE001 - the boundary between handlers and the broker
             _tell(error, message, attempt)
             verdict = judge(error, attempt, self._max_attempts)
             await self._settle(newest, self._in_time(verdict, message), attempt)
@@ -199,7 +205,8 @@ class Delivery:
     async def _bury(self, message: Msg, verdict: Buried, attempt: int) -> None:
         unhandled = self._unhandled(message)
         try:
-            letter = await bury(self._js, unhandled, reason=verdict.reason, attempts=attempt)
+            attempts = attempt - 1 + verdict.attempts
+            letter = await bury(self._js, unhandled, reason=verdict.reason, attempts=attempts)
             if not verdict.answered:
                 await tell_asker(self._js, unhandled, reason=verdict.reason, letter=letter)
         except BrokerError as error:  # then it is not let go either
@@ -230,7 +237,7 @@ class Delivery:
         )
 
 
-def _tell(error: Exception, message: Msg, attempt: int) -> None:
+def _tell(error: BaseException, message: Msg, attempt: int) -> None:
     told = log.bind(subject=message.subject, attempt=attempt, reason=shortened(str(error)))
     if isinstance(error, RetryLater | GiveUp | Disowned | BrokerError):
         told.info("message not handled", outcome=type(error).__name__)

@@ -263,11 +263,17 @@ class JetStream(Core):
             if await self.at(stream, sequence, whole=False) is not None:
                 raise
 
-    async def clear(self, stream: Stream, subject: str) -> None:
-        """Remove the messages whose subject matches and that are there by now, one by one; see `delete`."""
+    async def clear(self, stream: Stream, subject: str, *, but: int | None = None) -> None:
+        """Remove the messages whose subject matches and that are there by now, one by one; see `delete`.
+
+        Args:
+            stream: Where they are.
+            subject: Their subject, or a pattern.
+            but: The sequence of one that stays.
+        """
         start = 1
         while found := await self.following(stream, subject, start=start, whole=False):
-            await self.delete(stream, *(message.sequence for message in found))
+            await self.delete(stream, *(message.sequence for message in found if message.sequence != but))
             start = found[-1].sequence + 1
 
 

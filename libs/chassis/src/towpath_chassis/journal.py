@@ -22,6 +22,10 @@ from towpath_schemas.streams import JOURNAL
 
 Entry = tuple[int, JournalRecord]
 """A record and its number, from 0."""
+ENDING = "router/"
+"""How claimants are named that take a run only to write its end, without its code."""
+FORGETTING = "forgetting"
+"""The claimant of a run that is forgotten: its claim stays for as long as the note of it."""
 
 
 class Claim(NamedTuple):
@@ -42,6 +46,16 @@ class Claim(NamedTuple):
         """The condition of each record that is written under it: no newer claim exists."""
         return Expect(self.fence, subjects.claims_of(self.run_id))
 
+    @property
+    def ends(self) -> bool:
+        """Whether it was made to write the run's end without its code."""
+        return self.claimant.startswith(ENDING)
+
+    @property
+    def forgets(self) -> bool:
+        """Whether it was made to keep everybody off a run that is forgotten."""
+        return self.claimant == FORGETTING
+
 
 async def newest_claim(js: JetStream, run_id: str) -> Claim | None:
     """Read the newest claim of a run; None if nobody has claimed it.
@@ -56,16 +70,24 @@ async def newest_claim(js: JetStream, run_id: str) -> Claim | None:
     return Claim(run_id, subjects.read_claim(found.subject)[1], found.sequence, claimant)
 
 
-async def claim(js: JetStream, run_id: str, claimant: str, *, epoch: int) -> Claim:
-    """Become the owner of a run for `epoch`, which only one can.
+async def claim(js: JetStream, run_id: str, claimant: str, *, epoch: int, kept_s: int | None = None) -> Claim:
+    """Become the owner of a run for `epoch`, which only one can; for the first, only where there is no claim at all.
+
+    Args:
+        js: The broker.
+        run_id: The run.
+        claimant: Who takes it.
+        epoch: As which one, from 1.
+        kept_s: Seconds for which the claim stands; None for as long as the run.
 
     Raises:
         FencedError: If the epoch is taken.
         UnconfirmedError: If that is not known.
     """
     body = Claimed(runner=claimant, at=time.time()).to_body()
+    untaken = Expect(0, subjects.claims_of(run_id) if epoch == 1 else None)
     try:
-        stored = await js.publish(subjects.claim(run_id, epoch), body, expect=Expect(0))
+        stored = await js.publish(subjects.claim(run_id, epoch), body, expect=untaken, kept_s=kept_s)
     except AlreadyWrittenError as error:
         raise FencedError(str(error)) from error
     return Claim(run_id, epoch, stored.sequence, claimant)

@@ -78,10 +78,11 @@ def replay(
 
 @dataclass(frozen=True, slots=True)
 class _Journal:
-    """A journal, and by which name people know it: the run's id, or the file."""
+    """A journal, by which name people know it, the run's id or the file, and which run it is of, where that is known."""
 
     name: str
     entries: Entries
+    run_id: str = "replayed"
 
 
 _Journals = AsyncGenerator[_Journal]
@@ -100,7 +101,7 @@ async def _of_files(files: Sequence[Path]) -> _Journals:
 async def _of_runs(url: str, run_ids: Sequence[str]) -> _Journals:
     async with Client(url) as client:
         for run_id in run_ids:
-            yield _Journal(run_id, await client.journal(run_id))
+            yield _Journal(run_id, await client.journal(run_id), run_id)
 
 
 async def _of_service(url: str, service: str, limit: int, asked: dict[str, Any]) -> _Journals:
@@ -108,7 +109,7 @@ async def _of_service(url: str, service: str, limit: int, asked: dict[str, Any])
         async for run in client.list(**asked):
             if run.service != service or not (entries := await _entries(client, run.run_id)):
                 continue
-            yield _Journal(run.run_id, entries)
+            yield _Journal(run.run_id, entries, run.run_id)
             limit -= 1
             if not limit:
                 return
@@ -169,7 +170,7 @@ def _checked(journal: _Journal) -> _Checked:
     if component_of(started, REGISTRY) is None:
         return _Checked(journal.name, started.component, started.version, "missing")
     try:
-        replayed = check_replay(started.component, journal.entries)
+        replayed = check_replay(started.component, journal.entries, run_id=journal.run_id)
     except NonDeterminismError as error:
         return _diverged(journal, started, error)
     return _ok(journal, started, replayed)

@@ -86,7 +86,7 @@ class Outbox:
         self.emitted.append((name, payload, run_id))
 
     async def tell_chunk(
-        self, index: int, chunk: Any, *, key: str | None = None, piece: int | None = None
+        self, index: int, chunk: Any, attempt: int = 1, *, key: str | None = None, piece: int | None = None
     ) -> None:
         """Note it."""
         self.chunks.append((index, chunk))

@@ -7,12 +7,13 @@ import asyncio
 import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from towpath.components import REGISTRY
-from towpath_agent_runner.app import app as agent_runner_app
+from towpath.components import REGISTRY, Registry
+from towpath_agent_runner.app import app as agent_runner_app, serving as agent_runner_serving
 from towpath_agent_runner.settings import Settings as AgentRunnerSettings
 from towpath_audit_sink.app import app as audit_sink_app
 from towpath_audit_sink.settings import Settings as AuditSinkSettings
@@ -29,7 +30,7 @@ from towpath_schemas.journal import JournalRecord, RunFinished
 from towpath_schemas.presence import Heartbeat
 from towpath_testkit.builders import SERVICE, TENANT, start_requested
 from towpath_testkit.settled import DEADLINE_S, until
-from towpath_tool_runner.app import app as tool_runner_app
+from towpath_tool_runner.app import app as tool_runner_app, serving as tool_runner_serving
 from towpath_tool_runner.settings import Settings as ToolRunnerSettings
 
 APP = "towpath_testkit.served"
@@ -134,15 +135,17 @@ class Platform:
         """Start a router."""
         return await self._host("router", RouterSettings(**self._said(settings)), router_app, None)
 
-    async def agent_runner(self, **settings: Any) -> Hosted:
-        """Start an agent-runner."""
+    async def agent_runner(self, code: Registry | None = None, **settings: Any) -> Hosted:
+        """Start an agent-runner, of what the test decorated or of other `code`."""
         said = AgentRunnerSettings(**self._said(settings), app=APP, service_name=SERVICE)
-        return await self._host("agent-runner", said, agent_runner_app, SERVICE)
+        app = agent_runner_app if code is None else partial(agent_runner_serving, registry=code)
+        return await self._host("agent-runner", said, app, SERVICE)
 
-    async def tool_runner(self, **settings: Any) -> Hosted:
-        """Start a tool-runner."""
+    async def tool_runner(self, code: Registry | None = None, **settings: Any) -> Hosted:
+        """Start a tool-runner, of what the test decorated or of other `code`."""
         said = ToolRunnerSettings(**self._said(settings), app=APP, service_name=SERVICE)
-        return await self._host("tool-runner", said, tool_runner_app, SERVICE)
+        app = tool_runner_app if code is None else partial(tool_runner_serving, registry=code)
+        return await self._host("tool-runner", said, app, SERVICE)
 
     async def audit_sink(self, **settings: Any) -> Hosted:
         """Start an audit-sink."""

@@ -19,7 +19,8 @@ class Says:
     Attributes:
         finish_reason: Why it ends, as chat completions say it.
         refusal: What it says instead of an answer.
-        reasoning: What it thought before.
+        reasoning: What it thought before; in a response empty text stands for a thought that only it can read.
+        annotations: Of its text, as responses write them; chat completions know those of type `url_citation`.
         cached: How many of its 11 input tokens were in the cache.
         put_in_cache: How many of them were put there.
         delay_s: Seconds until it begins.
@@ -30,6 +31,7 @@ class Says:
     finish_reason: str | None = None
     refusal: str | None = None
     reasoning: str | None = None
+    annotations: Sequence[Mapping[str, Any]] = ()
     cached: int = 0
     put_in_cache: int = 0
     delay_s: float = 0
@@ -72,6 +74,8 @@ def completion(said: Says, asked: Mapping[str, Any]) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": said.text, "refusal": said.refusal}
     if said.reasoning:
         message["reasoning_content"] = said.reasoning
+    if said.annotations:
+        message["annotations"] = _chat_annotations(said)
     if said.tool_calls:
         message["tool_calls"] = [_chat_call(*call) for call in said.tool_calls]
     return {
@@ -105,6 +109,8 @@ def _chat_deltas(said: Says) -> Iterator[dict[str, Any]]:
         yield {"reasoning_content": said.reasoning}
     for word in said.words():
         yield {"content": word}
+    if said.annotations:
+        yield {"annotations": _chat_annotations(said)}
     if said.refusal:
         yield {"refusal": said.refusal}
     for index, (call_id, name, arguments) in enumerate(said.tool_calls):
@@ -112,6 +118,13 @@ def _chat_deltas(said: Says) -> Iterator[dict[str, Any]]:
         yield {"tool_calls": [{"index": index, **begun}]}
         for part in _parts(written(arguments)):
             yield {"tool_calls": [{"index": index, "function": {"arguments": part}}]}
+
+
+def _chat_annotations(said: Says) -> list[dict[str, Any]]:
+    return [
+        {"type": one["type"], "url_citation": {key: value for key, value in one.items() if key != "type"}}
+        for one in said.annotations
+    ]
 
 
 def _chat_call(call_id: str, name: str, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
@@ -186,7 +199,9 @@ def _response_deltas(said: Says) -> Iterator[dict[str, Any]]:
         match item["type"]:
             case "reasoning":
                 kind = "response.reasoning_summary_text.delta"
-                yield {"type": kind, **at, "summary_index": 0, "delta": said.reasoning}
+                if said.reasoning:
+                    yield {"type": kind, **at, "summary_index": 0, "delta": said.reasoning}
+                yield {"type": "response.output_item.done", "output_index": index, "item": item}
             case "function_call":
                 begun = {**item, "arguments": "", "status": "in_progress"}
                 yield {"type": "response.output_item.added", "output_index": index, "item": begun}
@@ -205,11 +220,11 @@ def _response_deltas(said: Says) -> Iterator[dict[str, Any]]:
 
 
 def _items(said: Says) -> Iterator[dict[str, Any]]:
-    if said.reasoning:
-        summary = [{"type": "summary_text", "text": said.reasoning}]
+    if said.reasoning is not None:
+        summary = [{"type": "summary_text", "text": said.reasoning}] if said.reasoning else []
         yield {"type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": "c2VhbGVk"}
     if said.text is not None or said.refusal:
-        part: dict[str, Any] = {"type": "output_text", "text": said.text, "annotations": []}
+        part: dict[str, Any] = {"type": "output_text", "text": said.text, "annotations": [*said.annotations]}
         if said.refusal:
             part = {"type": "refusal", "refusal": said.refusal}
         yield {

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from towpath.errors import (
         ApprovalRequiredError,
         BudgetExhaustedError,
+        CompensationError,
         ComponentError,
         ConcurrencyError,
         ConfigurationError,
@@ -172,6 +173,7 @@ _HOMES = {
     "towpath.entities": ("EntityType", "entity"),
     "towpath.errors": (
         "ApprovalRequiredError",
+        "CompensationError",
         "ComponentError",
         "StructuredOutputError",
         "MaxTokensError",
@@ -309,6 +311,7 @@ __all__ = [  # noqa: RUF022 - by concept
     "DatabaseMemoryService",
     "Retention",
     "ApprovalRequiredError",
+    "CompensationError",
     "ComponentError",
     "StructuredOutputError",
     "MaxTokensError",

@@ -11,6 +11,7 @@ from towpath import builtin_entities
 from towpath.errors import RegistrationError
 from towpath.retry import RetryPolicy
 from towpath_schemas.components import ComponentDescribed, MethodDescribed
+from towpath_schemas.inputs import ParameterNames
 from towpath_schemas.limits import Limit
 from towpath_schemas.schedules import ScheduleDeclared
 
@@ -67,6 +68,7 @@ class Component:
         limits: What its runs pass on the platform before they begin.
         schedules: What starts runs of it on the platform again and again.
         confirmed: Of a tool, whether a person must have said yes to each call of it.
+        parameters: How its input is read as arguments; None where it is one value, as a flow's is.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Component:
     limits: tuple[Limit, ...] = ()
     schedules: tuple[ScheduleDeclared, ...] = ()
     confirmed: bool = False
+    parameters: ParameterNames | None = None
 
     async def run(self, context: Any, payload: Any, tell: TellChunk) -> Any:
         """Execute it, and `tell` each chunk of one that streams before the next is asked for."""
@@ -107,6 +110,7 @@ class Component:
             description=self.description,
             input_schema=dict(self.input_schema),
             output_schema=dict(self.output_schema),
+            parameters=self.parameters,
             limits=self.limits,
             schedules=self.schedules,
             methods=tuple(MethodDescribed(name=one.name, shared=one.shared) for one in self.methods.values()),

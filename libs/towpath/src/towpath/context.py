@@ -21,6 +21,7 @@ from towpath.errors import ContextError
 from towpath.injection import Injected
 from towpath.remembering.asking import MemoryPort
 from towpath.retry import Retry, RetryPolicy
+from towpath.retry_spellings import Retries
 from towpath.scopes import Places
 from towpath.showing import Show
 from towpath.transactions import Transaction
@@ -80,23 +81,26 @@ class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
         work: Work,
         *arguments: Any,
         key: str | None = None,
-        retry: RetryPolicy | None = None,
+        retry: Retries | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Run `work` once: when the run is replayed, its recorded result is returned and nothing runs.
 
         Args:
             name: The step's name; with its ordinal among steps of this name it is the step's identity.
-            work: A function, or a coroutine or other awaitable.
+            work: A function, or a coroutine or other awaitable: also an act, or several in an `asyncio.gather`, which are
+                inside of the step then. What it sets in context variables is its own.
             *arguments: What the function is called with.
             key: Identity in place of the ordinal, for work whose order may change from one replay to the next.
-            retry: How often a failing function is tried; an awaitable can be tried only once.
+            retry: How often a failing function is tried at the most, a mapping of a policy's fields, or a policy; an
+                awaitable can be tried only once.
 
         Returns:
             The result as JSON carries it, revived to the function's return annotation where it has one.
 
         Raises:
             ComponentError: If the work failed for good.
-            TypeError: If `work` is a plain value: its side effect has happened already.
+            ConfigurationError: If `retry` is no policy.
+            TypeError: If `work` is a plain value, whose side effect has happened already, or a task that has begun.
         """
 
     @abstractmethod
@@ -108,7 +112,7 @@ class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
         *,
         key: str | None = None,
         timeout_ms: float | None = None,
-        retries: int | RetryPolicy | None = None,
+        retries: Retries | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Call a function in another process and wait for its result, however long either process lives.
 
@@ -118,10 +122,12 @@ class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
             input: An object of its parameters, or the value of its only one.
             key: Identity in place of the ordinal.
             timeout_ms: Milliseconds after which the call counts as failed, whatever becomes of it.
-            retries: How often it is called at the most (once, if not given), or a policy; each call is one act.
+            retries: How often it is called at the most (once, if not given), a mapping of a policy's fields, or a
+                policy; each call is one act.
 
         Raises:
             ComponentError: If it failed for good, or took too long.
+            ConfigurationError: If `timeout_ms` or `retries` are none.
         """
 
     @abstractmethod
@@ -177,7 +183,7 @@ class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
 
     def saga(self) -> Saga:
         """Begin a saga: `async with ctx.saga() as saga: ...; saga.on_failure("refund", refund, charge)`."""
-        return Saga(self.step)
+        return Saga(self.step, lambda: self.let_go)
 
     @abstractmethod
     def entity(self, entity_type: str, key: str) -> EntityHandle:
@@ -225,7 +231,10 @@ class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
 
     @abstractmethod
     def set(self, name: str, value: Any) -> Awaitable[None]:
-        """Write a state value; it is committed with the method's end, or not at all."""
+        """Write a state value; it is committed with the method's end, or not at all.
+
+        What a step sets is a part of its outcome: it counts once the step has ended well.
+        """
 
     @abstractmethod
     def delete(self, name: str) -> Awaitable[None]:

@@ -5,8 +5,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final, Literal, Self
 
+from towpath.errors import CompensationError, ContinuedAsNewError
+from towpath.groups import ended_by
+
 Join = Literal["detached", "cancel", "required"]
-"""What becomes of a child whose parent ends: it goes on, it is cancelled, or the parent waits for it."""
+"""What becomes of a child whose parent ends: it goes on, it is cancelled, or the parent waits for it.
+
+A parent that is cancelled or fails waits for nothing: then one that is required is cancelled, too.
+"""
 
 
 class Unset:
@@ -52,14 +58,43 @@ async def together(awaitables: Sequence[Awaitable[Any]], *, return_exceptions: b
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def to_its_end(act: Awaitable[Any], dropped: Callable[[], bool]) -> asyncio.CancelledError | None:
+    """Await an act to its end, though whoever awaits it is cancelled; what it raises is raised.
+
+    Args:
+        act: What is awaited, in a task of its own.
+        dropped: Tells whether a cancellation means that nothing more may be done here.
+
+    Returns:
+        The cancellation to be raised later, if there was one.
+    """
+    acting = asyncio.ensure_future(act)
+    cancelled: asyncio.CancelledError | None = None
+    while not acting.done():
+        try:
+            await asyncio.wait({acting})
+        except asyncio.CancelledError as error:
+            cancelled = error
+            if dropped():
+                acting.cancel()
+    acting.result()
+    return cancelled
+
+
 class Saga:
     """`ctx.saga()`: remembers how to undo what was done, and undoes it, newest first, if the block fails.
 
-    Each undoing is a step of the run: a crash in the middle goes on with the next one.
+    Each undoing is a step of the run: a crash in the middle goes on with the next one. Once begun, all of it is done
+    before the run hears that it is cancelled. A run that continues as new has not failed.
+
+    Args:
+        step: Does a step of the run.
+        dropped: Tells whether the code is only dropped from memory: somebody goes on with the run.
     """
 
-    def __init__(self, step: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(self, step: Callable[..., Awaitable[Any]], dropped: Callable[[], bool]) -> None:
         self._step = step
+        self._dropped = dropped
         self._undo: list[tuple[str, Any, tuple[Any, ...]]] = []
 
     def on_failure(self, name: str, work: Any, *arguments: Any) -> None:
@@ -70,21 +105,39 @@ class Saga:
         return self
 
     async def __aexit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is not None:
-            await self.compensate()
+        if error is None or isinstance(ended_by(error), ContinuedAsNewError):
+            return
+        await self._compensate(error)
 
     async def compensate(self) -> None:
         """Undo now what is remembered, newest first; a compensation that fails does not keep the others from it.
 
         Raises:
-            ExceptionGroup: Of what failed.
+            CompensationError: If not all could be undone.
         """
-        errors: list[Exception] = []
+        await self._compensate(None)
+
+    async def _compensate(self, reason: BaseException | None) -> None:
+        """Undo all, because of `reason`, and raise what is to be heard beside that or in its place."""
+        failures: dict[str, Exception] = {}
+        cancelled = reason if isinstance(reason, asyncio.CancelledError) else None
         while self._undo:
             name, work, arguments = self._undo.pop()
             try:
-                await self._step(name, work, *arguments)
+                cancelled = await to_its_end(self._step(name, work, *arguments), self._dropped) or cancelled
             except Exception as error:  # noqa: BLE001 - the others are to be undone all the same
-                errors.append(error)
-        if errors:
-            raise ExceptionGroup("compensations failed", errors)
+                failures[name] = error
+        if failures:
+            _complain(reason, failures, cancelled)
+        if cancelled is not None and cancelled is not reason:
+            raise cancelled
+
+
+def _complain(
+    reason: BaseException | None, failures: dict[str, Exception], cancelled: asyncio.CancelledError | None
+) -> None:
+    """Say what was not undone: as an error of its own, or as a note where the code ends for another reason."""
+    missed = CompensationError(reason, failures)
+    if cancelled is None and (reason is None or isinstance(reason, Exception)):
+        raise missed from reason
+    (cancelled or reason or missed).add_note(missed.missing)

@@ -27,12 +27,23 @@ def context_or_none() -> Context | None:
 
 
 class running_in:  # noqa: N801 - used like a function; a class, since every step enters one
-    """Make `context` the current one, at the scope given (the outermost by default), until the end of the block."""
+    """Make `context` the current one, at the scope of a step (the outermost by default), until the end of the block.
+
+    Args:
+        context: The context.
+        scope: Empty, or ending in `/`.
+        agent: The agent to which acts inside are attributed.
+        attempt: Which attempt of the step it is; each names its acts from the first ordinals on.
+    """
 
     __slots__ = ("_context", "_scope", "_token")
 
-    def __init__(self, context: Context, *, scope: str = "", agent: str | None = None) -> None:
-        self._context, self._scope = context, entered(scope, agent=agent)
+    def __init__(
+        self, context: Context, *, scope: str = "", agent: str | None = None, attempt: int = 1
+    ) -> None:
+        if attempt > 1:
+            context.begin_again(scope)
+        self._context, self._scope = context, entered(scope, agent=agent, attempt=attempt)
 
     def __enter__(self) -> None:
         self._token = _current.set(self._context)

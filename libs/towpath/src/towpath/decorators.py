@@ -13,7 +13,7 @@ from towpath.components import REGISTRY, Component, ComponentType
 from towpath.context import Context
 from towpath.current import running_in
 from towpath.definitions import Decorated, component_of
-from towpath.errors import ConfigurationError, InvalidInputError, RegistrationError
+from towpath.errors import ConfigurationError, ContinuedAsNewError, InvalidInputError, RegistrationError
 from towpath.functions import function
 from towpath.local.calls import deadline_of
 from towpath.local.local_context import LocalContext
@@ -61,7 +61,7 @@ def clear_registry() -> None:
 
 
 def execute_component(name: str, input_data: bytes, context: Context | None = None) -> bytes:
-    """Run a component once, in this thread, and return its result as JSON.
+    """Run a component once, in this thread, and return its result as JSON; where it continues as new, the last one's.
 
     Args:
         name: A function, workflow, agent or tool of this process.
@@ -78,8 +78,16 @@ def execute_component(name: str, input_data: bytes, context: Context | None = No
     if component is None:
         raise ConfigurationError(f"{name!r} is no component; import the module that defines it")
     _refuse_running_loop()
-    result = asyncio.run(_execute(component, _payload(name, input_data), context))
+    result = asyncio.run(_execute_to_its_end(component, _payload(name, input_data), context))
     return to_json(result)
+
+
+async def _execute_to_its_end(component: Component, payload: Any, context: Context | None) -> Any:
+    while True:
+        try:
+            return await _execute(component, payload, context)
+        except ContinuedAsNewError as again:
+            payload = again.input
 
 
 async def _execute(component: Component, payload: Any, context: Context | None) -> Any:

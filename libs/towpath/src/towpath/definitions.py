@@ -6,14 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
-
 from towpath.annotations import name_of
 from towpath.components import REGISTRY, Component
-from towpath.errors import RegistrationError
+from towpath.errors import ConfigurationError, RegistrationError
 from towpath.retry import RetryPolicy
+from towpath.retry_spellings import Retries, policy_of
 from towpath.streaming import yields
-from towpath.values import path_text
 
 MARK = "_towpath_component"
 """Attribute under which a decorated callable carries its `Component`."""
@@ -103,63 +101,15 @@ def time_limit(timeout_ms: float | None) -> float | None:
 
 
 def retry_policy(
-    retries: int | Mapping[str, Any] | RetryPolicy | None,
+    retries: Retries | None,
     backoff: str | Mapping[str, Any] | None,
 ) -> RetryPolicy:
-    """Read the spellings of a retry policy.
-
-    Args:
-        retries: How often it is tried at the most, or a policy, or a mapping of its fields; its intervals may be
-            given in milliseconds (`initial_interval_ms`, `max_interval_ms`).
-        backoff: How the waits grow, or a mapping of `type` and `multiplier`.
+    """Read the retry policy of a component; see `policy_of`.
 
     Raises:
         RegistrationError: If a value is out of range or a name unknown; the message names it.
     """
     try:
-        return RetryPolicy.model_validate(_attempts(retries) | _backoff(backoff))
-    except ValidationError as error:
-        problems = "; ".join(f"{path_text(one['loc'])}: {one['msg']}" for one in error.errors())
-        fields = ", ".join(RetryPolicy.model_fields)
-        raise RegistrationError(f"no RetryPolicy: {problems}; its fields are {fields}") from error
-
-
-def _attempts(retries: int | Mapping[str, Any] | RetryPolicy | None) -> dict[str, Any]:
-    match retries:
-        case None:
-            return {}
-        case RetryPolicy():
-            return retries.model_dump()
-        case int():
-            return {"max_attempts": max(1, retries)}
-        case Mapping():
-            return _in_seconds(retries)
-        case _:
-            raise RegistrationError(
-                f"retries={retries!r}: give a number, a RetryPolicy, or a mapping of its fields"
-            )
-
-
-def _backoff(backoff: str | Mapping[str, Any] | None) -> dict[str, Any]:
-    match backoff:
-        case None:
-            return {}
-        case str():
-            return {"backoff": backoff}
-        case Mapping():
-            return _in_seconds({{"type": "backoff"}.get(name, name): said for name, said in backoff.items()})
-        case _:
-            raise RegistrationError(
-                f"backoff={backoff!r}: give constant, linear or exponential, or a mapping of type and multiplier"
-            )
-
-
-def _in_seconds(said: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the fields that are given in milliseconds as those in seconds."""
-    return dict(_second(name, value) for name, value in said.items())
-
-
-def _second(name: str, value: Any) -> tuple[str, Any]:
-    if not name.endswith("_ms"):
-        return name, value
-    return f"{name[:-3]}_s", value / 1_000 if isinstance(value, int | float) else value
+        return policy_of(retries, backoff)
+    except ConfigurationError as error:
+        raise RegistrationError(str(error)) from error

@@ -1,7 +1,7 @@
 """The exceptions of Towpath, drawn once.
 
 TowpathError
- |- ConfigurationError        something is not set, or set to what cannot work
+ |- ConfigurationError        something is not set, or set to what cannot work (also a ValueError)
  |- RegistrationError         a component cannot be registered as written (also a ValueError)
  |- InvalidInputError         input that a component's types refuse (also a ValueError)
  |- NotSerialisableError      a value that JSON cannot carry (also a TypeError)
@@ -23,8 +23,9 @@ TowpathError
  |       `- ContentFilteredError  its filter refused the conversation
  |- NonRetryableError         raised by user code: trying again cannot help
  |- DuplicateStepError        two steps in flight have the same key
+ |- CompensationError         not all that a saga had done could be undone
  |- ContextError              a context was asked for what it cannot do
- |- ApprovalRequiredError     a tool wants a person's yes, and nobody can be asked here
+ |- ApprovalRequiredError     a tool wants a person's yes, or a hook an answer, and nobody can be asked here
  |- ConcurrencyError          a conversation is under way with an agent that has one at a time
  |- MaxTokensError            the model's answer was cut off at its token limit
  |- StructuredOutputError     the model did not answer with the object that was asked for
@@ -43,6 +44,7 @@ TowpathError
                               AssertionError)
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from towpath_schemas.failure import Failure
@@ -52,7 +54,7 @@ class TowpathError(Exception):
     """The root of all exceptions that Towpath raises."""
 
 
-class ConfigurationError(TowpathError):
+class ConfigurationError(TowpathError, ValueError):
     """Something is not set, or set to a value that cannot work; the message names it."""
 
 
@@ -185,6 +187,28 @@ class DuplicateStepError(TowpathError, ValueError):
         self.name = name
 
 
+class CompensationError(TowpathError):
+    """Not all that a saga had done could be undone; the rest is for somebody to look at.
+
+    Attributes:
+        reason: Why it was to be undone; None where the code asked for it.
+        failures: By its name, how each compensation failed that did.
+        missing: What was not undone, and why, for people.
+    """
+
+    def __init__(self, reason: BaseException | None, failures: Mapping[str, Exception]) -> None:
+        self.missing = "not undone: " + ", ".join(
+            f"{name!r} ({_words(why)})" for name, why in failures.items()
+        )
+        super().__init__(self.missing if reason is None else f"{_words(reason)}; {self.missing}")
+        self.reason = reason
+        self.failures = failures
+
+
+def _words(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
 class ContinuedAsNewError(BaseException):
     """Ends the code of a run that goes on as a new one; no `except Exception` may keep it from that.
 
@@ -202,20 +226,24 @@ class ContextError(TowpathError):
 
 
 class ApprovalRequiredError(TowpathError):
-    """A tool wants a person's yes before it runs, and nobody can be asked here; nothing was run.
+    """A person has to be asked before a tool runs, and nobody can be here; nothing was run.
 
     Attributes:
         tool: The tool's name.
         arguments: What it was to be called with.
         call_id: The model's id of the call; empty where no model asked for it.
+        question: What a hook calls its question about the call; None where the tool itself wants a yes.
     """
 
-    def __init__(self, tool: str, arguments: Any, call_id: str = "") -> None:
+    def __init__(self, tool: str, arguments: Any, call_id: str = "", question: str | None = None) -> None:
+        wants = "wants a person's yes"
+        if question is not None:
+            wants = f"is to be called after a person's answer to {question!r}"
         super().__init__(
-            f"tool {tool!r} wants a person's yes, and nobody can be asked here; give a handler with "
+            f"tool {tool!r} {wants}, and nobody can be asked here; give a handler with "
             "`with confirming(handler): ...`, or run it on the platform, where it waits for an approval"
         )
-        self.tool, self.arguments, self.call_id = tool, arguments, call_id
+        self.tool, self.arguments, self.call_id, self.question = tool, arguments, call_id, question
 
 
 class ConcurrencyError(TowpathError):

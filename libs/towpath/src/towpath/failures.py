@@ -16,6 +16,7 @@ from towpath.errors import (
     NonRetryableError,
     NotSerialisableError,
 )
+from towpath.groups import is_group, leaves
 from towpath.secrecy import redacted
 from towpath_schemas.failure import Failure, FailureCode
 
@@ -26,15 +27,58 @@ _CODES: tuple[tuple[type[BaseException], FailureCode, bool], ...] = (
     (NonRetryableError, "user_error", False),
     (TimeoutError, "timeout", True),
 )
+_LONGEST_MESSAGE = 4_000_000
+"""Characters; each takes up to six bytes in JSON."""
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Tell what went wrong as data; a `ComponentError` keeps the failure it carries."""
+    """Tell what went wrong as data; a `ComponentError` keeps the failure it carries, a group tells those of its leaves."""
     if isinstance(error, ComponentError):
         return error.failure
-    name = type(error).__name__
+    if is_group(error):
+        return _failure_of_group(error)
+    name, bases = type(error).__name__, _bases_of(type(error))
     code, retryable = _judged(error)
-    return Failure(code=code, message=_said(error) or name, retryable=retryable, error_type=name)
+    message = _bearable(_said(error) or name)
+    return Failure(
+        code=code, message=message, retryable=retryable, error_type=name, error_bases=bases or None
+    )
+
+
+def _bearable(message: str) -> str:
+    """Cut a message that would not fit into any record, however its characters are written there."""
+    if len(message) <= _LONGEST_MESSAGE:
+        return message
+    return f"{message[:_LONGEST_MESSAGE]}... ({len(message):,} characters)"
+
+
+def _failure_of_group(group: BaseException) -> Failure:
+    """Name what the group is made of; it is as bad as the worst of that."""
+    known = [(one, failure_of(one)) for one in leaves(group)]
+    failures = [failure for _, failure in known]
+    kinds = (*_bases_of(type(group)), *(name for one, failure in known for name in _kinds(one, failure)))
+    waits_s = [one.retry_after_s for one in failures if one.retry_after_s is not None]
+    return Failure(
+        code=failures[0].code,
+        message=_bearable(f"{_said(group)}: {'; '.join(_named(one, failure) for one, failure in known)}"),
+        retryable=all(one.retryable for one in failures),
+        retry_after_s=max(waits_s, default=None),
+        error_type=type(group).__name__,
+        error_bases=tuple(dict.fromkeys(kinds)),
+    )
+
+
+def _kinds(error: BaseException, failure: Failure) -> tuple[str, ...]:
+    return (failure.error_type or type(error).__name__, *(failure.error_bases or ()))
+
+
+def _named(error: BaseException, failure: Failure) -> str:
+    name = failure.error_type or type(error).__name__
+    return name if failure.message == name else f"{name}: {failure.message}"
+
+
+def _bases_of(kind: type[BaseException]) -> tuple[str, ...]:
+    return tuple(one.__name__ for one in kind.__mro__[1:] if one not in Exception.__mro__)
 
 
 def component_error(failure: Failure) -> ComponentError:
@@ -65,7 +109,9 @@ _ERRORS: dict[FailureCode, type[ComponentError]] = {
 
 def escaped(raised: BaseException) -> NonRetryableError:
     """Say that user code raised what would have ended more than itself, such as `SystemExit`."""
-    return NonRetryableError(f"the code raised {type(raised).__name__}, which may end nothing but itself")
+    name, words = type(raised).__name__, failure_of(raised).message
+    what = name if words == name else f"{name} ({words})"
+    return NonRetryableError(f"the code raised {what}, which may end nothing but itself")
 
 
 def _said(error: BaseException) -> str:
@@ -74,6 +120,11 @@ def _said(error: BaseException) -> str:
         return redacted(str(error)).encode(errors="backslashreplace").decode()
     except Exception:  # noqa: BLE001 - it is user code, and may raise anything
         return ""
+
+
+def notes_of(error: BaseException) -> tuple[str, ...]:
+    """Return what was noted on an error (`add_note`)."""
+    return tuple(redacted(str(note)) for note in getattr(error, "__notes__", ()))
 
 
 def _judged(error: BaseException) -> tuple[FailureCode, bool]:

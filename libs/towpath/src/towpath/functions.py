@@ -18,6 +18,7 @@ from towpath.definitions import (
 from towpath.errors import RegistrationError
 from towpath.limits import AnyLimit, described_limits
 from towpath.retry import RetryPolicy
+from towpath.retry_spellings import Retries
 from towpath.schema import schema_of
 from towpath.streaming import yields
 from towpath.work import FunctionBody, StreamingBody
@@ -30,7 +31,7 @@ def function(
     name: str | None = None,
     *,
     streaming: bool = False,
-    retries: int | Mapping[str, Any] | RetryPolicy | None = None,
+    retries: Retries | None = None,
     backoff: str | Mapping[str, Any] | None = None,
     timeout_ms: float | None = None,
     idempotent: bool | None = None,
@@ -42,7 +43,7 @@ def function(
     name: Any = None,
     *,
     streaming: bool = False,
-    retries: int | Mapping[str, Any] | RetryPolicy | None = None,
+    retries: Retries | None = None,
     backoff: str | Mapping[str, Any] | None = None,
     timeout_ms: float | None = None,
     idempotent: bool | None = None,
@@ -51,14 +52,16 @@ def function(
     """Register a function; it stays the callable it is.
 
     A generator, sync or async, streams: whoever follows the run gets each chunk at once, and the result is the list
-    of them. A chunk is known by its number, so an attempt that follows another should yield the same ones again.
+    of them. What an attempt that follows another yields again is not told twice; from the first chunk that differs, its
+    chunks take the place of those that were told before.
 
     Args:
         name: What it is called by; its own name if not given.
         streaming: Insist that it is a generator; every generator streams, whether this is said or not.
         retries: How often it is tried at the most (3 if not given), or a whole policy.
         backoff: How the waits between attempts grow: `constant`, `linear` or `exponential`.
-        timeout_ms: How long one attempt may take; a sync one that takes longer is not waited for any more.
+        timeout_ms: How long one attempt may take, what it waits for included; a sync one that takes longer is not waited for
+            any more. A run of its own is held in memory while its time passes, and a crash gives it no more of it.
         idempotent: Whether an attempt whose end was never seen may be repeated; if not said, where it is
             retried at all.
         limits: How many of its runs work at once, how often one begins, which of them are one; see `towpath.limits`.
@@ -103,6 +106,7 @@ def _component(
         execute=streaming or FunctionBody(schema, body),
         description=documentation.summary,
         input_schema=schema.input_schema,
+        parameters=schema.parameters.names,
         output_schema=schema.output_schema,
         output_type=schema.output_type,
         retry=retry,

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Any, overload
 
+from towpath.argument_types import check_arguments
 from towpath.context_services.llm import LLMResponse
 from towpath.context_services.llm_stream import LLMStream
 from towpath.local.running import here
@@ -21,6 +22,7 @@ class LanguageModel:
             given.
     """
 
+    @check_arguments
     def __init__(self, model: str | Port | None = None) -> None:
         self._model = model
 

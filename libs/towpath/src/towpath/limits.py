@@ -38,8 +38,9 @@ class Concurrency:
 
     Args:
         limit: How many.
-        key: Dotted path into the input, such as `order.customer`: the limit holds for each value by itself. An input
-            that has nothing there counts as one with null.
+        key: Dotted path into the arguments, such as `order.customer`: the limit holds for each value by itself. It does
+            not matter whether they were given by name, by position or as one value; the name of the only parameter may
+            be left out. Where nothing was given, null counts, even if there is a default.
         pool: Shared by all components of the tenant that name it, such as `openai`; the strictest of their limits
             holds.
     """

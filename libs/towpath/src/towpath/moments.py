@@ -1,9 +1,10 @@
 """Moments that a run may wait for: after a delay, at a time, at the next time of a cron expression."""
 
-import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from towpath.errors import ConfigurationError
+from towpath.spans import LONGEST_S, MILLISECOND_S, lasting_s
 from towpath_schemas.recurrence import Cron, cron_of, zone_of
 
 Moment = Callable[[datetime], datetime]
@@ -20,42 +21,49 @@ def moment_after(
     """Read what a timer was given, exactly one of `delay_ms`, `cron` and `until`.
 
     Raises:
-        ValueError: If none or several are given, the delay is negative, or the expression or zone is unknown.
+        ValueError: If none or several are given, one is of a wrong type or out of range, or the zone is unknown.
     """
     given = [value for value in (delay_ms, cron, until) if value is not None]
     if len(given) != 1:
-        raise ValueError("a timer takes exactly one of delay_ms, cron and until")
+        raise ConfigurationError("a timer takes exactly one of delay_ms, cron and until")
     if cron is not None:
-        return _next_of(cron_of(cron, tz))
+        return _next_of(cron_of(_text("cron", cron, "0 9 * * MON-FRI"), _text("tz", tz, "Europe/Amsterdam")))
     if until is not None:
-        at = until if until.tzinfo else until.replace(tzinfo=zone_of(tz))
-        return lambda _now: at.astimezone(UTC)
-    return _later(delay_ms or 0.0)
+        return _at(until, _text("tz", tz, "Europe/Amsterdam"))
+    return later(lasting_s("delay_ms", delay_ms, MILLISECOND_S))
 
 
-def in_seconds(span: float | timedelta) -> float:
-    """Tell how many seconds a span has.
-
-    Raises:
-        ValueError: If it is negative, or no number.
-    """
-    seconds = span.total_seconds() if isinstance(span, timedelta) else span
-    if not 0 <= seconds < math.inf:
-        raise ValueError(f"{span} is no span of time; give 0 seconds or more")
-    return seconds
+def later(seconds: float) -> Moment:
+    """Make the moment that is so many seconds from now."""
+    return lambda now: now + timedelta(seconds=seconds)
 
 
-def _later(delay_ms: float) -> Moment:
-    if delay_ms < 0:
-        raise ValueError(f"delay_ms is {delay_ms:g}; give 0 or more")
-    return lambda now: now + timedelta(milliseconds=delay_ms)
+def _text(name: str, said: object, example: str) -> str:
+    if not isinstance(said, str):
+        raise ConfigurationError(f"{name} is {said!r}; give text, such as {example!r}")
+    return said
+
+
+def _at(until: object, tz: str) -> Moment:
+    if not isinstance(until, datetime):
+        raise ConfigurationError(
+            f"until is {until!r}; give a datetime, which datetime.fromisoformat(...) makes of text"
+        )
+    at = (until if until.tzinfo else until.replace(tzinfo=zone_of(tz))).astimezone(UTC)
+
+    def moment(now: datetime) -> datetime:
+        if (at - now).total_seconds() > LONGEST_S:
+            raise ConfigurationError(f"until is {until}; give a moment within a century from now")
+        return at
+
+    return moment
 
 
 def _next_of(cron: Cron) -> Moment:
     def moment(now: datetime) -> datetime:
         found = cron.after(now)
         if found is None:
-            raise ValueError("the cron expression means no moment within fifty years from now")
+            raise ConfigurationError("the cron expression means no moment within fifty years from now")
         return found
 
     return moment

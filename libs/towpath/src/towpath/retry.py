@@ -19,6 +19,8 @@ from towpath.errors import (
     NonRetryableError,
     NotSerialisableError,
 )
+from towpath.groups import is_group, leaves
+from towpath_schemas.failure import Failure
 
 Backoff = Literal["constant", "linear", "exponential"]
 
@@ -46,13 +48,26 @@ class RetryPolicy(BaseModel):
     non_retryable: frozenset[str | type[BaseException]] = frozenset()
 
     def allows(self, error: Exception, attempt: int) -> bool:
-        """Tell whether `error` in attempt number `attempt`, from 1, is tried again."""
-        if isinstance(error, _HOPELESS) or attempt >= self.max_attempts:
+        """Tell whether `error` in attempt number `attempt`, from 1, is tried again: of a group, whether each leaf would be."""
+        return attempt < self.max_attempts and all(self._may_help(one) for one in leaves(error))
+
+    def _may_help(self, error: BaseException) -> bool:
+        if isinstance(error, _HOPELESS):
             return False
         if isinstance(error, ComponentError) and not error.failure.retryable:
             return False
         classes = type(error).__mro__
         return self.non_retryable.isdisjoint({*classes, *(one.__name__ for one in classes)})
+
+    def allows_again(self, failure: Failure, attempt: int) -> bool:
+        """Tell whether a call that failed as call number `attempt`, from 1, is made again.
+
+        The callee has tried as often as its own policy says, so the failure itself is not retryable any more.
+        """
+        if failure.code not in _TEMPORARY or attempt >= self.max_attempts:
+            return False
+        given = {one if isinstance(one, str) else one.__name__ for one in self.non_retryable}
+        return (_HOPELESS_NAMES | given).isdisjoint({failure.error_type, *(failure.error_bases or ())})
 
     def wait_s(self, attempt: int, error: Exception | None = None) -> float:
         """Compute the seconds to wait after attempt number `attempt`, from 1: no less than `error` asks for."""
@@ -66,12 +81,15 @@ class RetryPolicy(BaseModel):
         return wait * (1 - self.jitter * random.random())  # noqa: S311 - spreads load, hides nothing
 
 
-def retry_after_s(error: Exception | None) -> float | None:
+def retry_after_s(error: BaseException | None) -> float | None:
     """Tell how many seconds `error` asks to wait before the next attempt; None where it does not say.
 
     It may say so in the failure that it carries, in an attribute `retry_after_s` or `retry_after` (seconds), or in
-    the header `Retry-After` (or `Retry-After-Ms`) of the `response` that it holds, as the errors of HTTP clients do.
+    the header `Retry-After` (or `Retry-After-Ms`) of the `response` that it holds, as the errors of HTTP clients do. A
+    group waits for the leaf that asks for most.
     """
+    if error is not None and is_group(error):
+        return max((s for one in leaves(error) if (s := retry_after_s(one)) is not None), default=None)
     if isinstance(error, ComponentError):
         return error.failure.retry_after_s
     try:
@@ -81,7 +99,7 @@ def retry_after_s(error: Exception | None) -> float | None:
     return next((seconds for one in said if (seconds := _seconds(one)) is not None), None)
 
 
-def _header(error: Exception | None) -> Any:
+def _header(error: BaseException | None) -> Any:
     find = getattr(getattr(getattr(error, "response", None), "headers", None), "get", None)
     if not callable(find):
         return None
@@ -108,6 +126,11 @@ def _seconds_until(date: Any) -> float | None:
 
 
 _HOPELESS = (NonRetryableError, InvalidInputError, NotSerialisableError, ConfigurationError, ContextError)
+_HOPELESS_NAMES = frozenset(one.__name__ for one in _HOPELESS)
+_TEMPORARY = frozenset(
+    {"user_error", "timeout", "model_error", "model_throttled", "model_timeout", "unavailable"}
+)
+"""Failures after which a call may be made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +157,7 @@ async def attempted(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     on_retry: Callable[[Retry], None] | None = None,
+    allows: Callable[[Exception, int], bool] | None = None,
 ) -> Attempted:
     """Try `work`, which is told the number of the attempt, as often as `policy` allows.
 
@@ -142,13 +166,14 @@ async def attempted(
         policy: How often, and after which waits.
         sleep: Waits for so many seconds.
         on_retry: Told of each attempt that failed and is followed by another.
+        allows: Judges whether there is another attempt; `policy.allows` if not given.
     """
-    attempt = 1
+    attempt, allows = 1, allows or policy.allows
     while True:
         try:
             return Attempted(await work(attempt), None, attempt)
         except Exception as error:  # noqa: BLE001 - whatever user code raises is judged by the policy
-            if not policy.allows(error, attempt):
+            if not allows(error, attempt):
                 return Attempted(None, error, attempt)
             retry = Retry(attempt, error, policy.wait_s(attempt, error))
             if on_retry is not None:
@@ -158,10 +183,5 @@ async def attempted(
 
 
 ONCE = RetryPolicy(max_attempts=1)
-
-
-def policy_for(retries: int | RetryPolicy | None) -> RetryPolicy:
-    """Read how often one call is made at the most: once, if nothing is said."""
-    if isinstance(retries, RetryPolicy):
-        return retries
-    return ONCE if retries is None else RetryPolicy(max_attempts=retries)
+DEFAULT_RETRY = RetryPolicy()
+"""How often something is tried that does not say."""

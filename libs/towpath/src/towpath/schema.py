@@ -6,16 +6,26 @@ from dataclasses import dataclass
 from inspect import Parameter
 from typing import Annotated, Any, NamedTuple, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+)
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import to_json
 
 from towpath.annotations import context_first, hints_of, name_of
-from towpath.binding import Parameters, Reading, read_payload
+from towpath.binding import Parameters, may_be_left_out, read_payload
 from towpath.errors import InvalidInputError, NotSerialisableError, RegistrationError
 from towpath.streaming import result_type
 from towpath.values import adapter_of, path_text, revive, to_json_value
+from towpath_schemas.inputs import Reading
 
 
 class Arguments(NamedTuple):
@@ -54,9 +64,11 @@ class CallableSchema:
             InvalidInputError: If it does not fit; the message names each bad field, and what is expected.
         """
         try:
-            reading = read_payload(payload, self.parameters)
+            reading = read_payload(payload, self.parameters.names)
             return self._validated(reading)
         except ValidationError as error:
+            if may_be_left_out(payload, self.parameters.names):
+                return self._validated(Reading({}, []))
             problems = self._problems(payload, error)
         except ValueError as error:
             problems = str(error)
@@ -64,15 +76,16 @@ class CallableSchema:
         raise InvalidInputError(f"{self.name} does not take this input: {problems}; it is {expected}")
 
     def _validated(self, reading: Reading) -> Arguments:
+        names = self.parameters.names
         model = self._model.model_validate_json(to_json(reading.named), by_name=False)
         given = {
             name: getattr(model, field)
-            for field, name in zip(type(model).model_fields, self.parameters.names, strict=True)
+            for field, name in zip(type(model).model_fields, names.all, strict=True)
             if field in model.model_fields_set
         }
         extra = _checked(dict(model.model_extra or {}), self._extra_type)
-        rest = _checked({self.parameters.rest: reading.rest}, list[self._rest_type])
-        return _arranged(self.parameters, {**given, **extra}, rest[self.parameters.rest])
+        rest = _checked({names.rest: reading.rest}, list[self._rest_type])
+        return _arranged(self.parameters, {**given, **extra}, rest[names.rest])
 
     def check_result(self, result: Any) -> None:
         """Refuse a result that its annotation does not allow.
@@ -95,12 +108,12 @@ class CallableSchema:
 
     def _problems(self, payload: Any, error: ValidationError) -> str:
         """List the bad fields; an object that was read as one value is better explained field by field."""
-        if isinstance(payload, dict) and self.parameters.only:
+        if isinstance(payload, dict) and (only := self.parameters.names.only):
             named = {key: value for key, value in cast("dict[str, Any]", payload).items() if key != "*"}
             try:
                 self._model.model_validate_json(to_json(named), by_name=False)
             except ValidationError as by_field:
-                error = by_field if not _inside(error, self.parameters.only) else error
+                error = by_field if not _inside(error, only) else error
         return "; ".join(f"{path_text(one['loc'])}: {one['msg']}" for one in error.errors(include_url=False))
 
 
@@ -146,8 +159,8 @@ def schema_of(
         output_schema,
         output_type,
         model,
-        hints.get(parameters.rest or "", Any),
-        hints.get(parameters.extra or "", Any),
+        hints.get(parameters.names.rest or "", Any),
+        hints.get(parameters.names.extra or "", Any),
     )
 
 
@@ -164,7 +177,7 @@ def _model_of(
         hint = hints.get(parameter.name, Any)
         _check(name, parameter, hint)
         fields[f"p{number}"] = (hint, _field(parameter, hint, descriptions.get(parameter.name)))
-    config = ConfigDict(extra="allow" if parameters.extra else "forbid", title=name)
+    config = ConfigDict(extra="allow" if parameters.names.extra else "forbid", title=name)
     config.update(more or {})
     return create_model("Input", __config__=config, **fields)
 
@@ -175,10 +188,18 @@ def _check(name: str, parameter: Parameter, hint: Any) -> None:
             f"{name}: write {parameter.name}: Annotated[..., Field(...)], with a plain default if it has one",
         )
     if adapter_of(hint) is None:
-        raise RegistrationError(
-            f"{name}: {parameter.name}: {hint} cannot be read from JSON; "
-            "use a pydantic model, a dataclass or a type of the standard library",
-        )
+        raise RegistrationError(f"{name}: {parameter.name}: {hint} cannot be read from JSON; {_remedy(hint)}")
+
+
+def _remedy(hint: Any) -> str:
+    """Say what to write in place of an annotation that cannot be read: what pydantic asks for, if it knows."""
+    try:
+        TypeAdapter(hint)
+    except PydanticSchemaGenerationError:
+        pass
+    except PydanticUserError as error:
+        return error.message
+    return "use a pydantic model, a dataclass or a type of the standard library"
 
 
 def _field(parameter: Parameter, hint: Any, description: str | None) -> Any:

@@ -1,11 +1,14 @@
 """Where in a run the running code is: names that keep the acts of concurrent code apart.
 
 A scope belongs to the asyncio task that entered it. Code in a task of its own (`asyncio.gather` over
-coroutines, `TaskGroup.create_task`) is a branch: at its first act it gets a scope of its own inside the one
-it was started in, so ordinals of branches never mix, however their acts interleave.
+coroutines, `TaskGroup.create_task`) is a branch: it gets a scope of its own inside the one it was started in, so
+ordinals of branches never mix, however their acts interleave. The code of a run names its branches when it starts them.
+Where tasks may also be started by clients that many runs share, inside of steps, functions and calls, a branch is named
+at its first act.
 """
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
@@ -13,6 +16,9 @@ from typing import Any, NamedTuple, Protocol, Self
 
 BRANCH = "~"
 """What the name of a branch's scope begins with."""
+
+GIVEN = "^"
+"""What the name of an act begins with that was named outside of the step which begins it."""
 
 Owner = asyncio.Task[Any] | None
 
@@ -63,12 +69,16 @@ class Scope(NamedTuple):
     Attributes:
         name: Empty, or ending in `/`.
         owner: The task whose acts it names.
+        step: The scope of the step whose work runs; empty outside of steps.
+        attempt: Which attempt of this step it is, those of steps around it counted in.
         agent: The agent to which acts inside are attributed.
         session: The session to which they are.
     """
 
     name: str = ""
     owner: Owner = None
+    step: str = ""
+    attempt: int = 1
     agent: str | None = None
     session: SessionScope | None = None
 
@@ -98,26 +108,72 @@ def own_scope(next_ordinal: Callable[[str], int]) -> Scope:
     task = running_task()
     if task is None or scope.owner is task or scope is _OUTERMOST:
         return scope
-    place = f"{scope.name}{BRANCH}"
-    branch = Scope(f"{place}{next_ordinal(place)}/", task, scope.agent, scope.session)
+    return enter_branch(_branch_of(scope, next_ordinal), task)
+
+
+def enter_branch(name: str, task: Owner) -> Scope:
+    """Give a task, whose context runs this, the scope of a branch."""
+    branch = _scope.get()._replace(name=name, owner=task)
     _scope.set(branch)
     return branch
 
 
+def _branch_of(scope: Scope, next_ordinal: Callable[[str], int]) -> str:
+    place = f"{scope.name}{BRANCH}"
+    return f"{place}{next_ordinal(place)}/"
+
+
 class entered:  # noqa: N801 - used like a function; a class, since every step enters one
-    """Give the running task the scope `name` until the end of the block."""
+    """Give the running task the scope `name` until the end of the block.
 
-    __slots__ = ("_agent", "_name", "_token")
+    Args:
+        name: The scope's name.
+        agent: The agent to which acts inside are attributed.
+        attempt: Where it is the scope of a step's work, which attempt of the step it is; else None.
+    """
 
-    def __init__(self, name: str, *, agent: str | None = None) -> None:
-        self._name, self._agent = name, agent
+    __slots__ = ("_agent", "_attempt", "_name", "_token")
+
+    def __init__(self, name: str, *, agent: str | None = None, attempt: int | None = None) -> None:
+        self._name, self._agent, self._attempt = name, agent, attempt
 
     def __enter__(self) -> None:
-        session = _scope.get().session
-        self._token = _scope.set(Scope(self._name, running_task(), self._agent, session))
+        outer, task = _scope.get(), running_task()
+        if self._attempt is None:
+            scope = outer._replace(name=self._name, owner=task, agent=self._agent)
+        else:
+            attempt = outer.attempt + self._attempt - 1
+            scope = Scope(self._name, task, self._name, attempt, self._agent, outer.session)
+        self._token = _scope.set(scope)
 
     def __exit__(self, *_error: object) -> None:
         _scope.reset(self._token)
+
+
+def key_of_begun(place: str, named_in: str) -> str:
+    """Tell the key of an act that begins now: what was given to a step to be awaited is an act inside of this step.
+
+    Args:
+        place: The place that it took when it was called.
+        named_in: The scope of the step in which that was.
+    """
+    step = _scope.get().step
+    return place if step in ("", named_in) else _given(place, named_in, step)
+
+
+def give_to_step(step: str) -> None:
+    """Make the code of a task that has not begun, whose context runs this, a part of the step with this scope."""
+    scope = _scope.get()
+    _scope.set(scope._replace(name=_given(scope.name, scope.step, step), step=step))
+
+
+def step_in(context: contextvars.Context) -> str:
+    """Return the scope of the step, if any, whose work runs in a context."""
+    return context.get(_scope, _OUTERMOST).step
+
+
+def _given(place: str, named_in: str, step: str) -> str:
+    return f"{step}{GIVEN}{place.removeprefix(named_in)}"
 
 
 @contextmanager
@@ -171,10 +227,24 @@ class Places:
         """The scope of the running code; a new branch, where it runs in a task of its own."""
         return own_scope(self.next_ordinal)
 
+    def next_branch(self) -> str:
+        """Name the scope of a task that the running code starts."""
+        return _branch_of(self.own_scope, self.next_ordinal)
+
     def place(self, name: str, key: str | None = None) -> str:
         """Take the identity of an act: where the code is, the act's name, and its ordinal there or its key."""
         place = f"{self.own_scope.name}{name}"
         return f"{place}#{self.next_ordinal(place)}" if key is None else f"{place}#={key}"
+
+    def begin_again(self, scope: str) -> None:
+        """Have code in a scope name its acts from the first ordinals on: it begins again."""
+        for place in [place for place in self._ordinals if place.startswith(scope)]:
+            del self._ordinals[place]
+
+    @property
+    def step_scope(self) -> str:
+        """The scope of the step whose work runs; empty outside of steps."""
+        return current_scope().step
 
     @property
     def step_id(self) -> str | None:

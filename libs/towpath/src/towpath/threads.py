@@ -64,14 +64,24 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
 
 
 def in_loop(
-    loop: asyncio.AbstractEventLoop, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    loop: asyncio.AbstractEventLoop | None, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
-    """Call `function` in the thread of `loop`, from another thread, and wait for its result there."""
+    """Call `function` in the thread of `loop`, and from another thread wait for its result there; None is any thread."""
+    if loop is None or loop is loop_or_none():
+        return function(*args, **kwargs)
 
     async def called() -> T:
         return function(*args, **kwargs)
 
     return asyncio.run_coroutine_threadsafe(called(), loop).result()
+
+
+def loop_or_none() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs in this thread, if one does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 async def yielded_in_thread(

@@ -1,13 +1,15 @@
 """What a run waits for besides calls: moments, signals, people."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from towpath.coordination import UNSET
-from towpath.moments import moment_after
+from towpath.errors import ConfigurationError
+from towpath.moments import later, moment_after
+from towpath.spans import MILLISECOND_S, at_most_s, lasting_s
 
 Decision = Literal["approved", "rejected", "expired"]
 
@@ -59,13 +61,17 @@ class Signals:
             Its payload.
 
         Raises:
+            ConfigurationError: If the name or the timeout is none.
             SignalTimeoutError: If nothing came in time and there is no default.
         """
-        return self._context.wait_signal(name, timeout_s=_seconds(timeout_ms), default=default, key=key)
+        timeout_s = at_most_s("timeout_ms", timeout_ms, MILLISECOND_S)
+        return self._context.wait_signal(
+            _named("signal", name), timeout_s=timeout_s, default=default, key=key
+        )
 
     def emit(self, name: str, payload: Any = None, run_id: str | None = None) -> Coroutine[Any, Any, None]:
         """Send a signal: to one run, where it is kept until waited for, or to all of the tenant that wait for it."""
-        return self._context.emit_signal(name, payload, run_id)
+        return self._context.emit_signal(_named("signal", name), payload, run_id)
 
 
 class Human:
@@ -79,7 +85,7 @@ class Human:
         name: str,
         payload: Any = None,
         timeout: float | timedelta | None = None,
-        required_roles: Sequence[str] = (),
+        required_roles: str | Iterable[str] = (),
         *,
         timeout_ms: float | None = None,
         key: str | None = None,
@@ -90,19 +96,36 @@ class Human:
             name: What is to be decided, for people.
             payload: What is approved; the decision is bound to it.
             timeout: Seconds (or a timedelta) until it expires; None for never.
-            required_roles: Who may decide: anybody with one of them; anybody at all if there are none.
+            required_roles: Who may decide: anybody with this role, or one of these; anybody at all if there are none.
             timeout_ms: The same as `timeout`, in milliseconds.
             key: Identity in place of the ordinal.
+
+        Raises:
+            ConfigurationError: If the name, the timeout or a role is none.
         """
-        timeout_s = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
-        if timeout_s is None:
-            timeout_s = _seconds(timeout_ms)
-        roles = tuple(required_roles)
+        timeout_s = at_most_s("timeout", timeout)
+        if timeout is None:
+            timeout_s = at_most_s("timeout_ms", timeout_ms, MILLISECOND_S)
+        name, roles = _named("approval", name), _roles(required_roles)
         return self._context.request_approval(name, payload, timeout_s=timeout_s, roles=roles, key=key)
 
 
-def _seconds(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1_000
+def _named(what: str, name: object) -> str:
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(f"the name of {what} {name!r} cannot be used; give text that is not empty")
+    return name
+
+
+def _roles(said: object) -> tuple[str, ...]:
+    """Read one role, or several; those of a set in an order that every process has."""
+    roles = cast(
+        "tuple[Any, ...]", (said,) if isinstance(said, str) or not isinstance(said, Iterable) else (*said,)
+    )
+    if not all(isinstance(role, str) and role for role in roles):
+        raise ConfigurationError(
+            f"required_roles is {said!r}; give the name of a role or a list of them, or leave it out for anybody"
+        )
+    return tuple(sorted(roles)) if isinstance(said, AbstractSet) else roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +174,22 @@ class WaitingPort(ABC):
             key: Identity in place of the ordinal.
 
         Raises:
-            ValueError: If the moment is not given, or cannot be read.
+            ValueError: If the moment is not given, cannot be read, or is more than a century away.
         """
         at = moment_after(delay_ms, cron=cron, until=until, tz=tz)
         return self.wait_until(at, key=key)
 
     def sleep(self, seconds: float | timedelta, *, key: str | None = None) -> Coroutine[Any, Any, None]:
-        """Wait durably; a run that sleeps for long holds no memory in any process."""
-        if isinstance(seconds, timedelta):
-            seconds = seconds.total_seconds()
-        return self.timer(seconds * 1_000, key=key)
+        """Wait durably; a run that sleeps for long holds no memory in any process.
+
+        Args:
+            seconds: How long: seconds, or a timedelta; no more than a century.
+            key: Identity in place of the ordinal.
+
+        Raises:
+            ConfigurationError: If it is no span of time.
+        """
+        return self.wait_until(later(lasting_s("seconds", seconds)), key=key)
 
     @abstractmethod
     def wait_until(

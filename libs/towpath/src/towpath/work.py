@@ -1,33 +1,23 @@
-"""What a step or a component is given to run: how it is run once, what type it gives, how it is dropped unrun."""
+"""What a step or a component is given to run: how it is run once, and what type it gives."""
 
-import asyncio
 import inspect
-from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from towpath.annotations import hints_of
-from towpath.errors import RegistrationError
+from towpath.apart import apart
+from towpath.discarding import Discardable, begun_tasks, discard_work
+from towpath.errors import ContextError, RegistrationError
 from towpath.schema import Arguments, CallableSchema
 from towpath.step_input import deps_in
 from towpath.streaming import items, result_type, yields
 from towpath.threads import in_thread
 
-
-class Discardable(ABC):
-    """Something to await that need not be awaited, and knows the type of what it gives.
-
-    A base class and not a protocol: every step asks whether its work is one, and asking a class is cheap.
-    """
-
-    result_type: Any
-
-    @abstractmethod
-    def discard(self) -> None:
-        """Drop it without starting it."""
+_NO_LOOP = ("no running event loop", "There is no current event loop")
+"""How asyncio begins to say that it was asked for something where no event loop runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +85,22 @@ async def call(function: Callable[..., Any], arguments: Arguments) -> Any:
     if yields(function):
         async with aclosing(items(function, positional, named)) as produced:
             return [item async for item in produced]
-    result = await in_thread(function, *positional, **named)
+    result = await _called_in_thread(function, arguments)
     return await result if inspect.isawaitable(result) else result
+
+
+async def _called_in_thread(function: Callable[..., Any], arguments: Arguments) -> Any:
+    positional, named = arguments
+    try:
+        return await in_thread(function, *positional, **named)
+    except RuntimeError as error:
+        if not str(error).startswith(_NO_LOOP):
+            raise
+        name = getattr(function, "__name__", type(function).__name__)
+        raise ContextError(
+            f"{name} is not async, so it runs in a thread, where asyncio has no event loop ({error}); write `async def`, "
+            "or hand over what it makes, such as `asyncio.gather(...)` itself"
+        ) from error
 
 
 def is_async(function: Callable[..., Any]) -> bool:
@@ -109,9 +113,15 @@ def is_async(function: Callable[..., Any]) -> bool:
 async def run_work(work: Any, arguments: tuple[Any, ...] = ()) -> Any:
     """Run what a step was given, once.
 
+    What it sets in context variables is its own: replay, in which it does not run, could not repeat that.
+
     Raises:
         TypeError: If it is a plain value; see `check_work`.
     """
+    return await apart(_run_work(work, arguments))
+
+
+async def _run_work(work: Any, arguments: tuple[Any, ...]) -> Any:
     if is_awaitable(work):
         return await cast("Awaitable[Any]", work)
     return await call(work, Arguments(arguments, {}))
@@ -121,13 +131,18 @@ def check_work(name: str, work: Any, arguments: tuple[Any, ...]) -> None:
     """Refuse what cannot be run.
 
     Raises:
-        TypeError: If `work` is a plain value, whose side effect has happened already, or an awaitable that
-            is given arguments.
+        TypeError: If `work` is a plain value, whose side effect has happened already, or a task that has begun, or
+            an awaitable that is given arguments.
     """
     if is_awaitable(work):
         if arguments:
-            drop_work(work)
+            discard_work(work)
             raise TypeError(f"step {name!r}: arguments go to a function; this is something to await already")
+        if begun_tasks(work):
+            raise TypeError(
+                f"step {name!r} was given a task that has begun: it would run again in each replay; pass the function "
+                "and its arguments, a coroutine, or tasks that are made where they are given to the step"
+            )
         return
     if not callable(work):
         raise TypeError(
@@ -160,13 +175,3 @@ def _annotated_result(work: Callable[..., Any]) -> Any:
         return result_type(work, hints_of(work))
     except RegistrationError:
         return Any
-
-
-def drop_work(work: Any) -> None:
-    """Drop work that replay makes unnecessary, so that nobody warns that it was never awaited."""
-    if isinstance(work, Discardable):
-        work.discard()
-    elif inspect.iscoroutine(work):
-        cast("Coroutine[Any, Any, Any]", work).close()
-    elif isinstance(work, asyncio.Future):
-        cast("asyncio.Future[Any]", work).cancel()

@@ -134,6 +134,7 @@ def _code_component(name: str, body: Callable[..., Any]) -> Component:
         execute=Body(schema, body),
         description=documentation.summary,
         input_schema=schema.input_schema,
+        parameters=schema.parameters.names,
         output_schema=schema.output_schema,
         output_type=schema.output_type,
         retry=ONCE,

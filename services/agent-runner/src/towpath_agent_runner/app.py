@@ -3,10 +3,10 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from towpath.components import REGISTRY
+from towpath.components import REGISTRY, Registry
 from towpath.runtime.entity_host import EntityHost
 from towpath.runtime.loading import load_app
-from towpath.runtime.registration import register
+from towpath.runtime.registration import registered
 from towpath.runtime.run_host import RunHost
 from towpath.secrecy import redacted
 from towpath_agent_runner.settings import Settings
@@ -21,15 +21,22 @@ from towpath_schemas.streams import RUNS, runner_consumer
 @asynccontextmanager
 async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     """Host runs until the end of the block."""
-    settings = chassis.settings
-    load_app(settings.app)
+    load_app(chassis.settings.app)
     chassis.tracing.include_user_code()
     redact_logs(redacted)
+    async with serving(chassis, REGISTRY):
+        yield
+
+
+@asynccontextmanager
+async def serving(chassis: Chassis[Settings], registry: Registry) -> AsyncGenerator[None]:
+    """Host runs of the components in `registry` until the end of the block."""
+    settings = chassis.settings
     runs = RunHost(
-        chassis, REGISTRY, suspend_after_s=settings.suspend_after_s, max_losses=settings.max_losses
+        chassis, registry, suspend_after_s=settings.suspend_after_s, max_losses=settings.max_losses
     )
     async with (
-        EntityHost(chassis, REGISTRY).serving(settings.service),
+        EntityHost(chassis, registry).serving(settings.service),
         background(runs.look_after, name="look-after"),
         pulled(
             chassis,
@@ -39,6 +46,6 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
             runs.on_dispatch,
             capacity=settings.capacity,
         ),
+        registered(chassis, registry, service=settings.service, version=settings.service_version),
     ):
-        await register(chassis, REGISTRY, service=settings.service, version=settings.service_version)
         yield

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from towpath_audit_sink.bounding import told_failure
 from towpath_audit_sink.runs import Run
 from towpath_chassis.digests import digest
 from towpath_schemas import subjects
@@ -75,7 +76,7 @@ def project(
         key=told.key or says.get("key"),
         agent=says.get("agent") or run.agent,
         outcome=_outcome(told, failure),
-        failure=failure,
+        failure=told_failure(failure),
         usage=says.get("usage"),
         attempts=says.get("attempts"),
         attribution=run.attribution,
@@ -85,6 +86,7 @@ def project(
         component_kind=says.get("component_kind"),
         service=says.get("service"),
         parent=_parent(says.get("parent")),
+        forked_by=says.get("forked_by"),
         successor=says.get("successor"),
         recalled=_recalled(record),
         waiting_for=says.get("waiting_for"),

@@ -15,8 +15,10 @@ from typing import NamedTuple
 import structlog
 from pydantic import ValidationError
 
+from towpath_audit_sink.bounding import shorter
 from towpath_audit_sink.projection import author, project, unreadable
 from towpath_audit_sink.runs import Run, Runs
+from towpath_audit_sink.standstill import Standstill
 from towpath_chassis.burying import Unhandled, bury
 from towpath_chassis.chain import Link, append
 from towpath_chassis.errors import BrokerError, FencedError, PayloadLostError
@@ -60,26 +62,37 @@ class Told(NamedTuple):
 
 
 class Teller:
-    """Tells for ever; `standing` is whether it could, when it last tried."""
+    """Tells for ever."""
 
     def __init__(self, js: JetStream, tracing: Tracing, runs: Runs, *, batch: int) -> None:
         self._js = js
         self._tracing = tracing
         self._runs = runs
         self._batch = batch
-        self.standing = False
+        self._standstill = Standstill(asyncio.get_running_loop().time)
+        self._reads = False
+
+    @property
+    def standing(self) -> bool:
+        """Whether it can tell, as far as is known."""
+        return self._reads and not self._standstill.lasts
 
     async def run(self) -> None:
         """Tell until cancelled."""
         while True:
-            self.standing = False
+            self._reads = False
             try:
-                await self._tell_from(await told_so_far(self._js))
-            except FencedError:  # another sink tells, or an acknowledgement was lost: see how far it is
-                await asyncio.sleep(_STAND_BY_S)
+                await self._tell_behind(await told_so_far(self._js))
             except BrokerError as error:
                 log.info("cannot tell now", reason=str(error))
                 await asyncio.sleep(_RETRY_S)
+
+    async def _tell_behind(self, told: Told) -> None:
+        try:
+            await self._tell_from(told)
+        except FencedError as error:  # another sink tells, or an acknowledgement was lost: see how far it is
+            self._standstill.refused(told.audit, str(error))
+            await asyncio.sleep(_STAND_BY_S)
 
     async def _tell_from(self, told: Told) -> None:
         start = told.journal + 1
@@ -88,7 +101,7 @@ class Teller:
         async with reading(
             self._js, JOURNAL, pattern, start=start, limit=limit, linger_s=_LINGER_S, whole=False
         ) as entries:
-            self.standing = True
+            self._reads = True
             async for got in entries:
                 for first in range(0, len(got), self._batch):
                     told = await self._tell(got[first : first + self._batch], told)
@@ -96,6 +109,7 @@ class Teller:
     async def _tell(self, entries: list[Got], told: Told) -> Told:
         links = [await self._link(entry) for entry in entries]
         sequence = await append(self._js, links, after=told.audit)
+        self._standstill.went_on()
         return Told(sequence, entries[-1].sequence)
 
     async def _link(self, entry: Got) -> Link:
@@ -129,7 +143,10 @@ class Teller:
         """Tell an entry, or why that cannot be: one that is odd must not keep all behind it from being told."""
         try:
             acting = self._runs.by(author(record, run), run)
-            told = link(project(record, acting, entry.sequence, left_out), entry.subject, acting)
+            event = project(record, acting, entry.sequence, left_out)
+            told = link(event, entry.subject, acting)
+            if not self._fits(told):
+                told = link(shorter(event), entry.subject, acting)
         except Exception as error:  # noqa: BLE001 - whatever it is, it comes again with each attempt
             return f"it cannot be told: {error!r}"
         return told if self._fits(told) else "what is to be told of it is too large for a message"
@@ -165,15 +182,20 @@ async def told_so_far(js: JetStream) -> Told:
 
 
 def link(event: AuditEvent, source_subject: str, run: Run) -> Link:
-    """Write an event as a message; its id is the place of its record, which is written only once."""
+    """Write an event as a message.
+
+    Its id is the place of its record, and the sequence there: an id of a run that is used again, long after the run was
+    forgotten, has the same places.
+    """
+    event_id = f"{source_subject}:{event.source_sequence}"
     headers = {
         **run.headers,
-        "ce-id": source_subject,
+        "ce-id": event_id,
         "ce-time": _rfc3339(event.at),
         _SEQUENCE: str(event.source_sequence),
     }
     subject = subjects.audit(event.attribution.tenant, event.agent, event.kind, event.action)
-    return Link(source_subject, subject, headers, event.to_body())
+    return Link(event_id, subject, headers, event.to_body())
 
 
 def _place(subject: str) -> tuple[str, int]:

@@ -27,6 +27,8 @@ from towpath_router.schedules.kept import Schedules
 from towpath_router.schedules.starting import ScheduledRuns
 from towpath_router.settings import Settings
 from towpath_router.starting import Starter
+from towpath_router.succession import Succession
+from towpath_router.tidying import Tidying
 from towpath_router.unbegun import Unbegun
 from towpath_router.verbs import verbs
 from towpath_router.waking import Waker
@@ -42,14 +44,24 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     unbegun = Unbegun(js, runs, finisher)
     passage = Passage(js, runs, gates, dispatcher, unbegun)
     starter = Starter(js, catalogue, runs, dispatcher, passage)
-    waker, children = Waker(js, runs, starter, unbegun), Children(js, catalogue, runs, starter)
-    ending = Ending(js, runs, children, passage, followers)
+    succession = Succession(js, runs)
+    waker = Waker(js, runs, succession, starter, unbegun)
+    children = Children(js, catalogue, runs, starter, succession)
+    ending = Ending(js, succession, children, passage, followers)
     schedules, scheduled = Schedules(js), ScheduledRuns(catalogue, starter, chassis.tracing)
     changer = ScheduleChanger(js, catalogue, schedules, scheduled)
     declared, due = DeclaredSchedules(js, catalogue, schedules), DueSchedules(js, schedules, runs, scheduled)
-    door = Door(
-        chassis, verbs(chassis, catalogue, runs, starter, ending, finisher=finisher, schedules=changer)
+    offered = verbs(
+        chassis,
+        catalogue,
+        runs,
+        succession,
+        starter,
+        ending=ending,
+        finisher=finisher,
+        schedules=changer,
     )
+    door = Door(chassis, offered)
     recovery = Recovery(js, waker)
     watch = Watch(js, recovery.on_lost, lost_after_s=chassis.settings.lost_after_s)
     await watch.listen()
@@ -62,7 +74,7 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     async with (
         background(look_back_once, name="look-back"),
         background(watch.report, name="watch"),
-        background(gates.keep_tidy, name="gates"),
+        background(Tidying(js, gates, passage).keep_tidy, name="gates"),
         background(declared.run, name="declared-schedules"),
         handling(
             chassis,

@@ -11,6 +11,7 @@ from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import StoredMessage
 from towpath_schemas import subjects
 from towpath_schemas.components import ComponentKind, ServiceRegistered
+from towpath_schemas.inputs import ParameterNames
 from towpath_schemas.limits import Limit
 from towpath_schemas.shape import problems
 from towpath_schemas.streams import CATALOGUE, ROUTER_CATALOGUE
@@ -21,12 +22,13 @@ RUNNABLE: tuple[ComponentKind, ...] = ("workflow", "agent", "function")
 
 
 class Offer(NamedTuple):
-    """Who runs a component, what kind of component it is, and the version and limits that new runs begin with."""
+    """Who runs a component, and of what kind, version, limits and parameters it is for new runs."""
 
     service: str
     kind: ComponentKind
     version: str | None = None
     limits: tuple[Limit, ...] = ()
+    parameters: ParameterNames | None = None
 
 
 class EntityOffer(NamedTuple):
@@ -96,7 +98,9 @@ class Catalogue:
     def look_up(self, name: str, service: str | None = None) -> Offer | None:
         """Find the component among those that were read."""
         offered = [
-            Offer(registered.service, component.kind, component.version, component.limits)
+            Offer(
+                registered.service, component.kind, component.version, component.limits, component.parameters
+            )
             for registered, _ in self._services.values()
             if service in {None, registered.service}
             for component in reversed(

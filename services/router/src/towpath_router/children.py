@@ -11,6 +11,7 @@ from towpath_router.catalogue import Catalogue
 from towpath_router.requests import RefusedError
 from towpath_router.runs import Runs
 from towpath_router.starting import Starter
+from towpath_router.succession import Succession
 from towpath_schemas import identity
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import Answered, ChildRequested, ControlSent
@@ -22,11 +23,14 @@ from towpath_schemas.limits import GatePassed
 class Children:
     """Starts child runs, and those that go on in another's place."""
 
-    def __init__(self, js: JetStream, catalogue: Catalogue, runs: Runs, starter: Starter) -> None:
+    def __init__(
+        self, js: JetStream, catalogue: Catalogue, runs: Runs, starter: Starter, succession: Succession
+    ) -> None:
         self._js = js
         self._catalogue = catalogue
         self._runs = runs
         self._starter = starter
+        self._succession = succession
 
     async def start(
         self, child: ChildRequested, *, traceparent: str | None = None, gates: tuple[GatePassed, ...] = ()
@@ -57,6 +61,9 @@ class Children:
             priority=child.priority,
         )
         try:
+            if child.continues is not None:
+                await self._starter.write_down(child.run_id, started)
+                await self._succession.hand_over(child.continues, child.run_id, journaled=child.inherits)
             await self._starter.start(child.run_id, started)
         except RefusedError as refused:
             await self._answer_or_give_up(child, refused.failure)

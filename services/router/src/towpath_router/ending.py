@@ -13,7 +13,7 @@ from towpath_router.children import Children, answer_to, orphaned
 from towpath_router.followers import Followers, failure_of
 from towpath_router.passing import Passage
 from towpath_router.releasing import Releaser
-from towpath_router.runs import Runs
+from towpath_router.succession import Succession
 from towpath_schemas import subjects
 from towpath_schemas.calls import ChildRequested, RunClosed
 from towpath_schemas.journal import Parent
@@ -24,10 +24,15 @@ class Ending:
     """Concludes runs that have ended."""
 
     def __init__(
-        self, js: JetStream, runs: Runs, children: Children, passage: Passage, followers: Followers
+        self,
+        js: JetStream,
+        succession: Succession,
+        children: Children,
+        passage: Passage,
+        followers: Followers,
     ) -> None:
         self._js = js
-        self._runs = runs
+        self._succession = succession
         self._children = children
         self._passage = passage
         self._followers = followers
@@ -43,7 +48,7 @@ class Ending:
         if closed.parent is not None:
             await self._tell(closed, closed.parent)
         for child in closed.children:  # one that does not exist yet is ended when it is made: see `Children`
-            if await self._goes_on(child):
+            if await self._succession.goes_on(child):
                 await keep(self._js, orphaned(child, closed.run_id, closed.attribution))
         await self._leave(closed)
         if closed.successor is not None:
@@ -51,10 +56,13 @@ class Ending:
         await self._releaser.release(closed)
         if closed.alarmed:
             await self._js.purge(INBOX, subjects.timers_of(closed.run_id))
-        await self._js.clear(INBOX, subjects.inbox_of(closed.run_id))  # last: the news of the end is in there
+        await self._empty_inbox(closed)  # last: the news of the end is in there
 
-    async def _goes_on(self, run_id: str) -> bool:
-        return await self._runs.started(run_id) is not None and await self._runs.finished(run_id) is None
+    async def _empty_inbox(self, closed: RunClosed) -> None:
+        if closed.successor is None:
+            await self._js.clear(INBOX, subjects.inbox_of(closed.run_id))
+        else:
+            await self._succession.clear(closed.run_id, closed.successor.run_id)
 
     async def _tell(self, closed: RunClosed, parent: Parent) -> None:
         """Tell a parent; where that one has ended too, nobody is waked by it: see `Waker`."""

@@ -4,15 +4,13 @@ from contextlib import suppress
 from typing import Any
 
 from towpath_chassis.errors import BrokerError, FencedError
-from towpath_chassis.journal import claim, newest_claim, salvage_journal
+from towpath_chassis.journal import ENDING, claim, newest_claim, salvage_journal
 from towpath_chassis.service import Chassis
 from towpath_router.runs import Runs
 from towpath_schemas import subjects
 from towpath_schemas.catalogue import event_type_of
 from towpath_schemas.journal import RunFinished, RunStarted
 from towpath_schemas.runs import RunEnded, RunView
-
-_CLAIMANT = "router/"
 
 
 class Finisher:
@@ -29,7 +27,7 @@ class Finisher:
         Raises:
             FencedError: If somebody else has claimed it for `epoch`, or a later one.
         """
-        claimant = f"{_CLAIMANT}{self._chassis.settings.instance}"
+        claimant = f"{ENDING}{self._chassis.settings.instance}"
         held = await claim(self._js, run_id, claimant, epoch=epoch)
         entries = await salvage_journal(self._js, run_id)
         last = entries[-1][1]
@@ -46,7 +44,7 @@ class Finisher:
             None where a runner has begun it, and it goes on.
         """
         newest = await newest_claim(self._js, run_id)
-        if newest is not None and not newest.claimant.startswith(_CLAIMANT):
+        if newest is not None and not newest.ends:
             return await self._runs.finished(run_id)
         try:
             return await self.finish(run_id, finished, epoch=newest.epoch + 1 if newest else 1)

@@ -20,7 +20,13 @@ class Followers:
         self._js = js
 
     async def add(self, run_id: str, parent: Parent) -> None:
-        """Have a parent be told of the end of a run; of one that has ended it is told by `tell`, too."""
+        """Have a parent be told of the end of a run; of one that has ended it is told by `tell`, too.
+
+        One that would follow itself is told at once that it cannot.
+        """
+        if parent.run_id == run_id:
+            await keep(self._js, answer_to(parent, failure=_itself(run_id)))
+            return
         place = subjects.inbox(run_id, FOLLOWER, identity.call_id(parent.run_id, parent.key))
         body = RunFollowed(run_id=run_id, parent=parent).to_body()
         await self._js.publish(place, body, message_id=place)
@@ -48,6 +54,14 @@ class Followers:
         newest = await self._js.last(JOURNAL, subjects.journal_of(run_id))
         record = read_record(newest.body) if newest else None
         return record if isinstance(record, RunFinished) else None
+
+
+def _itself(run_id: str) -> Failure:
+    message = (
+        f"run {run_id} stands for the run that it has started (Singleton or Debounce), and would wait for itself; "
+        "start another component, or give the limit a key that differs"
+    )
+    return Failure(code="user_error", message=message)
 
 
 def failure_of(run_id: str, end: str, failure: Failure | None) -> Failure | None:

@@ -1,6 +1,6 @@
 """Forks runs: makes a new one that has done what another had done, up to an act, and goes on from there by itself."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from towpath_chassis.errors import AlreadyWrittenError, FencedError
 from towpath_chassis.jetstream import JetStream
@@ -22,6 +22,7 @@ from towpath_schemas.journal import (
     StepSettled,
     ValueDrawn,
 )
+from towpath_schemas.object_keys import JOIN, LEAVE, OBJECT_KEY
 from towpath_schemas.requests import ForkRequested, RunAccepted
 
 _NAMED = 20
@@ -29,6 +30,8 @@ _NAMED = 20
 _OfAct = StepSettled | CallIntended | CallSettled | ValueDrawn | HandedOff
 _TakenOver = _OfAct | SignalReceived | SignalReturned | CancelReceived
 """What replay goes by. That a run was held, dropped or paused says nothing about another."""
+
+_JOINED, _LEFT = f"{OBJECT_KEY}.{JOIN}", f"{OBJECT_KEY}.{LEAVE}"
 
 
 class _Fork(NamedTuple):
@@ -48,7 +51,7 @@ class Forker:
         self._starter = starter
 
     async def fork(self, asked: Asked[ForkRequested]) -> RunAccepted:
-        """Make a run that goes on where another was before an act.
+        """Make a run that goes on where another was before an act, on behalf of the same.
 
         Raises:
             RefusedError: If the tenant has no such run, or the run has no such act.
@@ -79,7 +82,7 @@ def _fork(asked: Asked[ForkRequested], origin: RunStarted, records: list[Journal
     key = asked.said.idempotency_key or asked.own_id
     changed = {
         "at": asked.at,
-        "attribution": asked.by,
+        "forked_by": asked.by,
         "correlation_id": asked.own_id,
         "traceparent": asked.traceparent,
         "parent": None,
@@ -97,7 +100,8 @@ def _fork(asked: Asked[ForkRequested], origin: RunStarted, records: list[Journal
 def past(records: list[JournalRecord], until: str) -> list[JournalRecord]:
     """Pick what a fork takes over of a run: what was done before the act `until` began.
 
-    What had begun by then and not ended is done anew. What models consumed was consumed by the other run.
+    What had begun by then and not ended is done anew, and so is a step that held object keys: they are the other
+    run's. What models consumed was consumed by the other run.
 
     Raises:
         RefusedError: If the run has no such act.
@@ -105,7 +109,7 @@ def past(records: list[JournalRecord], until: str) -> list[JournalRecord]:
     cut = next((place for place, record in enumerate(records) if _is_of(record, until)), None)
     if cut is None:
         raise RefusedError("malformed", f"until is {until!r}, which the run has not done; {_known(records)}")
-    before = [record for record in records[:cut] if isinstance(record, _TakenOver)]
+    before = _without_held([record for record in records[:cut] if isinstance(record, _TakenOver)])
     ended = {
         record.key for record in before if isinstance(record, _OfAct) and not isinstance(record, CallIntended)
     }
@@ -114,6 +118,24 @@ def past(records: list[JournalRecord], until: str) -> list[JournalRecord]:
         for record in before
         if not isinstance(record, CallIntended) or record.key in ended
     ]
+
+
+def _without_held(records: list[_TakenOver]) -> list[_TakenOver]:
+    """Leave out the steps of a flow that were in the lines of their object keys, with their work not done."""
+    joined = {_step_of(one) for one in records if isinstance(one, CallIntended) and one.target == _JOINED}
+    left = {_step_of(one) for one in records if isinstance(one, CallIntended) and one.target == _LEFT}
+    done = {_step_of(one) for one in records if _is_done(one)}
+    held = tuple(f"{step}/" for step in joined - left - done)
+    return [one for one in records if not (isinstance(one, _OfAct) and one.key.startswith(held))]
+
+
+def _is_done(record: _TakenOver) -> TypeGuard[CallSettled]:
+    return isinstance(record, CallSettled) and record.act == "task" and record.failure is None
+
+
+def _step_of(record: _OfAct) -> str:
+    """Name the place of the step of a flow that an act is of."""
+    return record.key.rpartition("/")[0]
 
 
 def _is_of(record: JournalRecord, key: str) -> bool:

@@ -1,7 +1,8 @@
 """Forgets runs that have ended: their journals, claims and whatever waits for them; the audit trail keeps that they were.
 
-First the journal says so, in an entry that is kept for some days, then all else of the run is removed. Whoever dies in
-between is made up for by the next delivery of the request.
+First the journal says so, in an entry that is kept for some days, then all else of the run is removed. A claim is kept
+as long: a dispatch that somebody still has, or gets, must not look like the first of a new run. Whoever dies in between
+is made up for by the next delivery of the request.
 """
 
 import time
@@ -9,7 +10,7 @@ import time
 from towpath_chassis.delivery import RetryLater
 from towpath_chassis.inbox import CLOSED
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.journal import newest_outline
+from towpath_chassis.journal import FORGETTING, claim, newest_claim, newest_outline
 from towpath_chassis.messages import Expect, StoredMessage
 from towpath_chassis.snapshots import forget_snapshot
 from towpath_router.requests import Asked, RefusedError
@@ -49,7 +50,7 @@ class Purger:
         await self._js.clear(INBOX, subjects.inbox_of(run_id))
         await self._js.purge(PAYLOADS, subjects.payloads_of(run_id))
         await forget_snapshot(self._js, run_id)
-        await self._js.clear(JOURNAL, subjects.claims_of(run_id))
+        await self._keep_off(run_id)
         await self._js.purge(JOURNAL, subjects.journal_of(run_id), before=noted_at)
         return RequestDone(subject=asked.request.subject, targets=(run_id,))
 
@@ -82,6 +83,18 @@ class Purger:
         return (
             await self._js.publish(place, record.to_body(), expect=unchanged, kept_s=_NOTED_FOR_S)
         ).sequence
+
+    async def _keep_off(self, run_id: str) -> None:
+        """Leave one claim of all there were: it outlives the note, and nobody takes the run up again meanwhile.
+
+        Raises:
+            FencedError: If somebody takes it at the same time.
+        """
+        newest = await newest_claim(self._js, run_id)
+        if newest is None or not newest.forgets:
+            epoch = newest.epoch + 1 if newest else 2  # the first claim says that a runner began the run
+            newest = await claim(self._js, run_id, FORGETTING, epoch=epoch, kept_s=_NOTED_FOR_S)
+        await self._js.clear(JOURNAL, subjects.claims_of(run_id), but=newest.fence)
 
     async def _newest(self, run_id: str) -> StoredMessage | None:
         return await newest_outline(self._js, subjects.journal_of(run_id))

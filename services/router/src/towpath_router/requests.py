@@ -113,6 +113,8 @@ def read_address(subject: str) -> RequestAddress:
     try:
         address = subjects.read_request(subject)
         Attribution.vouched(address.tenant, None)
+    except ValidationError as error:
+        raise RefusedError("malformed", f"the subject names no tenant: {problems(error)}") from error
     except ValueError as error:
         raise RefusedError("malformed", f"the subject names no tenant: {error}") from error
     if len(subjects.token(address.tenant)) > subjects.LONGEST_TOKEN:

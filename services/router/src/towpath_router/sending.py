@@ -2,23 +2,20 @@
 
 from typing import Any
 
-from towpath_chassis.inbox import keep
-from towpath_chassis.jetstream import JetStream
-from towpath_chassis.journal import read_journal
 from towpath_router.requests import Asked
-from towpath_router.runs import Runs, ended
-from towpath_schemas.calls import Control, ControlSent, RunEvent, SignalSent, event_id_of
+from towpath_router.runs import Runs
+from towpath_router.succession import Succession
+from towpath_schemas.calls import Control, ControlSent, RunEvent, SignalSent
 from towpath_schemas.identity import derived_id
-from towpath_schemas.journal import CallSettled, CancelReceived, JournalRecord, PauseReceived, SignalReceived
 from towpath_schemas.requests import ControlRequested, RequestDone, SignalRequested
 
 
 class Sender:
     """Sends events to the runs that requests name."""
 
-    def __init__(self, js: JetStream, runs: Runs) -> None:
-        self._js = js
+    def __init__(self, runs: Runs, succession: Succession) -> None:
         self._runs = runs
+        self._succession = succession
 
     async def signal(self, asked: Asked[SignalRequested]) -> RequestDone:
         """Send a signal; see `_send`."""
@@ -45,21 +42,14 @@ class Sender:
         return await self._send(asked, _control(asked, "unpause"))
 
     async def _send(self, asked: Asked[Any], event: RunEvent) -> RequestDone:
-        """Put an event into its run's inbox.
+        """Send an event to its run, or to the one that goes on from it.
 
         Raises:
             RefusedError: If the tenant has no such run, or it has ended without having taken the event before.
         """
         await self._runs.named(asked)
-        if await self._runs.finished(event.run_id) is None:
-            await keep(self._js, event)
-        elif not await self._was_taken(event):
-            raise ended(event.run_id)
+        await self._succession.send(event)
         return RequestDone(subject=asked.request.subject, targets=(event.run_id,))
-
-    async def _was_taken(self, event: RunEvent) -> bool:
-        entries = await read_journal(self._js, event.run_id)
-        return any(_took(record) == event_id_of(event) for _, record in entries)
 
 
 def _control(asked: Asked[ControlRequested], control: Control) -> ControlSent:
@@ -70,16 +60,3 @@ def _control(asked: Asked[ControlRequested], control: Control) -> ControlSent:
         reason=asked.said.reason,
         attribution=asked.by,
     )
-
-
-def _took(record: JournalRecord) -> str | None:
-    """Tell the id of the event that a record says was taken."""
-    match record:
-        case SignalReceived():
-            return record.signal_id
-        case CallSettled():
-            return record.source
-        case CancelReceived() | PauseReceived():
-            return record.event_id
-        case _:
-            return None

@@ -105,7 +105,7 @@ class Starter:
         if offer is None or not offer.limits:
             return started
         tenant = started.attribution.tenant
-        gates = gates_of(tenant, started.component, offer.limits, started.input)
+        gates = gates_of(tenant, started.component, offer.limits, started.input, offer.parameters)
         return started.model_copy(update={"gates": gates})
 
     async def _schedule(self, run_id: str, at: float) -> None:

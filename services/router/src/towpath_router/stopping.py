@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Literal
 
+from towpath_chassis.delivery import RetryLater
 from towpath_chassis.inbox import taken_live
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import newest_claim, salvage_journal
@@ -16,22 +17,36 @@ from towpath_router.finishing import Finisher
 from towpath_router.requests import Asked
 from towpath_router.runs import Runs, ended
 from towpath_router.sending import Sender
+from towpath_router.succession import Succession
 from towpath_schemas.calls import ControlSent, RunClosed
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import CallIntended, CallSettled, JournalRecord, RunFinished, RunStarted
 from towpath_schemas.object_keys import PlaceInLine, places_in_line
 from towpath_schemas.requests import ControlRequested, RequestDone
+from towpath_schemas.succession import heir_of
+
+_MADE_WITHIN_S = 0.2
 
 
 class Stopper:
-    """Ends runs.
+    """Ends runs: where one has continued as new, the one that goes on.
 
     An end names the request that it was written for, so a request that comes again recognises what it has done.
     """
 
-    def __init__(self, js: JetStream, runs: Runs, sender: Sender, ending: Ending, finisher: Finisher) -> None:
+    def __init__(
+        self,
+        js: JetStream,
+        runs: Runs,
+        succession: Succession,
+        sender: Sender,
+        *,
+        ending: Ending,
+        finisher: Finisher,
+    ) -> None:
         self._js = js
         self._runs = runs
+        self._succession = succession
         self._finisher = finisher
         self._sender = sender
         self._ending = ending
@@ -42,18 +57,23 @@ class Stopper:
         Raises:
             RefusedError: If the tenant has no such run, or it has ended otherwise.
             FencedError: If a runner took it at the same time; ask again.
+            RetryLater: If another run is about to go on from it.
         """
-        started, finished = await self._runs.named(asked), _end(asked, "terminated")
-        written = await self._runs.finished(asked.target)
+        await self._runs.named(asked)
+        run_id, finished = await self._goes_on_as(asked.target), _end(asked, "terminated")
+        written = await self._runs.finished(run_id)
         if written is None:
-            newest = await newest_claim(self._js, asked.target)
+            newest = await newest_claim(self._js, run_id)
             epoch = newest.epoch + 1 if newest else 1
-            written = await self._finisher.finish(asked.target, finished, epoch=epoch)
+            written = await self._finisher.finish(run_id, finished, epoch=epoch)
         if not _is_same(written, finished):
-            raise ended(asked.target)
-        await self._drop(asked)
-        await self._conclude(asked.target, started, written)
+            raise ended(run_id) if heir_of(run_id, written) is None else _continuing(run_id)
+        await self._drop(run_id, asked)
+        await self._conclude(run_id, written)
         return RequestDone(subject=asked.request.subject, targets=(asked.target,))
+
+    async def _goes_on_as(self, run_id: str) -> str:
+        return (await self._succession.line_of(run_id)).newest
 
     async def cancel(self, asked: Asked[ControlRequested]) -> RequestDone:
         """Ask a run to end; one that nobody has begun has nothing to clean up, and is ended.
@@ -66,24 +86,24 @@ class Stopper:
         return RequestDone(subject=asked.request.subject, targets=(asked.target,))
 
     async def _end_unbegun(self, asked: Asked[ControlRequested]) -> bool:
-        started, finished = await self._runs.named(asked), _end(asked, "cancelled")
-        written = await self._runs.finished(asked.target)
+        await self._runs.named(asked)
+        run_id, finished = await self._goes_on_as(asked.target), _end(asked, "cancelled")
+        written = await self._runs.finished(run_id)
         if written is None:
-            written = await self._finisher.finish_unbegun(asked.target, finished)
+            written = await self._finisher.finish_unbegun(run_id, finished)
         if written is None or not _is_same(written, finished):
             return False
-        await self._conclude(asked.target, started, written)
+        await self._conclude(run_id, written)
         return True
 
-    async def _drop(self, asked: Asked[ControlRequested]) -> None:
+    async def _drop(self, run_id: str, asked: Asked[ControlRequested]) -> None:
         """Have whoever holds the run find out at once: what it is offered it cannot write down any more."""
-        offered = ControlSent(
-            event_id=asked.own_id, run_id=asked.target, control="cancel", attribution=asked.by
-        )
-        await taken_live(self._js, asked.target, offered.to_body())
+        offered = ControlSent(event_id=asked.own_id, run_id=run_id, control="cancel", attribution=asked.by)
+        await taken_live(self._js, run_id, offered.to_body())
 
-    async def _conclude(self, run_id: str, started: RunStarted, finished: RunFinished) -> None:
+    async def _conclude(self, run_id: str, finished: RunFinished) -> None:
         records = [record for _, record in await salvage_journal(self._js, run_id)]
+        started = next(record for record in records if isinstance(record, RunStarted))
         await self._finisher.tell(run_id, started, finished)
         await self._ending.conclude(
             RunClosed(
@@ -97,6 +117,10 @@ class Stopper:
                 attribution=started.attribution,
             )
         )
+
+
+def _continuing(run_id: str) -> RetryLater:
+    return RetryLater(f"run {run_id} goes on as another one, which is being made", after_s=_MADE_WITHIN_S)
 
 
 def _places(service: str, records: Sequence[JournalRecord]) -> tuple[PlaceInLine, ...]:

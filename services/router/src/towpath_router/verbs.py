@@ -19,6 +19,7 @@ from towpath_router.schedules.changing import ScheduleChanger
 from towpath_router.sending import Sender
 from towpath_router.starting import Starter
 from towpath_router.stopping import Stopper
+from towpath_router.succession import Succession
 from towpath_schemas.requests import (
     BroadcastRequested,
     ControlRequested,
@@ -37,15 +38,16 @@ def verbs(
     chassis: Chassis[Any],
     catalogue: Catalogue,
     runs: Runs,
+    succession: Succession,
     starter: Starter,
-    ending: Ending,
     *,
+    ending: Ending,
     finisher: Finisher,
     schedules: ScheduleChanger,
 ) -> dict[str, Verb[Any]]:
     """List the verbs; another one is another line."""
-    js, sender = chassis.js, Sender(chassis.js, runs)
-    stopper = Stopper(js, runs, sender, ending, finisher)
+    js, sender = chassis.js, Sender(runs, succession)
+    stopper = Stopper(js, runs, succession, sender, ending=ending, finisher=finisher)
     return {
         "start": Verb(StartRequested, Admission(catalogue, starter).start),
         "signal": Verb(SignalRequested, sender.signal),

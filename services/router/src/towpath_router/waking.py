@@ -12,6 +12,7 @@ from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import newest_claim, newest_outline
 from towpath_router.runs import Runs
 from towpath_router.starting import Starter
+from towpath_router.succession import Succession
 from towpath_router.unbegun import Unbegun
 from towpath_schemas import subjects
 from towpath_schemas.calls import ControlSent, RunDispatched, RunEvent, read_event
@@ -32,8 +33,11 @@ class _Way(NamedTuple):
 class Waker:
     """Wakes runs; a redundant wake is harmless, since the claim decides."""
 
-    def __init__(self, js: JetStream, runs: Runs, starter: Starter, unbegun: Unbegun) -> None:
+    def __init__(
+        self, js: JetStream, runs: Runs, succession: Succession, starter: Starter, unbegun: Unbegun
+    ) -> None:
         self._js = js
+        self._succession = succession
         self._unbegun = unbegun
         self._runs = runs
         self._starter = starter
@@ -54,7 +58,8 @@ class Waker:
             self._runs.finished(run_id), self._starter.is_scheduled(run_id)
         )
         if finished is not None:
-            await self._js.delete(INBOX, sequence)  # nobody will read it
+            if await self._succession.pass_on(event):
+                await self._js.delete(INBOX, sequence)  # nobody will read it here
         elif await self._is_held(run_id):
             await self._keep(event)
         elif not scheduled:  # one that waits for its time is woken then

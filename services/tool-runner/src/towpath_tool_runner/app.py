@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from towpath.components import REGISTRY
+from towpath.components import REGISTRY, Registry
 from towpath.runtime.loading import load_app
-from towpath.runtime.registration import register
+from towpath.runtime.registration import registered
 from towpath.runtime.tool_host import ToolHost
 from towpath.secrecy import redacted
 from towpath_chassis.logs import redact_logs
@@ -19,18 +19,27 @@ from towpath_tool_runner.settings import Settings
 @asynccontextmanager
 async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     """Execute calls until the end of the block."""
-    settings = chassis.settings
-    load_app(settings.app)
+    load_app(chassis.settings.app)
     chassis.tracing.include_user_code()
     redact_logs(redacted)
-    host = ToolHost(chassis, REGISTRY, timeout_s=settings.timeout_s, max_losses=settings.max_losses)
-    async with pulled(
-        chassis,
-        TOOLS,
-        tools_consumer(settings.service),
-        subjects.calls_of(settings.service),
-        host.on_call,
-        capacity=settings.capacity,
+    async with serving(chassis, REGISTRY):
+        yield
+
+
+@asynccontextmanager
+async def serving(chassis: Chassis[Settings], registry: Registry) -> AsyncGenerator[None]:
+    """Execute calls of the components in `registry` until the end of the block."""
+    settings = chassis.settings
+    host = ToolHost(chassis, registry, timeout_s=settings.timeout_s, max_losses=settings.max_losses)
+    async with (
+        pulled(
+            chassis,
+            TOOLS,
+            tools_consumer(settings.service),
+            subjects.calls_of(settings.service),
+            host.on_call,
+            capacity=settings.capacity,
+        ),
+        registered(chassis, registry, service=settings.service, version=settings.service_version),
     ):
-        await register(chassis, REGISTRY, service=settings.service, version=settings.service_version)
         yield

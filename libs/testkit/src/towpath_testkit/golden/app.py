@@ -14,6 +14,7 @@ from towpath import (
     Agent,
     Context,
     FlowDefinition,
+    ModelReply,
     ModelRequest,
     NonRetryableError,
     RetryPolicy,
@@ -30,7 +31,9 @@ from towpath import (
     workflow,
 )
 from towpath.errors import ComponentError, SignalTimeoutError
+from towpath.models.port import Citation
 from towpath.testing.host import SERVICE
+from towpath_schemas.usage import Usage
 
 TWICE = RetryPolicy(max_attempts=2, initial_interval_s=1.0, jitter=0.0)
 _tried: list[str] = []
@@ -138,6 +141,37 @@ async def values(ctx: WorkflowContext) -> list[Any]:
     ctx.set("drawn", len(drawn))
     await ctx.sleep(60)
     return [*drawn, ctx.now().isoformat(), await ctx.get("drawn"), ctx.headers().get("x-caller")]
+
+
+@workflow
+async def state_in_steps(ctx: WorkflowContext) -> list[Any]:
+    async def count(by: int) -> int:
+        ctx.set("counted", await ctx.get("counted", 0) + by)
+        return by
+
+    def forget() -> None:
+        ctx.delete("old")
+
+    async def twice() -> int:
+        return await count(1) + await ctx.step("inner", count, 2)
+
+    ctx.set("old", "kept until the step ends")
+    counted = [await ctx.step("count", count, 5), await ctx.step("twice", twice)]
+    await ctx.step("forget", forget)
+    await ctx.sleep(60)
+    return [*counted, await ctx.get("counted"), await ctx.get("old", "gone")]
+
+
+@workflow
+async def given_acts(ctx: WorkflowContext) -> list[Any]:
+    async def inside() -> int:
+        return await ctx.step("inside", lambda: 4)
+
+    return [
+        await ctx.step("call", ctx.task(add, input={"a": 1, "b": 2})),
+        await ctx.step("together", asyncio.gather(ctx.sleep(5), inside())),
+        await ctx.sleep(60),
+    ]
 
 
 # --- Branches -----------------------------------------------------------------------------------------
@@ -407,10 +441,20 @@ script(
         tool_call("transfer_to_poet"),
     ],
 )
+script(
+    "golden-till",
+    lambda _request: ModelReply(
+        text="Here.",
+        usage=Usage(input_tokens=8, output_tokens=1, cost=0.25),
+        reasoning_signature="sealed",
+        citations=(Citation(title="Prices", url="https://shop.example", start=0, end=4),),
+    ),
+)
 script("golden-poet", lambda _request: "Rain, rain, rain.")
 
 poet = Agent(name="poet", model="test/golden-poet", instructions="Rhyme.")
 desk = Agent(name="desk", model="test/golden-desk", tools=[look_up], handoffs=[poet])
+till = Agent(name="till", model="test/golden-till")
 lost = Agent(name="lost", model="test/golden-desk", tools=[look_up], max_iterations=1)
 
 

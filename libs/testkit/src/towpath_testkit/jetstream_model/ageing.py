@@ -75,11 +75,14 @@ class Ageing:
         self._expire()
 
     def changed(self) -> None:
-        """Notice that the stream's limit may be another."""
-        if not self._store.config.max_age:
+        """Notice that the stream was changed: whether its limit is another or not, the server looks at once."""
+        config = self._store.config
+        if not config.max_age:
             self._stop()
         elif not self._running:
-            self._start(self._store.config.max_age)
+            self._start(config.max_age)
+        if config.max_age or config.allow_msg_ttl:
+            self._expire()
 
     def stop(self) -> None:
         """End."""

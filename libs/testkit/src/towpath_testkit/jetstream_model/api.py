@@ -153,7 +153,7 @@ class Api:
             raise NotModelledError("a durable name that is not in the subject")
         consumer = self._stream(names).make_consumer(name, {**config, "name": name}, asked.get("action", ""))
         said = consumer.info()
-        consumer.signal()
+        consumer.begin()
         return said
 
     def _consumer_info(self, names: tuple[str, ...], body: bytes) -> Said:

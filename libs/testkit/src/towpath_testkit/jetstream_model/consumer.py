@@ -53,6 +53,7 @@ class Consumer:
         self._waiting = 0
         self._counted_until = 0
         self._gone: list[int] = []
+        self._has_room = False
 
     # --- Its life ---------------------------------------------------------------------------------
 
@@ -72,8 +73,9 @@ class Consumer:
             self._redelivery.set(min(self.config.ack_wait, SECOND // 2 + self._around.jitter_ns()))
 
     def change(self, config: ConsumerConfig) -> None:
-        """Take another configuration, which was checked; `signal` lets it work."""
+        """Take another configuration, which was checked; what it lets be delivered is delivered by `begin`."""
         before, changed = self.config, config
+        self._has_room |= config.max_ack_pending != before.max_ack_pending
         if config.inactive_threshold != before.inactive_threshold:
             changed = stamped(config)
         self.config = self.flight.config = self._dispatch.config = changed
@@ -84,6 +86,12 @@ class Consumer:
             self._live()
         if changed.filters != before.filters:
             self._count_waiting()
+
+    def begin(self) -> None:
+        """Deliver, if the configuration has another limit now: no other change of it makes the server look."""
+        if self._has_room:
+            self._has_room = False
+            self.signal()
 
     def stop(self) -> None:
         """End, and tell those who pull."""
@@ -228,6 +236,7 @@ class Consumer:
     def _check_pending(self) -> None:
         now_ns, wait_ns = self._clock.now_ns(), self.config.ack_wait
         forgot = self.flight.forget_gone(self._store.first)
+        was_full = self.flight.is_full
         expired = self.flight.overdue(now_ns)
         left = [wait_ns - (now_ns - one.at_ns) for one in self.flight.pending.values()]
         if expired:
@@ -236,7 +245,7 @@ class Consumer:
             self._redelivery.set(min([one for one in left if one > 0] + [wait_ns + LATE_NS]))
         if forgot:
             self.flight.write()
-        if expired:
+        if expired or (was_full and not self.flight.is_full):
             self.signal()
 
     # --- What happens to the stream ---------------------------------------------------------------

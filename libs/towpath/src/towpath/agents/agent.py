@@ -1,6 +1,6 @@
 """`Agent`: the definition of an agent, and the conversation that it has by itself; each run has one of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set as AbstractSet
 from pathlib import Path
 from typing import Any, cast
 
@@ -31,11 +31,12 @@ from towpath.agents.running import Running
 from towpath.agents.session_managers.port import Keeper
 from towpath.agents.state import AgentState, state_of
 from towpath.agents.toolbox import toolbox
-from towpath.errors import RegistrationError
+from towpath.argument_types import check_arguments
+from towpath.errors import ConfigurationError, InvalidInputError, RegistrationError
 from towpath.limits import AnyLimit, described_limits
 from towpath.memory.memory import Memory
 from towpath.models import resolve
-from towpath.models.port import LanguageModel
+from towpath.models.port import LanguageModel, Message
 
 
 class Agent(Running):
@@ -83,14 +84,15 @@ class Agent(Running):
         RegistrationError: If two of its tools have one name, or a tool cannot be loaded.
     """
 
+    @check_arguments
     def __init__(  # noqa: PLR0917 - the order in which people give them
         self,
         model: str | LanguageModel | None = None,
-        messages: list[DictMessage] | Sequence[Any] | None = None,
-        tools: Any = None,
+        messages: Sequence[Mapping[str, Any] | Message] | None = None,
+        tools: Sequence[Any] | AbstractSet[Any] | None = None,
         system_prompt: str | Sequence[Mapping[str, Any]] | None = None,
         structured_output_model: type[BaseModel] | None = None,
-        callback_handler: Any = DEFAULT,
+        callback_handler: Callable[..., Any] | None = DEFAULT,
         conversation_manager: ConversationManager | None = None,
         record_direct_tool_call: bool = True,  # noqa: FBT001, FBT002
         load_tools_from_directory: bool = False,  # noqa: FBT001, FBT002
@@ -112,7 +114,11 @@ class Agent(Running):
         memory: Memory | None = None,
         max_iterations: int | None = None,
         handoffs: "Sequence[Agent] | None" = None,
-        limits: Sequence[AnyLimit | Meter | Mapping[str, int]] | Meter | Mapping[str, int] | None = None,
+        limits: Sequence[AnyLimit | Meter | Mapping[str, int]]
+        | AnyLimit
+        | Meter
+        | Mapping[str, int]
+        | None = None,
     ) -> None:
         keeper = Keeper.of(one_of(session=session, session_manager=session_manager))
         self.name = name
@@ -145,23 +151,21 @@ class Agent(Running):
         mode = ConcurrentInvocationMode.of(concurrent_invocation_mode)
         self.exclusive = Exclusivity(self.label, mode if self.in_session is None else mode.queueing)
         manager = conversation_manager or SlidingWindowConversationManager()
-        self.conversation = Conversation(_history(messages), state_of(state), manager)
+        keepers = HookRegistry.of(self.session_manager, manager)
+        self.conversation = Conversation(_history(messages), state_of(state), manager, keepers=keepers)
         self.hooks = self._hooks(hooks or ())
         if load_tools_from_directory:
             self.load_tools_from(Path.cwd() / TOOLS_FOLDER)
         if name is not None:
             register(self, name)
-        self.hooks.tell_now(AgentInitializedEvent(self))
+        for heard in (keepers, self.hooks):
+            heard.tell_now(AgentInitializedEvent(self))
 
     def __repr__(self) -> str:
         return f"Agent(name={self.name!r}, model={self.model!r})"
 
     def _hooks(self, given: Sequence[HookProvider | HookCallback]) -> HookRegistry:
         registry = HookRegistry()
-        for one in (self.session_manager, self.conversation.manager):
-            if isinstance(one, HookProvider):
-                registry.add_hook(one)
-        self.conversation.keepers = registry.copied()
         for one in given:
             registry.add_hook(one)
         for plugin in self.plugins:
@@ -236,7 +240,10 @@ async def _awaited(begun: Any) -> None:
 
 def _history(messages: Any) -> list[DictMessage]:
     """Read the messages that an agent begins with: a list that holds dict messages is used itself."""
-    read = history_of(messages or ())
+    try:
+        read = history_of(messages or ())
+    except InvalidInputError as error:
+        raise ConfigurationError(f"Agent(messages=...): {error}") from error
     if not isinstance(messages, list):
         return read
     held = cast("list[DictMessage]", messages)

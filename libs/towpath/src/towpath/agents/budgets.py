@@ -13,14 +13,15 @@ from towpath.agents.budget_entity import BUDGET_TYPE
 from towpath.agents.ledger import Amounts, Ledger, Limits, Reserved
 from towpath.agents.meters import Meter, MeteredCall
 from towpath.agents.request_size import most_tokens
+from towpath.argument_types import check_arguments
 from towpath.context import Context
 from towpath.errors import BudgetExhaustedError, ConfigurationError
 from towpath.local.running import here
 from towpath.models.port import LanguageModel, ModelReply, ModelRequest
 from towpath.models.prices import Price, price_of
 from towpath.tools.calls import ToolCall
-from towpath_schemas.journal import Usage
 from towpath_schemas.shape import problems
+from towpath_schemas.usage import Usage
 
 ANSWER_TOKENS = 4_096
 """How long an answer may be where neither the request nor the budget says it."""
@@ -54,6 +55,7 @@ class Budget(Meter):
 
     inherited = True
 
+    @check_arguments
     def __init__(
         self,
         *,

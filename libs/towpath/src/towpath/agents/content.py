@@ -10,7 +10,7 @@ from pydantic_core import to_json
 
 from towpath.errors import InvalidInputError
 from towpath.models.images import Image
-from towpath.models.port import Message, ModelReply
+from towpath.models.port import Citation, Message, ModelReply
 from towpath.tools.calls import ToolCall
 
 DictMessage = dict[str, Any]
@@ -47,8 +47,10 @@ def _told(role: Any, blocks: Sequence[Mapping[str, Any]]) -> Message:
                 images.append(_image(image))
             case {"reasoningContent": {"reasoningText": reasoning}}:
                 thought = reasoning
-            case {"reasoningContent": _} | {"cachePoint": _}:
-                pass  # what only the provider reads that wrote it
+            case {"reasoningContent": {"redactedContent": bytes() as data}}:
+                thought = {"signature": data.decode(errors="replace"), **thought}
+            case {"reasoningContent": _} | {"cachePoint": _} | {"citationsContent": _}:
+                pass  # what only the provider reads that wrote it, and what is for people
             case _:
                 raise InvalidInputError(f"a message holds {_kinds(block)}, which models are not told")
     return Message(
@@ -125,7 +127,20 @@ def dict_messages(messages: Iterable[Message]) -> list[DictMessage]:
 
 def reply_message(reply: ModelReply) -> DictMessage:
     """Write what a model answered as a dict message."""
-    return {"role": "assistant", "content": _spoken(reply.reasoning, reply.reasoning_signature, reply)}
+    blocks = _spoken(reply.reasoning, reply.reasoning_signature, reply)
+    if reply.citations:
+        blocks.append({"citationsContent": {"citations": [*map(citation_block, reply.citations)]}})
+    return {"role": "assistant", "content": blocks}
+
+
+def citation_block(citation: Citation) -> dict[str, Any]:
+    """Write where a part of a text comes from: `title`, `location`, and the `span` of characters it is about."""
+    location = (
+        {"file": {"fileId": citation.file_id}} if citation.url is None else {"web": {"url": citation.url}}
+    )
+    span = {"start": citation.start, "end": citation.end}
+    said = {"title": citation.title, "location": location, "span": None if citation.start is None else span}
+    return {name: one for name, one in said.items() if one is not None}
 
 
 def _blocks(message: Message) -> list[dict[str, Any]]:
@@ -135,9 +150,11 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
 
 def _spoken(reasoning: str, signature: str | None, said: Message | ModelReply) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
-    if reasoning or signature:
+    if reasoning:
         thought = {"text": reasoning} | ({} if signature is None else {"signature": signature})
         blocks.append({"reasoningContent": {"reasoningText": thought}})
+    elif signature:
+        blocks.append({"reasoningContent": {"redactedContent": signature.encode()}})
     text = said.text if isinstance(said, ModelReply) else said.content
     if text or not said.tool_calls:
         blocks.append({"text": text})

@@ -25,7 +25,8 @@ class Conversation:
         interrupts: The questions that it waits for.
         cancellation: Stops it.
         translation: Its messages as models are told them.
-        keepers: Who keeps it, and so hears of each message, whoever speaks.
+        keepers: Who keeps it: its session manager, and its manager where that has hooks. Whoever speaks, they hear it,
+            as said by the agent that was called.
         exposed: Whether others than the loop were given `messages` since the last invocation began.
     """
 

@@ -135,27 +135,33 @@ async def run_asked(agent: Any, run: AgentRun, asked: Asked, listener: Listener 
 async def _run_asked(
     agent: Any, run: AgentRun, context: Context, asked: Asked, listener: Listener | None
 ) -> AgentResult:
-    session = asked.session
-    conversation = await conversation_in(agent, session)
+    opened = None if asked.session is None else await asked.session.opened()
+    conversation = agent.own_conversation([] if opened is None else dict_messages(opened.messages))
     conversation.cancellation = run.cancellation
     invocation = invocation_of(agent, conversation, context, asked, listener)
     invocation.inbox = run.inbox
     if asked.plan is not None:
         invocation.told("plan", content=str(asked.plan), result=asked.plan)
+    with context.in_session(None if opened is None else opened.scope):
+        return await _answered(invocation, asked)
+
+
+async def _answered(invocation: Invocation, asked: Asked) -> AgentResult:
+    """Answer, and keep in the session what was said, also where that was cancelled."""
     try:
         result = await _reminded(invocation, asked)
     except asyncio.CancelledError:
-        if session is not None:
+        if asked.session is not None:
             await close(invocation)
-            await keep_in(session, invocation)
+            await keep_in(asked.session, invocation)
         raise
-    await keep_in(session, invocation)
+    await keep_in(asked.session, invocation)
     return result
 
 
 async def conversation_in(agent: Any, session: Session | None) -> Conversation:
     """Make a conversation of its own, which begins with what was said in a session."""
-    return agent.own_conversation([] if session is None else dict_messages(await session.conversation()))
+    return agent.own_conversation([] if session is None else dict_messages((await session.opened()).messages))
 
 
 def invocation_of(

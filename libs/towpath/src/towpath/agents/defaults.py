@@ -1,6 +1,6 @@
 """Parameters of an agent that were not given, and those that have two names."""
 
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 Value = TypeVar("Value")
 
@@ -12,7 +12,7 @@ class Default:
         return "<default>"
 
 
-DEFAULT: Final = Default()
+DEFAULT: Final[Any] = Default()
 
 
 def one_of(**names: Value | None) -> Value | None:

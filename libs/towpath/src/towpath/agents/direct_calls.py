@@ -13,7 +13,7 @@ from towpath.agents.conversing import Asked, invocation_of, running_context, tak
 from towpath.agents.exclusivity import Exclusivity, Holder
 from towpath.agents.invocation import Invocation
 from towpath.agents.tool_turn import answers, call_tool
-from towpath.errors import ConcurrencyError, ContextError, InterruptError
+from towpath.errors import ConcurrencyError, ContextError
 from towpath.tools.calls import ToolCall
 from towpath.tools.results import ToolResult
 
@@ -85,25 +85,14 @@ class ToolCaller:
     async def _made(self, call: ToolCall) -> ToolResult:
         async with running_context() as context:
             asked = Asked(None, {})
-            return await _called(
-                invocation_of(self._agent, self._agent.conversation, context, asked, None), call
-            )
+            invocation = invocation_of(self._agent, self._agent.conversation, context, asked, None)
+            return await call_tool(invocation, call)
 
 
 async def _made_and_recorded(invocation: Invocation, call: ToolCall, note: str | None) -> ToolResult:
-    result = await _called(invocation, call)
+    result = await call_tool(invocation, call)
     await _record(invocation, call, result, note)
     return result
-
-
-async def _called(invocation: Invocation, call: ToolCall) -> ToolResult:
-    try:
-        return await call_tool(invocation, call)
-    except InterruptError as asked:
-        invocation.conversation.interrupts.withdraw(call.id, asked.interrupt.id)
-        raise ContextError(
-            f"{call.name}: a hook asked a person a question, which nobody can answer in a direct call"
-        ) from asked
 
 
 async def _record(invocation: Invocation, call: ToolCall, result: ToolResult, note: str | None) -> None:

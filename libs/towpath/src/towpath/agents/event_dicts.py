@@ -31,6 +31,10 @@ class DictProjection:
                 yield from self._piece("text", {"text": event.content}, {"data": event.content})
             case "thinking":
                 yield from self._thought(event)
+            case "signature":
+                yield from self._signature(event)
+            case "citation":
+                yield from self._piece("text", {"citation": event.detail}, {"citation": event.detail})
             case "tool_call.delta":
                 yield from self._tool_piece(event)
             case "reply":
@@ -51,6 +55,14 @@ class DictProjection:
     def _thought(self, event: Event) -> Iterator[EventDict]:
         delta = {"reasoningContent": {"text": event.content}}
         yield from self._piece("reasoning", delta, {"reasoningText": event.content, "reasoning": True})
+
+    def _signature(self, event: Event) -> Iterator[EventDict]:
+        if event.detail:
+            data = event.content.encode()
+            delta, said = {"redactedContent": data}, {"reasoningRedactedContent": data}
+        else:
+            delta, said = {"signature": event.content}, {"reasoning_signature": event.content}
+        yield from self._piece("reasoning", {"reasoningContent": delta}, {**said, "reasoning": True})
 
     def _tool_piece(self, event: Event) -> Iterator[EventDict]:
         use = event.detail

@@ -23,6 +23,8 @@ EventType = Literal[
     "cycle",  # a model is about to be asked
     "reply",  # the model's answer is complete
     "message",  # a message was added to the conversation
+    "signature",  # what the provider wants to see again of what the model thought
+    "citation",  # where a part of the text comes from
     "tool_call.delta",  # a piece of a tool call while the model writes it
     "tool_stream",  # a piece of what a tool yields
     "tool_cancelled",  # a hook cancelled a tool call

@@ -12,6 +12,7 @@ from towpath.agents.hooks import (
     ModelStopResponse,
 )
 from towpath.agents.plugins import Plugin, hook
+from towpath.argument_types import check_arguments
 from towpath.errors import ConfigurationError
 
 INTERVENED = "guardrail_intervened"
@@ -42,15 +43,19 @@ class Guardrail(Plugin):
     A blocked prompt reaches no model, and no conversation: what the guardrail says stands there instead, and is the
     answer. A blocked answer is replaced by it. Either ends the invocation with the stop reason `guardrail_intervened`. A
     tool call that is blocked is not made, its model is told so, and goes on. Who listens has heard pieces of an answer
-    before it could be looked at. An agent that is handed the conversation has guardrails of its own; an object of
-    structured output is no text, and is for its type's validators to look at.
+    before it could be looked at.
+
+    Of an answer that is an object of structured output each text in it is looked at by itself, however deep; what is put
+    in its place has to fit the object's type as the model's own has. Numbers, and the names of fields, are for the type's
+    validators. An agent that is handed the conversation has guardrails of its own for its tool calls; its answers are
+    looked at by those of the agents before it too, after its own.
 
     The functions, sync or async, run in the run's own code, so again where it is replayed: what they say must follow from
     what they are given, or be asked for through the context.
 
     Args:
         before: Looks at each text of a prompt.
-        after: Looks at the text of each answer of the model.
+        after: Looks at the text of each answer of the model, and at each text of an object that it answers with.
         tool: Looks at each tool call: its name and arguments.
         name: What it is called; of one name an agent has one.
 
@@ -58,6 +63,7 @@ class Guardrail(Plugin):
         ConfigurationError: If it looks at nothing.
     """
 
+    @check_arguments
     def __init__(
         self,
         before: Callable[[str], Verdict | Awaitable[Verdict]] | None = None,
@@ -92,20 +98,18 @@ class Guardrail(Plugin):
             return {**block, "text": verdict.instead}
         return block if verdict is None else {**block, "text": verdict}
 
-    @hook
+    @hook(stays=True)
     async def look_at_answer(self, event: AfterModelCallEvent) -> None:
         """Look at what the model has answered."""
         answered = event.stop_response
         if self._after is None or answered is None:
             return
-        text = "\n".join(block["text"] for block in answered.message["content"] if "text" in block)
-        verdict = await _said(self._after, text) if text else None
-        if isinstance(verdict, Blocked):
-            blocked = {"role": "assistant", "content": [{"text": verdict.instead}]}
+        content = await _answer_passed(self._after, answered.message["content"], event.output_tool)
+        if isinstance(content, Blocked):
+            blocked = {"role": "assistant", "content": [{"text": content.instead}]}
             event.stop_response = ModelStopResponse(blocked, INTERVENED)
-        elif verdict is not None:
-            rest = [block for block in answered.message["content"] if "text" not in block]
-            message = {**answered.message, "content": [{"text": verdict}, *rest]}
+        elif content != answered.message["content"]:
+            message = {**answered.message, "content": content}
             event.stop_response = ModelStopResponse(message, answered.stop_reason)
 
     @hook
@@ -124,3 +128,48 @@ class Guardrail(Plugin):
 async def _said(look: Callable[..., Any], *at: Any) -> Any:
     verdict = look(*at)
     return await verdict if inspect.isawaitable(verdict) else verdict
+
+
+async def _answer_passed(
+    look: Callable[..., Any], content: list[dict[str, Any]], output_tool: str | None
+) -> list[dict[str, Any]] | Blocked:
+    """Return the content of an answer as it may be said: its text looked at as one, objects text by text."""
+    text = "\n".join(block["text"] for block in content if "text" in block)
+    verdict = await _said(look, text) if text else None
+    if isinstance(verdict, Blocked):
+        return verdict
+    if verdict is not None:
+        content = [{"text": verdict}, *(block for block in content if "text" not in block)]
+    passed = [await _block_passed(look, block, output_tool) for block in content]
+    return _blocked(passed) or passed
+
+
+async def _block_passed(look: Callable[..., Any], block: dict[str, Any], output_tool: str | None) -> Any:
+    use = block.get("toolUse")
+    if use is None or use["name"] != output_tool:
+        return block
+    given = await _value_passed(look, use["input"])
+    return given if isinstance(given, Blocked) else {**block, "toolUse": {**use, "input": given}}
+
+
+async def _value_passed(look: Callable[..., Any], value: Any) -> Any:
+    """Return a value of JSON with its texts as they may be said; `Blocked` where one may not."""
+    match value:
+        case "":
+            return value
+        case str():
+            verdict = await _said(look, value)
+            return value if verdict is None else verdict
+        case dict():
+            given = cast("dict[str, Any]", value)
+            passed = [await _value_passed(look, one) for one in given.values()]
+            return _blocked(passed) or dict(zip(given, passed, strict=True))
+        case list():
+            passed = [await _value_passed(look, one) for one in cast("list[Any]", value)]
+            return _blocked(passed) or passed
+        case _:
+            return value
+
+
+def _blocked(passed: list[Any]) -> Blocked | None:
+    return next((one for one in passed if isinstance(one, Blocked)), None)

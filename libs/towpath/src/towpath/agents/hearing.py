@@ -4,9 +4,19 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from towpath.agents.content import citation_block
 from towpath.agents.events import Event, Tell
 from towpath.errors import ModelError
-from towpath.models.port import LanguageModel, ModelReply, ModelRequest, Piece, ReasoningPiece, ToolUsePiece
+from towpath.models.port import (
+    CitationPiece,
+    LanguageModel,
+    ModelReply,
+    ModelRequest,
+    Piece,
+    ReasoningPiece,
+    SignaturePiece,
+    ToolUsePiece,
+)
 from towpath.models.relaying import Relay
 from towpath_schemas.failure import Failure
 
@@ -23,15 +33,19 @@ class HeardModel(Relay):
         self.broken: Exception | None = None
         self._tell_event = tell
         self._arguments: dict[str, str] = {}
+        self._told_of: set[str] = set()
 
     async def generate(self, request: ModelRequest) -> ModelReply:
         """Answer `request`; see `LanguageModel`."""
         self._arguments.clear()
+        self._told_of.clear()
         return await super().generate(request)
 
     def _told(self, piece: Piece) -> None:
         try:
-            self._tell_event(self._event(piece))
+            event = self._event(piece)
+            self._told_of.add(event.type)
+            self._tell_event(event)
         except Exception as error:
             self.broken = error
             message = f"whoever listens to {self.name} raised {type(error).__name__}"
@@ -43,6 +57,10 @@ class HeardModel(Relay):
                 return Event("response.delta", content=piece)
             case ReasoningPiece(text):
                 return Event("thinking", content=text)
+            case SignaturePiece(signature, is_redacted):
+                return Event("signature", content=signature, detail=is_redacted)
+            case CitationPiece(citation):
+                return Event("citation", detail=citation_block(citation))
             case ToolUsePiece(call_id, name, so_far):
                 return Event(
                     "tool_call.delta", content=self._new(call_id, so_far), detail=_use(call_id, name, so_far)
@@ -54,16 +72,22 @@ class HeardModel(Relay):
 
     def catch_up(self, reply: ModelReply) -> None:
         """Tell of an answer what was not heard in pieces: of one that came whole, as from a journal, everything."""
-        if reply.reasoning and not self.heard:
-            self._tell_event(Event("thinking", content=reply.reasoning))
-        if reply.text and not self.heard:
-            self._tell_event(Event("response.delta", content=reply.text))
+        for thought in reply.thoughts():
+            self._tell_unheard(self._event(thought))
+        if reply.text:
+            self._tell_unheard(Event("response.delta", content=reply.text))
+        for cited in reply.citations if "citation" not in self._told_of else ():
+            self._tell_event(self._event(CitationPiece(cited)))
         for call in reply.tool_calls:
             if call.id not in self._arguments:
                 written = to_json(call.arguments).decode()
                 self._tell_event(
                     Event("tool_call.delta", content=written, detail=_use(call.id, call.name, written))
                 )
+
+    def _tell_unheard(self, event: Event) -> None:
+        if event.type not in self._told_of:
+            self._tell_event(event)
 
 
 def _use(call_id: str, name: str, so_far: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar, Union, cast, get_args, get_origin, runtime_checkable
 
-from towpath.agents.interrupts import InterruptState
+from towpath.agents.interrupts import Questions
 from towpath.annotations import hints_of
 from towpath.errors import RegistrationError
 
@@ -37,6 +37,10 @@ class HookEvent:
         if name not in self.writable and name in self.__dict__:
             raise AttributeError(f"Property {name} is not writable")
         super().__setattr__(name, value)
+
+    def show(self, agent: Any) -> None:
+        """Have the event be about `agent` for those who hear it next."""
+        super().__setattr__("agent", agent)
 
 
 @dataclass
@@ -111,12 +115,14 @@ class AfterModelCallEvent(HookEvent):
     Attributes:
         stop_response: The answer; may be replaced.
         retry: Set it, and the answer is dropped and the model asked again; there is no limit.
+        output_tool: By which tool's arguments the model answers with an object; None where no object is wanted.
     """
 
     invocation_state: dict[str, Any]
     stop_response: ModelStopResponse | None = None
     exception: Exception | None = None
     retry: bool = False
+    output_tool: str | None = None
 
     writable = frozenset({"stop_response", "retry"})
     reversed = True
@@ -135,20 +141,28 @@ class BeforeToolCallEvent(HookEvent):
     selected_tool: Any
     tool_use: dict[str, Any]
     invocation_state: dict[str, Any]
-    interrupts: InterruptState
+    interrupts: Questions
     cancel_tool: bool | str = False
 
     writable = frozenset({"selected_tool", "tool_use", "cancel_tool"})
 
     def interrupt(self, name: str, reason: Any = None, response: Any = None) -> Any:
-        """Ask a person: the conversation stops here, and when it goes on, this returns the answer.
+        """Ask a person before the tool is called.
+
+        The agent's own conversation stops here; when it goes on, callbacks are told again, and this returns the answer.
+
+        A run does not stop for a question. It is decided as a call of a tool that wants a yes is: by the handler of
+        `confirming`; else, on the platform, by an approval `interrupt:<name>`, which shows the tool, its arguments, the
+        name and the reason, is for the roles of the tool's own `Confirmation` and expires as that says, and without one
+        is for anybody, for a day. Approved, callbacks are told again, and this returns the comment, or "yes" where there
+        is none; an approval carries no other answer. Rejected or expired, the tool is not called, and the model told so.
 
         Args:
             name: What the question is called; another one for each question about a tool call.
-            reason: What the person is to know; JSON.
+            reason: What the person is to know; JSON. The same each time that callbacks are told of a call.
             response: The answer, where it is known already.
         """
-        return self.interrupts.ask(self.tool_use["toolUseId"], name, reason, response)
+        return self.interrupts.ask(self, name, reason, response)
 
 
 @dataclass
@@ -184,15 +198,38 @@ class HookProvider(Protocol):
 
 
 class HookRegistry:
-    """The callbacks of one agent."""
+    """The callbacks of one agent, or of one conversation.
+
+    Attributes:
+        staying: Those that go on hearing when the agent has handed the conversation over.
+    """
 
     def __init__(self) -> None:
         self._callbacks: dict[type[HookEvent], list[HookCallback]] = {}
+        self.staying: HookRegistry | None = None
+
+    @classmethod
+    def of(cls, *those: Any) -> "HookRegistry":
+        """Make a registry of the hook providers among `those`."""
+        registry = cls()
+        for one in those:
+            if isinstance(one, HookProvider):
+                registry.add_hook(one)
+        return registry
 
     def add_callback(
-        self, event_type: type[HookEvent] | Sequence[type[HookEvent]] | None, callback: HookCallback
+        self,
+        event_type: type[HookEvent] | Sequence[type[HookEvent]] | None,
+        callback: HookCallback,
+        *,
+        stays: bool = False,
     ) -> None:
         """Add a callback; without an event type, the hint of its first parameter says it.
+
+        Args:
+            event_type: What it is told of: one type, or several.
+            callback: A function, sync or async.
+            stays: Whether it goes on hearing when the agent has handed the conversation over.
 
         Raises:
             RegistrationError: If no event type is said, or it is none.
@@ -203,6 +240,9 @@ class HookRegistry:
                     "callbacks of AgentInitializedEvent are sync: an agent is made at once"
                 )
             self._callbacks.setdefault(one, []).append(callback)
+        if stays:
+            self.staying = self.staying or HookRegistry()
+            self.staying.add_callback(event_type, callback)
 
     def add_hook(self, hook: Any) -> None:
         """Add a provider, or a callback whose hint says the event type.
@@ -219,12 +259,6 @@ class HookRegistry:
                 f"{hook!r} is no hook; give a HookProvider, or a function with a typed event"
             )
 
-    def copied(self) -> "HookRegistry":
-        """Return a registry of the callbacks that there are now."""
-        registry = HookRegistry()
-        registry._callbacks = {kind: [*callbacks] for kind, callbacks in self._callbacks.items()}
-        return registry
-
     def __bool__(self) -> bool:
         return bool(self._callbacks)
 
@@ -237,18 +271,45 @@ class HookRegistry:
         callbacks = tuple(self._callbacks.get(event_type, ()))
         return reversed(callbacks) if event_type.reversed else callbacks
 
-    async def tell(self, event: EventT) -> EventT:
-        """Tell all callbacks, one after the other, and return the event."""
-        for callback in self.callbacks_of(type(event)):
-            answer = callback(event)
-            if inspect.isawaitable(answer):
-                await answer
-        return event
-
     def tell_now(self, event: EventT) -> EventT:
         """Tell all callbacks, which are sync."""
         for callback in self.callbacks_of(type(event)):
             callback(event)
+        return event
+
+
+class Hearers:
+    """Who hears what happens in an invocation: registries that are told one after the other.
+
+    Args:
+        parties: The registries, in the order in which they hear `Before...`, and each with whom it hears of: None for
+            whoever speaks.
+    """
+
+    __slots__ = ("_parties",)
+
+    def __init__(self, *parties: tuple[HookRegistry, Any]) -> None:
+        self._parties = parties
+
+    def __bool__(self) -> bool:
+        return any(registry for registry, _ in self._parties)
+
+    def hears(self, event_type: type[HookEvent]) -> bool:
+        """Tell whether anybody is told of such events."""
+        return any(registry.hears(event_type) for registry, _ in self._parties)
+
+    async def tell(self, event: EventT) -> EventT:
+        """Tell all callbacks, one after the other, and return the event; one in several registries is told once."""
+        speaker, told = event.agent, list[HookCallback]()
+        for registry, agent in reversed(self._parties) if event.reversed else self._parties:
+            event.show(speaker if agent is None else agent)
+            callbacks = [one for one in registry.callbacks_of(type(event)) if one not in told]
+            for callback in callbacks:
+                answer = callback(event)
+                if inspect.isawaitable(answer):
+                    await answer
+            told += callbacks
+        event.show(speaker)
         return event
 
 

@@ -36,24 +36,25 @@ class InSession:
 
     async def turn(self, invocation: Invocation, take: Callable[[], Awaitable[T]]) -> T:
         """Take a turn: after what is kept was taken in, and before it is kept itself."""
-        await self._restore(invocation.conversation)
-        try:
-            taken = await take()
-        except BaseException:
-            self._view = None
-            raise
-        await self._keep(invocation)
+        await self.session.flush()
+        head = await self.session.head()
+        with invocation.context.in_session(self.session.scope(head)):
+            await self._restore(invocation.conversation, head.view)
+            try:
+                taken = await take()
+            except BaseException:
+                self._view = None
+                raise
+            await self._keep(invocation)
         return taken
 
-    async def _restore(self, conversation: Conversation) -> None:
+    async def _restore(self, conversation: Conversation, view: View) -> None:
         """Take in what is kept, where that is not what the conversation holds."""
-        await self.session.flush()
-        view = (await self.session.head()).view
         if view == self._view:
             return
         if self._view is None:
             await self._restore_state(conversation)
-        past = dict_messages(await self.session.conversation())
+        past = dict_messages((await self.session.opened()).messages)
         conversation.shown()[:] = [*copied(self._given), *repaired(past)]
         self._view = view
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Protocol, cast
 from uuid import NAMESPACE_OID, uuid5
 
 from towpath.errors import InterruptError
@@ -38,6 +38,18 @@ class Interrupt:
         return asdict(self)
 
 
+class Questions(Protocol):
+    """Where the questions go that hooks ask about a tool call."""
+
+    def ask(self, event: Any, name: str, reason: Any, response: Any) -> Any:
+        """Return the answer to a question that a hook asks about the call that `event` tells of.
+
+        Raises:
+            InterruptError: If there is none yet.
+        """
+        ...
+
+
 @dataclass(slots=True)
 class InterruptState:
     """What a conversation that was interrupted keeps until it goes on.
@@ -48,6 +60,7 @@ class InterruptState:
         context: Tool results of the interrupted turn that are there already, by the id of the tool use.
         handoffs: Whom the conversation was handed to, one by the other, by name: the last one goes on with the answers.
         paused: What agents that were asked as tools, and that wait too, go on with; by the id of the tool use.
+        output: The object that the model was to answer with, where it did in the interrupted turn: `StructuredOutput.given`.
     """
 
     interrupts: dict[str, Interrupt] = field(default_factory=dict[str, Interrupt])
@@ -55,14 +68,11 @@ class InterruptState:
     context: dict[str, Any] = field(default_factory=dict[str, Any])
     handoffs: list[str] = field(default_factory=list[str])
     paused: dict[str, Any] = field(default_factory=dict[str, Any])
+    output: dict[str, Any] = field(default_factory=dict[str, Any])
 
-    def ask(self, asked: str, name: str, reason: Any, response: Any) -> Any:
-        """Return the answer to a question of the tool use `asked`.
-
-        Raises:
-            InterruptError: If there is none yet.
-        """
-        interrupt = self.question(asked, name, reason, response)
+    def ask(self, event: Any, name: str, reason: Any, response: Any) -> Any:
+        """Return the answer to a question; see `Questions`."""
+        interrupt = self.question(event.tool_use["toolUseId"], name, reason, response)
         if interrupt.response is None:
             raise InterruptError(interrupt)
         return interrupt.response
@@ -80,14 +90,20 @@ class InterruptState:
         """The questions that nobody has answered."""
         return [one for one in self.interrupts.values() if one.response is None]
 
+    def stop(self, results: dict[str, Any], output: dict[str, Any]) -> None:
+        """Keep what there is of a turn that waits for an answer; see `context` and `output`."""
+        self.context, self.output, self.activated = results, output, True
+
     def resume(self, prompt: Any) -> None:
-        """Take in answers.
+        """Take in answers; where none is missing any more, as after a crash, there may be no prompt.
 
         Raises:
             TypeError: If the prompt is anything but a list of `{"interruptResponse": {...}}`.
             KeyError: If an answer names a question that was not asked.
         """
-        for block in _responses(prompt):
+        if prompt is None and not self.pending:
+            return
+        for block in _responses(prompt, self.pending):
             answer = block[RESPONSE]
             if answer["interruptId"] not in self.interrupts:
                 raise KeyError(
@@ -95,16 +111,10 @@ class InterruptState:
                 )
             self.interrupts[answer["interruptId"]].response = answer["response"]
 
-    def withdraw(self, asked: str, number: str) -> None:
-        """Forget a question of the tool use `asked`, and what waits for its answer: nobody can give one."""
-        kept = self.paused.pop(asked, None)
-        for one in (number, *(kept["interrupts"]["interrupts"] if kept else ())):
-            self.interrupts.pop(one, None)
-
     def clear(self) -> None:
         """Forget everything: the turn has gone on."""
         self.interrupts, self.context, self.activated = {}, {}, False
-        self.handoffs, self.paused = [], {}
+        self.handoffs, self.paused, self.output = [], {}, {}
 
     def to_dict(self) -> dict[str, Any]:
         """Write it as JSON."""
@@ -120,14 +130,16 @@ class InterruptState:
             dict(written["context"]),
             list(written.get("handoffs", ())),
             dict(written.get("paused", {})),
+            dict(written.get("output", {})),
         )
 
 
-def _responses(prompt: Any) -> list[Mapping[str, Any]]:
+def _responses(prompt: Any, pending: Sequence[Interrupt]) -> list[Mapping[str, Any]]:
     blocks = cast("Sequence[Any]", prompt) if isinstance(prompt, list | tuple) else ()
     if not blocks or not all(isinstance(block, Mapping) and RESPONSE in block for block in blocks):
+        there = "" if pending else ", or no prompt, since it has all"
         raise TypeError(
             "the conversation waits for answers; give it a list of "
-            '{"interruptResponse": {"interruptId": ..., "response": ...}}'
+            f'{{"interruptResponse": {{"interruptId": ..., "response": ...}}}}{there}'
         )
     return cast("list[Mapping[str, Any]]", blocks)

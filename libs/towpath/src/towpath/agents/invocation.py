@@ -10,7 +10,7 @@ from towpath.agents.content import DictMessage
 from towpath.agents.conversation import Conversation, view_of
 from towpath.agents.events import Event, EventType, Listener
 from towpath.agents.handing_over import hand_off_specs, successor_named
-from towpath.agents.hooks import HookRegistry, MessageAddedEvent
+from towpath.agents.hooks import Hearers, HookRegistry, MessageAddedEvent
 from towpath.agents.inbox import Inbox
 from towpath.agents.meters import Meter
 from towpath.agents.metrics import AgentInvocation, summed
@@ -22,7 +22,7 @@ from towpath.context import Context
 from towpath.models.port import LanguageModel, ToolSpec
 from towpath.retry import RetryPolicy
 from towpath.tools.calls import ToolCall
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 
 
 class Role(Protocol):
@@ -99,7 +99,7 @@ class Invocation:
         inbox: What is said to it meanwhile.
         reminder: What was remembered before it began; every model is told.
         is_exhausted: Whether a tool was not called because nothing was left to spend.
-        can_pause: Whether a tool that nobody has approved pauses it; else it fails.
+        can_pause: Whether a question to a person pauses it; else somebody is asked at once, or it fails.
         handoffs: Whom it was handed to, one by the other, by name.
         iterations: How often a model was called.
         cut: What a model had said when the invocation was cancelled from outside.
@@ -108,8 +108,9 @@ class Invocation:
         measured: What it took.
         tools: What may be called, by name.
         view: The agent as hooks, tools and managers see it.
-        first: The agent that was called.
-        first_view: That agent as hooks see it.
+        hooks: Who hears what is done: who keeps the conversation, what stays of agents before, and the agent's own hooks.
+        first: The agent that was called, as hooks see it.
+        first_hooks: Who hears when the invocation begins and ends.
         spans: Records what it does, where somebody wants to know.
     """
 
@@ -133,24 +134,22 @@ class Invocation:
     measured: AgentInvocation = field(init=False)
     tools: Toolbox = field(init=False)
     view: Any = field(init=False)
-    first: Role = field(init=False)
-    first_view: Any = field(init=False)
+    hooks: Hearers = field(init=False)
+    first: Any = field(init=False)
+    first_hooks: Hearers = field(init=False)
     spans: Tracing = field(init=False)
+    _heard_by: tuple[tuple[HookRegistry, Any], ...] = field(init=False)
 
     def __post_init__(self) -> None:
         self.spans = Tracing(self.context, self.agent.trace_attributes)
         self.measured = self.conversation.metrics.begin()
         self.tools = self.agent.toolbox.latest
         self.conversation.exposed = False
-        self.first = self.agent
-        self.view = self.first_view = view_of(self.agent, self.conversation)
+        self.view = self.first = view_of(self.agent, self.conversation)
+        self._heard_by = ((self.conversation.keepers, self.first),) if self.conversation.keepers else ()
+        self.hooks = self.first_hooks = Hearers(*self._heard_by, (self.agent.hooks, None))
         self.state["agent"] = self.view
         self.state.setdefault("request_state", {})
-
-    @property
-    def hooks(self) -> HookRegistry:
-        """Who hears what the agent does."""
-        return self.agent.hooks
 
     @property
     def cancelled(self) -> bool:
@@ -171,6 +170,9 @@ class Invocation:
 
     def hand_over(self, to: Role) -> None:
         """Have another agent speak from now on."""
+        if self.agent.hooks.staying is not None:
+            self._heard_by = (*self._heard_by, (self.agent.hooks.staying, None))
+        self.hooks = Hearers(*self._heard_by, (to.hooks, None))
         self.agent = to
         self.handoffs.append(to.label)
         self.meters = (*self.meters, *(meter for meter in to.meters if meter not in self.meters))
@@ -218,8 +220,6 @@ class Invocation:
         """Add a message to the conversation."""
         self.conversation.messages.append(message)
         self.added.append(message)
-        if self.agent is not self.first and self.conversation.keepers.hears(MessageAddedEvent):
-            await self.conversation.keepers.tell(MessageAddedEvent(self.first_view, message))
         if self.hooks.hears(MessageAddedEvent):
             await self.hooks.tell(MessageAddedEvent(self.view, message))
 

@@ -72,10 +72,10 @@ async def _invocation(invocation: Invocation, prompt: Any) -> tuple[Any, AgentRe
 async def _after(invocation: Invocation, result: AgentResult | None) -> Any:
     """Tidy up after an invocation, and return the prompt that a hook wants to go on with."""
     await called(invocation.conversation.manager.apply_management(invocation.view))
-    hooks = invocation.first.hooks
+    hooks = invocation.first_hooks
     if not hooks.hears(AfterInvocationEvent):
         return None
-    return (await hooks.tell(AfterInvocationEvent(invocation.first_view, invocation.state, result))).resume
+    return (await hooks.tell(AfterInvocationEvent(invocation.first, invocation.state, result))).resume
 
 
 def _taken_in(invocation: Invocation, prompt: Any) -> list[DictMessage]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 
 
 class ToolRun(NamedTuple):
@@ -59,6 +59,11 @@ class AgentInvocation:
     def usage(self) -> dict[str, int]:
         """Tokens of all its model calls."""
         return as_dict(summed(cycle.usage for cycle in self.cycles))
+
+    @property
+    def cost(self) -> float | None:
+        """What all its model calls cost; see `Usage.cost`."""
+        return summed(cycle.usage for cycle in self.cycles).cost
 
     @property
     def traces(self) -> "list[Trace]":
@@ -128,6 +133,11 @@ class AgentMetrics:
         return as_dict(summed(cycle.usage for cycle in self.cycles))
 
     @property
+    def accumulated_cost(self) -> float | None:
+        """What all model calls cost; see `Usage.cost`."""
+        return summed(cycle.usage for cycle in self.cycles).cost
+
+    @property
     def accumulated_metrics(self) -> dict[str, float]:
         """Milliseconds all model calls took."""
         return {"latencyMs": sum(cycle.latency_ms for cycle in self.cycles)}
@@ -160,6 +170,7 @@ class AgentMetrics:
             "average_cycle_time": sum(durations) / len(durations) if durations else 0,
             "tool_usage": {name: tool._asdict() for name, tool in self.tool_metrics.items()},
             "accumulated_usage": self.accumulated_usage,
+            "accumulated_cost": self.accumulated_cost,
             "accumulated_metrics": self.accumulated_metrics,
             "traces": [_written(trace) for trace in self.traces],
         }

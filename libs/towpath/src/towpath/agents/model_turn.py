@@ -113,7 +113,13 @@ async def _accepted(invocation: Invocation, reply: ModelReply) -> ModelReply | N
     if not invocation.hooks.hears(AfterModelCallEvent):
         return reply
     stop = ModelStopResponse(reply_message(reply), reply.stop_reason)
-    event = await invocation.hooks.tell(AfterModelCallEvent(invocation.view, invocation.state, stop))
+    event = AfterModelCallEvent(
+        invocation.view,
+        invocation.state,
+        stop,
+        output_tool=None if invocation.output is None else invocation.output.name,
+    )
+    event = await invocation.hooks.tell(event)
     if event.retry:
         return None
     if event.stop_response is stop or event.stop_response is None:
@@ -123,6 +129,7 @@ async def _accepted(invocation: Invocation, reply: ModelReply) -> ModelReply | N
         "text": said.content,
         "tool_calls": said.tool_calls,
         "stop_reason": event.stop_response.stop_reason,
+        "citations": reply.citations if said.content == reply.text else (),
     }
     return reply.model_copy(update=changed)
 

@@ -7,10 +7,10 @@ from towpath.agents.content import DictMessage, port_messages
 from towpath.agents.meters import Meter
 from towpath.agents.prompts import Prompt, prompt_messages
 from towpath.context import Context
+from towpath.discarding import Discardable
 from towpath.models.port import LanguageModel
 from towpath.tools.calls import ToolCall
 from towpath.tools.tool import Tool
-from towpath.work import Discardable
 from towpath_schemas.shape import Shape
 
 _ASKED = (

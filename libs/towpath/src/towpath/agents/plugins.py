@@ -1,7 +1,7 @@
 """Plugins: hooks and tools that belong together, given to an agent as one thing."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any, TypeVar, overload
+from typing import Any, NamedTuple, TypeVar, overload
 
 from towpath.agents.hooks import HookEvent, HookRegistry
 from towpath.errors import RegistrationError
@@ -10,22 +10,32 @@ from towpath.tools.tool import Tool
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 _MARK = "__towpath_hears__"
-_BY_HINT = object()
+
+
+class _Marked(NamedTuple):
+    """What a method hears, and whether it goes on hearing after a handoff."""
+
+    event_type: Any
+    stays: bool
 
 
 @overload
 def hook(method: Method, /) -> Method: ...
 @overload
 def hook(
-    method: None = None, /, *, event_type: type[HookEvent] | Sequence[type[HookEvent]] | None = None
+    method: None = None,
+    /,
+    *,
+    event_type: type[HookEvent] | Sequence[type[HookEvent]] | None = None,
+    stays: bool = False,
 ) -> Callable[[Method], Method]: ...
 
 
-def hook(method: Any = None, /, *, event_type: Any = None) -> Any:
-    """Mark a method of a plugin as a callback; without an event type, the hint of its parameter says it."""
+def hook(method: Any = None, /, *, event_type: Any = None, stays: bool = False) -> Any:
+    """Mark a method of a plugin as a callback; see `HookRegistry.add_callback`."""
 
     def marked(method: Method) -> Method:
-        setattr(method, _MARK, _BY_HINT if event_type is None else event_type)
+        setattr(method, _MARK, _Marked(event_type, stays))
         return method
 
     return marked if method is None else marked(method)
@@ -52,21 +62,19 @@ class Plugin:
     def register_hooks(self, registry: HookRegistry) -> None:
         """Add its callbacks."""
         for name, one in _members(type(self)):
-            heard = getattr(one, _MARK, None)
-            if heard is not None:
-                registry.add_callback(None if heard is _BY_HINT else heard, getattr(self, name))
+            mark: _Marked | None = getattr(one, _MARK, None)
+            if mark is not None:
+                registry.add_callback(mark.event_type, getattr(self, name), stays=mark.stays)
 
 
-def checked_plugins(plugins: Sequence[Any] | None) -> list[Plugin]:
+def checked_plugins(plugins: Sequence[Plugin] | None) -> list[Plugin]:
     """Look at the plugins of an agent.
 
     Raises:
-        RegistrationError: If something is none, or two have one name.
+        RegistrationError: If one has no name, or two have the same.
     """
     names: set[str] = set()
     for plugin in plugins or ():
-        if not isinstance(plugin, Plugin):
-            raise RegistrationError(f"plugins: {plugin!r} is none; derive its class from Plugin")
         if not plugin.name:
             raise RegistrationError(f"{type(plugin).__name__} has no name; give the class one: name = ...")
         if plugin.name in names:

@@ -1,13 +1,18 @@
 """What an agent is told: prompts in all the ways they are written, as messages."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, cast, get_args
+
+from pydantic import ValidationError
 
 from towpath.agents.content import DictMessage, dict_messages
 from towpath.errors import InvalidInputError
 from towpath.models.images import Image
-from towpath.models.port import Message
+from towpath.models.port import Message, Role
 from towpath.models.prompts import messages_of, text_of
+from towpath_schemas.shape import problems
+
+_ROLES = get_args(Role)
 
 Prompt = str | Sequence[Any] | None
 """Text; content blocks, or text and images, which are one message of the user's; messages; or None, to go on."""
@@ -52,17 +57,44 @@ def history_of(messages: Iterable[Any]) -> list[DictMessage]:
     """Read messages as dicts; one that is written so already is taken as it is.
 
     Raises:
-        TypeError: If something is no message.
+        InvalidInputError: If something is no message; it says which.
     """
     read: list[DictMessage] = []
-    for message in messages:
-        if isinstance(message, dict) and isinstance(cast("DictMessage", message).get("content"), list):
+    for place, message in enumerate(messages):
+        if _is_dict_message(message):
             read.append(cast("DictMessage", message))
-        elif not _is_message(message):
-            raise TypeError(f"a message is a mapping of role and content, not {message!r}")
         else:
-            read.extend(dict_messages(messages_of([message])))
+            read.extend(_read(message, place))
     return read
+
+
+def _is_dict_message(message: Any) -> bool:
+    if not isinstance(message, dict):
+        return False
+    said = cast("DictMessage", message)
+    blocks = said.get("content")
+    return (
+        isinstance(blocks, list)
+        and said.get("role") in _ROLES
+        and all(map(_is_block, cast("list[Any]", blocks)))
+    )
+
+
+def _is_block(block: Any) -> bool:
+    return isinstance(block, Mapping)
+
+
+def _read(message: Any, place: int) -> list[DictMessage]:
+    if not _is_message(message):
+        raise InvalidInputError(
+            f"messages[{place}]: a message is a mapping of role and content, not {type(message).__name__}"
+        )
+    try:
+        return dict_messages(messages_of([message]))
+    except ValidationError as error:
+        raise InvalidInputError(f"messages[{place}]: {problems(error)}") from error
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"messages[{place}]: {error}") from error
 
 
 def system_blocks(prompt: Any) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ def register(agent: Any, name: str) -> None:
         execute=execute,
         description=agent.description,
         input_schema=_INPUT.input_schema,
+        parameters=_INPUT.parameters.names,
         output_schema=AgentResult.model_json_schema(mode="serialization"),
         output_type=AgentResult,
         retry=ONCE,
@@ -36,7 +37,7 @@ async def _execute(agent: Any, context: Any, payload: Any) -> AgentResult:
     """Run as a component.
 
     The payload is a prompt, or an object with a `prompt` or a `message`, and a `session_id` if it is to speak in
-    that session.
+    that session; `user_id` and `app_name` tell whose it is where the run has no user, or the session is new.
     """
     match payload:
         case {"message": str() as prompt, **others} if "prompt" not in others:
@@ -46,15 +47,27 @@ async def _execute(agent: Any, context: Any, payload: Any) -> AgentResult:
         case _:
             pass
     asked = _INPUT.bind(payload).named
-    session_id = asked.get("session_id")
-    session = None if session_id is None else Session(session_id, user_id=context.attribution.user_id)
-    run = agent.run(asked["prompt"], session=session)
+    run = agent.run(asked["prompt"], session=_session(context, **asked))
     run.is_component = run.inbox.from_outside = True
     return await run
 
 
+def _session(
+    context: Any,
+    session_id: str | None = None,
+    user_id: str | None = None,
+    app_name: str | None = None,
+    **_prompt: Any,
+) -> Session | None:
+    if session_id is None:
+        return None
+    return Session(session_id, app_name=app_name, user_id=user_id or context.attribution.user_id)
+
+
 def _input() -> CallableSchema:
-    def agent(prompt: str, session_id: str | None = None) -> None: ...
+    def agent(
+        prompt: str, session_id: str | None = None, user_id: str | None = None, app_name: str | None = None
+    ) -> None: ...
 
     return schema_of(agent)
 

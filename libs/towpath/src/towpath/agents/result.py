@@ -12,8 +12,8 @@ from towpath.agents.metrics import AgentMetrics
 from towpath.errors import BudgetExhaustedError, MaxTokensError
 from towpath.models.port import Message
 from towpath.tools.calls import ToolCall
-from towpath_schemas.journal import Usage
 from towpath_schemas.shape import Shape
+from towpath_schemas.usage import Usage
 
 AgentStatus = Literal["completed", "paused", "cancelled", "failed", "max_iterations", "budget"]
 
@@ -50,7 +50,7 @@ class AgentResult(Shape):
         message: The model's last message, as a dict of content blocks.
         stop_reason: Why it stopped: what the model says (`end_turn`, `tool_use`, `max_tokens`, ...), or `cancelled`,
             `interrupt`, `limit_turns`, `budget`.
-        usage: Tokens of all model calls together.
+        usage: Tokens of all model calls together, and what they cost (`usage.cost`, None where nobody said).
         tool_calls: All tool calls that were made, in order.
         iterations: How often a model was called.
         agent: Who answered in the end.

@@ -3,6 +3,7 @@
 from typing import Any
 
 from towpath.agents.defaults import DEFAULT
+from towpath.argument_types import check_arguments
 from towpath.errors import ConfigurationError, ModelThrottledError
 from towpath.models.port import DEFAULT_MODEL_RETRY
 from towpath.retry import ONCE, RetryPolicy
@@ -17,6 +18,7 @@ class ModelRetryStrategy(RetryPolicy):
         max_delay: Seconds no wait exceeds, unless the provider asks for more.
     """
 
+    @check_arguments
     def __init__(self, *, max_attempts: int = 6, initial_delay: float = 4, max_delay: float = 240) -> None:
         super().__init__(
             max_attempts=max_attempts,

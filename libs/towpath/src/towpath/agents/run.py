@@ -11,9 +11,9 @@ from towpath.agents.inbox import Inbox
 from towpath.agents.prompts import Prompt
 from towpath.agents.result import AgentResult
 from towpath.agents.streaming import EventStream
+from towpath.discarding import Discardable
 from towpath.errors import ContextError, TowpathError
 from towpath.scopes import running_task
-from towpath.work import Discardable
 
 
 class AgentRun(Discardable, Awaitable[AgentResult]):

@@ -11,6 +11,7 @@ from towpath.agents.content import DictMessage, copied
 from towpath.agents.conversation import Conversation
 from towpath.agents.conversing import Asked, run_asked
 from towpath.agents.events import Event, Listener
+from towpath.agents.hooks import HookRegistry
 from towpath.agents.meters import Meter
 from towpath.agents.planning import Plan, with_plan
 from towpath.agents.prompts import Prompt
@@ -112,12 +113,20 @@ class Running(Talking):
             raise ConfigurationError(f"{self.label}.start in a component takes no {', '.join(asked)}")
         if session is None:
             return context.spawn(self.name, prompt=prompt)
-        return context.spawn(self.name, prompt=prompt, session_id=session.id)
+        return context.spawn(self.name, prompt=prompt, **_said_of(session))
 
     def own_conversation(self, past: Sequence[DictMessage] = ()) -> Conversation:
         """Make the conversation of a run: it begins with the agent's messages, and `past`."""
         messages = [*copied(self._given), *past]
-        return Conversation(messages, AgentState(self.state.get()), self.conversation_manager.for_run())
+        manager = self.conversation_manager.for_run()
+        keepers = HookRegistry.of(manager)
+        return Conversation(messages, AgentState(self.state.get()), manager, keepers=keepers)
 
     def _heard(self, asked: Asked, listener: Listener | None) -> Listener | None:
         return telling(self._run_handler, asked.invocation_state, listener)
+
+
+def _said_of(session: Session) -> dict[str, Any]:
+    """Say which session it is, and whose, to a run that has only its name."""
+    said = {"session_id": session.id, "user_id": session.user_id, "app_name": session.app_name}
+    return {name: value for name, value in said.items() if value is not None}

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from copy import deepcopy
-from typing import Any, cast
+from typing import Any
 
 from towpath.errors import InvalidInputError
 
@@ -53,23 +53,13 @@ class AgentState:
         self._values = _checked(values)
 
 
-def state_of(given: Any) -> AgentState:
+def state_of(given: AgentState | Mapping[str, Any] | None) -> AgentState:
     """Read the `state` parameter of an agent; an `AgentState` is used as it is.
 
     Raises:
-        InvalidInputError: If it is something else, or a name or a value cannot be.
+        InvalidInputError: If a name or a value cannot be.
     """
-    match given:
-        case None:
-            return AgentState()
-        case AgentState():
-            return given
-        case Mapping():
-            return AgentState(cast("Mapping[str, Any]", given))
-        case _:
-            raise InvalidInputError(
-                f"Agent(state=...) takes a mapping or an AgentState, not {type(given).__name__}"
-            )
+    return given if isinstance(given, AgentState) else AgentState(given)
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:

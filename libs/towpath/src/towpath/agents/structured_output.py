@@ -1,5 +1,7 @@
 """Answers as objects: a tool, named after the class of the object, that the model calls with its fields."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -26,6 +28,7 @@ class StructuredOutput:
 
     Attributes:
         value: The object, once it is there.
+        given: What it was made of, as the model gave it, by the name of the class; empty while it is not there.
         forced: Whether the model was told so.
     """
 
@@ -33,6 +36,7 @@ class StructuredOutput:
         self.kind = kind
         self.prompt = prompt or DEFAULT_PROMPT
         self.value: BaseModel | None = None
+        self.given: dict[str, Any] = {}
         self.forced = False
         self._misfits = 0
 
@@ -57,7 +61,7 @@ class StructuredOutput:
             StructuredOutputError: If nothing has fitted, too often.
         """
         try:
-            self.value = self.kind.model_validate(call.arguments)
+            self._make(call.arguments)
         except ValidationError as error:
             return text_result(
                 call.id, f"Error: Validation failed for {self.name}: {self._misfit(error)}", "error"
@@ -67,10 +71,19 @@ class StructuredOutput:
     def take_text(self, text: str) -> bool:
         """Take the object from a text that is JSON, and tell whether it was one."""
         try:
-            self.value = self.kind.model_validate(from_json(text))
+            self._make(from_json(text))
         except ValueError:
             return False
         return True
+
+    def take_back(self, given: Mapping[str, Any]) -> None:
+        """Take the object that was there before the conversation stopped; one of another class is dropped."""
+        if self.name in given:
+            with suppress(ValidationError):
+                self._make(given[self.name])
+
+    def _make(self, given: Any) -> None:
+        self.value, self.given = self.kind.model_validate(given), {self.name: given}
 
     def _misfit(self, error: ValidationError) -> str:
         self._misfits += 1

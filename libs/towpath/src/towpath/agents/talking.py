@@ -45,7 +45,7 @@ class Talking(Facilities):
         Args:
             prompt: What the agent is told; None to go on with what was said.
             invocation_state: What hooks and tools may know and write; this very dict.
-            structured_output_model: The pydantic model of the answer.
+            structured_output_model: The pydantic model of the answer; a call that answers questions says it again.
             structured_output_prompt: What the model is told if it answers with text instead.
 
         Raises:

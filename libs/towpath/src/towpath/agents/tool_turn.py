@@ -11,6 +11,7 @@ from towpath.agents.hooks import AfterToolCallEvent, BeforeToolCallEvent
 from towpath.agents.interrupts import Interrupt
 from towpath.agents.invocation import Invocation, Role, speaking
 from towpath.agents.metrics import ToolRun
+from towpath.agents.questions import Answers
 from towpath.errors import ApprovalRequiredError, BudgetExhaustedError, InterruptError
 from towpath.failures import component_error
 from towpath.tools.calls import ToolCall
@@ -48,14 +49,16 @@ class _Ended(NamedTuple):
 
 async def call_tools(invocation: Invocation, calls: Sequence[ToolCall]) -> ToolTurn:
     """Make all calls of a turn; the first handoff among them counts. What has its result already is not made again."""
-    interrupts = invocation.conversation.interrupts
+    interrupts, output = invocation.conversation.interrupts, invocation.output
+    if output is not None:
+        output.take_back(interrupts.output)
     known = interrupts.context
     taken = next((call for call in calls if call.name in invocation.agent.successors), None)
     open_calls = [partial(_ended, invocation, call, taken) for call in calls if call.id not in known]
     ended = await invocation.agent.tool_executor.run(open_calls, _is_interrupted)
     results = known | {one.call.id: one.result for one in ended if one.result is not None}
     if any(map(_is_interrupted, ended)):
-        interrupts.context, interrupts.activated = results, True
+        interrupts.stop(results, {} if output is None else output.given)
         return ToolTurn(None, None)
     interrupts.clear()
     return ToolTurn(
@@ -114,11 +117,7 @@ async def _once(invocation: Invocation, call: ToolCall, taken: ToolCall | None) 
     hooks, tool = invocation.hooks, invocation.tools.get(call.name)
     cancelled: str | None = None
     if hooks.hears(BeforeToolCallEvent):
-        before = await hooks.tell(
-            BeforeToolCallEvent(
-                invocation.view, tool, use_of(call), invocation.state, invocation.conversation.interrupts
-            )
-        )
+        before = await _before(invocation, call, tool)
         call, tool, cancelled = call_of(before.tool_use), before.selected_tool, _why(before)
     made = (
         await _made(invocation, call, tool, taken)
@@ -138,6 +137,27 @@ async def _once(invocation: Invocation, call: ToolCall, taken: ToolCall | None) 
     )
     after = await hooks.tell(after)
     return after.result, after.retry
+
+
+async def _before(invocation: Invocation, call: ToolCall, tool: Tool | None) -> BeforeToolCallEvent:
+    """Tell hooks that a tool is about to be called; where nothing can be paused, again after each answer to one of them.
+
+    Raises:
+        ApprovalRequiredError: If a hook asks something, and nobody can answer.
+        InterruptError: If it does, and the conversation stops for it.
+    """
+    answers = Answers(invocation.context)
+    asked = invocation.conversation.interrupts if invocation.can_pause else answers
+    while True:
+        event = BeforeToolCallEvent(invocation.view, tool, use_of(call), invocation.state, asked)
+        try:
+            return await invocation.hooks.tell(event)
+        except InterruptError as question:
+            if invocation.can_pause:
+                raise
+            event.cancel_tool = await answers.refusal_of(event, question.interrupt) or False
+        if event.cancel_tool:
+            return event
 
 
 def _why(event: BeforeToolCallEvent) -> str | None:

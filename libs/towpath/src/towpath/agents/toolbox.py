@@ -21,7 +21,7 @@ class Toolbox(Mapping[str, Tool]):
 
     Raises:
         RegistrationError: If two tools have one name, or names that differ by `-` and `_` only; or one cannot be loaded.
-        TypeError: If something is no tool.
+        ConfigurationError: If something is no tool.
     """
 
     def __init__(self, tools: Any = ()) -> None:

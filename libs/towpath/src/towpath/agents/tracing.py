@@ -12,7 +12,6 @@ from typing import Any
 from towpath.agents.result import AgentResult
 from towpath.context import Context
 from towpath.models.port import ModelReply
-from towpath_schemas.journal import Usage
 from towpath_schemas.telemetry import (
     AGENT_NAME,
     FINISH_REASON,
@@ -23,6 +22,7 @@ from towpath_schemas.telemetry import (
     TOOL_CALL_ID,
     TOOL_NAME,
 )
+from towpath_schemas.usage import Usage
 
 _API = "opentelemetry.trace"
 _NOTHING: AbstractContextManager[Any] = nullcontext()

@@ -4,10 +4,11 @@ import asyncio
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from towpath.client.door import Door, door
 from towpath.client.views import tenant_of
-from towpath.errors import UnavailableError
+from towpath.errors import ConfigurationError, UnavailableError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.service import connection
 
@@ -23,7 +24,11 @@ class Connection:
         Args:
             url: Its broker.
             patience_s: Seconds to wait for a connection, and for each request to be taken.
+
+        Raises:
+            ConfigurationError: If the URL names no broker.
         """
+        _refuse(url)
         self._url = url
         self._patience_s = patience_s
         self._open = AsyncExitStack()
@@ -78,3 +83,14 @@ class Connection:
     async def _tenant(self, run_id: str, said: str | None) -> str:
         """Tell whose a run is, where the caller did not say."""
         return said if said is not None else await tenant_of(self._connected, run_id)
+
+
+def _refuse(url: str) -> None:
+    """Refuse a URL that names no broker, about which the broker's client library would not say what is wrong."""
+    try:
+        parts = urlsplit(url if "://" in url else f"nats://{url}")
+        names_one = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        names_one = False
+    if not names_one:
+        raise ConfigurationError(f"{url!r} names no broker; write its URL as nats://127.0.0.1:4222")

@@ -32,6 +32,8 @@ class Chunk:
         index: Its number, from 0, among the chunks of the same call.
         value: What a function yielded; of an agent, the event as a dict: `type`, `seq`, and what else it says.
         key: Place in the run of the call that streams; None where the run's own component does.
+        attempt: In which attempt of what streams it was said, from 1. A chunk of a further attempt takes the place of the
+            one that had its index before, and of all behind that.
         piece: Of a piece of the chunk of this index, which comes as a whole when it is complete, which piece it is: text
             while a model says it. Pieces may be missing, and one that is 0 again begins anew.
     """
@@ -41,6 +43,7 @@ class Chunk:
     value: Any
     key: str | None = None
     piece: int | None = None
+    attempt: int = 1
 
 
 async def chunks_of_run(js: JetStream, run_id: str, *, since: int) -> AsyncGenerator[Chunk]:
@@ -55,14 +58,14 @@ async def chunks_of_run(js: JetStream, run_id: str, *, since: int) -> AsyncGener
         UnavailableError: If the broker does not answer.
     """
     following = _Following(js, await _known(js, run_id))
-    told: dict[str | None, int] = {}
+    told: dict[str | None, tuple[int, int]] = {}
     async with aclosing(following.messages()) as messages:
         async for got in messages:
             chunk = _chunk(got)
-            if chunk is None or chunk.index < told.get(chunk.key, 0):
+            if chunk is None or not _goes_on(chunk, *told.get(chunk.key, (1, 0))):
                 continue
             if chunk.piece is None:
-                told[chunk.key] = chunk.index + 1
+                told[chunk.key] = chunk.attempt, chunk.index + 1
             if chunk.position > since or not following.places_hold:
                 yield chunk
     _raise_failure(await _known(js, run_id))
@@ -77,12 +80,17 @@ def tells_end(body: bytes) -> bool:
     return True
 
 
+def _goes_on(chunk: Chunk, attempt: int, index: int) -> bool:
+    """Tell whether a chunk is new where the next one of this attempt would have this index."""
+    return chunk.attempt > attempt or (chunk.attempt == attempt and chunk.index >= index)
+
+
 def _chunk(got: Got) -> Chunk | None:
     try:
         told = ChunkStreamed.from_body(got.body)
     except ValidationError:
         return None  # something else is told, or a newer version tells it
-    return Chunk(got.sequence, told.index, told.chunk, told.key, told.piece)
+    return Chunk(got.sequence, told.index, told.chunk, told.key, told.piece, told.attempt or 1)
 
 
 class _Following:

@@ -7,11 +7,12 @@ from typing import Any, Unpack
 
 from towpath.client.output import tells_end
 from towpath.client.starting import Starting, StartOptions
-from towpath.client.views import view
+from towpath.client.views import view, was_purged
 from towpath.errors import ComponentError, RunStoppedError, UnavailableError, UnknownRunError
 from towpath_chassis.listening import listening
 from towpath_schemas import subjects
 from towpath_schemas.failure import Failure
+from towpath_schemas.identity import successor_run_id
 from towpath_schemas.runs import RunView
 
 _LOOK_EVERY_S = 2.0
@@ -37,13 +38,15 @@ class Results(Starting):
         Raises:
             RunStoppedError: If it was cancelled or terminated: it has no result.
             ComponentError: If it failed; it carries the reason.
-            UnknownRunError: If there is no such run.
+            UnknownRunError: If there is no such run; or if the one that went on from it, or stood for it, was purged:
+                it names that one.
             TimeoutError: If it has not ended within `timeout_s` seconds; it goes on.
         """
         async with _within(timeout_s, run_id):
             last = await self._end_of(run_id)
             while last.status == "continued" and last.successor is not None:
-                last = await self._end_of(last.successor, exists=False)
+                is_made = last.successor != successor_run_id(last.run_id)  # it stood for this one
+                last = await self._end_of(last.successor, exists=is_made)
         if last.status == "completed" and last.failure is None:
             return last.result
         message = f"run {last.run_id} of {last.component!r} was {last.status}"
@@ -85,9 +88,10 @@ class Results(Starting):
     async def _seen(self, run_id: str, *, exists: bool) -> RunView | None:
         try:
             run = await view(self._connected, run_id)
+            is_unknown = run is None and (exists or await was_purged(self._connected, run_id))
         except UnavailableError:
             return None
-        if run is None and exists:
+        if is_unknown:
             raise UnknownRunError(run_id)
         return run
 

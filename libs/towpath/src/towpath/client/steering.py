@@ -20,6 +20,8 @@ from towpath_schemas.speaking import MESSAGE
 class Steering(Connection):
     """Tells runs what to do.
 
+    A run that has continued as new is asked by any of the ids that it had: what is said reaches the one that goes on.
+
     Each method returns once the platform has the request, and can no longer lose it; the run hears of it in its own time.
     Each takes `tenant`, whose the run is (looked up if not given), and `attribution`, who is behind the request; and raises
 
@@ -165,12 +167,14 @@ class Steering(Connection):
     ) -> str:
         """Start a new run that has done what another had done up to an act, and goes on by itself; return its id.
 
+        It is on behalf of whom the other one is.
+
         Args:
             run_id: The run whose past it takes over.
             until: Key of the first act that it does anew, such as `charge#0`.
             idempotency_key: The same fork asked for twice is one.
             tenant: See above.
-            attribution: See above.
+            attribution: Who asks for it, which the audit stream tells.
         """
         asked = asking(ForkRequested, until=until, idempotency_key=idempotency_key, attribution=attribution)
         whose = await self._tenant(run_id, tenant)

@@ -13,7 +13,9 @@ from towpath_schemas.streams import STREAMS, Stream
 
 _NAME = re.compile(r"[^\s.*>/\\]{1,255}")
 _SUBJECT = re.compile(r"[^\s.*>]+(?:\.[^\s.*>]+)*")
-_PATTERN = re.compile(r"[^\s.]+(?:\.[^\s.]+)*")
+_PATTERN = re.compile(r"(?:(?:\*|[^\s.*>]+)\.)*(?:\*|>|[^\s.*>]+)")
+_LONGEST = 2_000
+"""Characters of a subject; the broker takes lines of 4,096 bytes, in which more stands beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,11 @@ class Streams:
 
 def _refuse(into: str, subject: str) -> None:
     """Refuse what nothing can be published to, or what would act again."""
+    for named in (into, subject):
+        if len(named.encode(errors="replace")) > _LONGEST:
+            raise InvalidInputError(
+                f"a subject of {len(named):,} characters is longer than the broker takes; the limit is {_LONGEST:,}"
+            )
     if _SUBJECT.fullmatch(into) is None:
         raise InvalidInputError(
             f"nothing can be published to {into!r}; name one subject, such as replay.audit"

@@ -3,6 +3,7 @@
 from pydantic import ValidationError
 
 from towpath.errors import UnavailableError, UnknownRunError
+from towpath_chassis.editions import undeployed
 from towpath_chassis.errors import BrokerError, PayloadLostError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import newest_outline
@@ -14,6 +15,7 @@ from towpath_schemas.journal import (
     JournalRecord,
     PauseReceived,
     RunFinished,
+    RunPurged,
     RunStarted,
     RunSuspended,
     StartRefused,
@@ -40,6 +42,16 @@ async def view(js: JetStream, run_id: str) -> RunView | None:
             return _refused(run_id, first)
         case _:
             return None
+
+
+async def was_purged(js: JetStream, run_id: str) -> bool:
+    """Tell whether a run is known to have been purged; some days later, nothing of it is known any more.
+
+    Raises:
+        UnavailableError: If the broker could not be asked.
+    """
+    newest = await _newest(js, subjects.journal_of(run_id))
+    return newest is not None and isinstance(_read(newest), RunPurged)
 
 
 async def tenant_of(js: JetStream, run_id: str) -> str:
@@ -97,7 +109,15 @@ async def _started(js: JetStream, run_id: str, first: RunStarted, stored: Stored
         attribution=first.attribution,
         waiting_for=newest.waiting_for if isinstance(newest, RunSuspended) else (),
         parent=first.parent.run_id if first.parent else None,
+        blocked=await _undeployed(js, first),
     )
+
+
+async def _undeployed(js: JetStream, first: RunStarted) -> str | None:
+    try:
+        return await undeployed(js, first)
+    except BrokerError as error:
+        raise UnavailableError(f"the catalogue cannot be read now: {error}") from error
 
 
 async def _with_result(js: JetStream, run_id: str, outline: RunFinished) -> RunFinished:

@@ -65,7 +65,7 @@ class Question(NamedTuple):
         """
         wanted = self.form is not None and not reply.tool_calls
         said = self.form.read(reply.text) if self.form is not None and wanted else None
-        fields = {name: getattr(reply, name) for name in ModelReply.model_fields}
+        fields = {name: getattr(reply, name) for name in ModelReply.model_fields if name != "pieces"}
         return LLMResponse(**fields, object=said, model=self.model.name)
 
     def corrected(self, reply: ModelReply, problem: str) -> "Question":

@@ -4,15 +4,18 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Generator
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
+from towpath.models.heard import ListenedModel, pieces_of
 from towpath.models.port import (
+    Citation,
+    CitationPiece,
     LanguageModel,
     ModelReply,
     ModelRequest,
     Piece,
     ReasoningPiece,
+    SignaturePiece,
     ToolUsePiece,
 )
-from towpath.models.relaying import Relay
 
 Response = TypeVar("Response")
 Invoke = Callable[[LanguageModel, ModelRequest], Coroutine[Any, Any, ModelReply]]
@@ -26,20 +29,22 @@ class LLMChunk(NamedTuple, Generic[Response]):
         response: The whole answer, in the last chunk.
         reasoning: What it adds to what the model thinks before it speaks.
         tool_use: A tool call while the model writes it.
+        citation: Where a part of the text comes from.
     """
 
     text: str = ""
     response: Response | None = None
     reasoning: str = ""
     tool_use: ToolUsePiece | None = None
+    citation: Citation | None = None
 
 
 class LLMStream(Awaitable["LLMStream[Response]"], AsyncIterable[LLMChunk[Response]], Generic[Response]):
     """An answer in pieces; the model is asked when the first one is wanted.
 
-    The call is journaled as one act, when it has ended: replay gives the whole text in one chunk. So pieces are for
-    those who watch; what is to last is done with the whole text. Where the listener stops early, what was said until
-    then is the answer. A provider that fails after it has begun to answer is not asked again by itself, since what was
+    The call is journaled as one act, when it has ended, with the pieces in which it was heard: replay gives the same
+    chunks. A call whose end was not seen is made again, and may say other things. So pieces are for those who watch; what
+    is to last is done with the whole text. Where the listener stops early, what was said until then is the answer. A provider that fails after it has begun to answer is not asked again by itself, since what was
     heard cannot be taken back.
     """
 
@@ -64,7 +69,7 @@ class LLMStream(Awaitable["LLMStream[Response]"], AsyncIterable[LLMChunk[Respons
 
     async def _chunks(self) -> AsyncGenerator[LLMChunk[Response]]:
         pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
-        relay = Relay(self._model, pieces.put_nowait)
+        relay = ListenedModel(self._model, pieces.put_nowait)
         call = asyncio.ensure_future(self._invoke(relay, self._request))
         call.add_done_callback(lambda _: pieces.put_nowait(None))
         call.add_done_callback(_heard)
@@ -72,7 +77,10 @@ class LLMStream(Awaitable["LLMStream[Response]"], AsyncIterable[LLMChunk[Respons
             while (piece := await pieces.get()) is not None:
                 yield _chunk(piece)
             reply = await call
-            yield LLMChunk("" if relay.heard else reply.text, self._response_of(reply))
+            if not relay.heard:
+                for piece in pieces_of(reply):
+                    yield _chunk(piece)
+            yield LLMChunk("" if reply.pieces else reply.text, self._response_of(reply))
         except GeneratorExit:
             relay.enough = True
             raise
@@ -89,6 +97,10 @@ def _chunk(piece: Piece) -> "LLMChunk[Any]":
             return LLMChunk(reasoning=piece.text)
         case ToolUsePiece():
             return LLMChunk(tool_use=piece)
+        case CitationPiece():
+            return LLMChunk(citation=piece.citation)
+        case SignaturePiece():
+            return LLMChunk()
 
 
 def _heard(call: "asyncio.Future[ModelReply]") -> None:

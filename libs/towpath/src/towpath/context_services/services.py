@@ -52,10 +52,10 @@ class ContextServices:
 
         return RunMemory(self)
 
-    def log(self: _Logging, event: str | None = None, **fields: Any) -> RunLog:
+    def log(self: _Logging, event: str | None = None, /, *values: Any, **fields: Any) -> RunLog:
         """Return the run's logger; with an `event`, log it first."""
         if event is not None:
-            self.logger.info(event, **fields)
+            self.logger.info(event, *values, **fields)
         return self.logger
 
     def metrics(self: "Measured") -> "Metrics":

@@ -54,7 +54,7 @@ class ToolRegistry:
 
         Raises:
             RegistrationError: If a name is another tool's already.
-            TypeError: If something is no tool.
+            ConfigurationError: If something is no tool.
         """
         return tuple(tool for one in tools for tool in self._offered(one))
 

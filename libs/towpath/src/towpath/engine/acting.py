@@ -4,18 +4,12 @@ import asyncio
 from typing import Any, NamedTuple
 
 from towpath.engine.alarms import alarm
-from towpath.engine.asked import ABANDONABLE, call_asked
+from towpath.engine.asked import ABANDONABLE, Asked, call_asked
 from towpath.engine.live_run import LiveRun
-from towpath.errors import ComponentError, NonDeterminismError, NonRetryableError
+from towpath.errors import ComponentError
 from towpath.retry import RetryPolicy
-from towpath_schemas.failure import Failure
 from towpath_schemas.journal import Act, CallIntended, CallSettled
 
-_TEMPORARY = frozenset(
-    {"user_error", "timeout", "model_error", "model_throttled", "model_timeout", "unavailable"}
-)
-"""Failures after which a call may be made again."""
-_SHOWN_CHARS = 200
 _SOON_S = 1.0
 """A timer this near is waited for in memory, without an alarm at the broker."""
 
@@ -36,6 +30,11 @@ class Call(NamedTuple):
     within_s: float | None = None
     agent: str | None = None
 
+    @property
+    def asked(self) -> Asked:
+        """The act as it is compared with the journal."""
+        return call_asked(self.place, self.act, self.target, self.arguments)
+
 
 class Actor:
     """Does the acts of one run's code through its outbox."""
@@ -50,25 +49,27 @@ class Actor:
             NonDeterminismError: If the journal has the call with other arguments: branches that run at the same
                 time and call one name need `key=`, or their answers would change places.
         """
-        settled = await self._run.ask(call_asked(call.place, call.act, call.target))
-        intent = self._run.history.intended(call.place)
-        if intent is not None and intent.input != call.arguments:
-            expected, found = _shown(call.place, intent.input), _shown(call.place, call.arguments)
-            entry = self._run.history.intended_at(call.place)
-            self._run.diverge(NonDeterminismError(expected=expected, found=found, entry=entry))
+        settled = await self._run.ask(call.asked)
         if isinstance(settled, CallSettled):
             return settled
+        intent = self._run.history.intended(call.place)
         return await self.sent_and_answered(intent or await self.intend(call))
 
     async def call_repeatedly(self, call: Call, policy: RetryPolicy) -> CallSettled:
-        """Have a call made until it succeeds; each further attempt, and the wait before it, is an act of its own."""
+        """Have a call made until it succeeds; each further attempt, and the wait before it, is an act of its own.
+
+        An attempt that the journal has is repeated, whatever the policy says by now.
+        """
         attempt, settled = 1, await self.call(call)
-        while settled.failure is not None and _may_help(policy, settled.failure, attempt):
+        while settled.failure is not None:
+            again = call._replace(place=f"{call.place}@{attempt + 1}")
+            wait = Call(f"{again.place}/wait", "timer", "retry", agent=call.agent)
+            begun = self._run.history.intended(wait.place) is not None
+            if not begun and not policy.allows_again(settled.failure, attempt):
+                break
             wait_s = policy.wait_s(attempt, ComponentError(settled.failure))
-            attempt += 1
-            again = call._replace(place=f"{call.place}@{attempt}")
-            await self.call(Call(f"{again.place}/wait", "timer", "retry", within_s=wait_s, agent=call.agent))
-            settled = await self.call(again)
+            await self.call(wait._replace(within_s=wait_s))
+            attempt, settled = attempt + 1, await self.call(again)
         return settled
 
     async def intend(self, call: Call) -> CallIntended:
@@ -142,13 +143,3 @@ async def send(run: LiveRun, intent: CallIntended) -> None:
         refused = await run.outbox.send(intent)
     if refused is not None:
         await run.take(refused)
-
-
-def _may_help(policy: RetryPolicy, failure: Failure, attempt: int) -> bool:
-    """Tell whether another call may end better, though the callee has tried as often as it would."""
-    hopeless = failure.error_type == NonRetryableError.__name__ or failure.error_type in policy.non_retryable
-    return failure.code in _TEMPORARY and not hopeless and attempt < policy.max_attempts
-
-
-def _shown(place: str, arguments: Any) -> str:
-    return f"{place!r} called with {repr(arguments)[:_SHOWN_CHARS]}"

@@ -1,25 +1,26 @@
 """What the code of one call sees on the platform: a tool, a function, or a method of an entity.
 
-The call as a whole is the durable unit, so acts inside it happen at once, as in a plain script; what would
-need a journal of its own is refused, because a crash would repeat it.
+The call as a whole is the durable unit, so acts inside it happen at once, as in a plain script; functions of its own
+service that it calls are a part of it. A further attempt is told what those before it have done; a crash repeats it. What would need a journal of its own is refused, because a crash would repeat it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, NoReturn
 
-import structlog
-
-from towpath.components import ComponentType, Registry
+from towpath.components import Component, ComponentType, Registry
 from towpath.context_services.logs import RunLog
 from towpath.coordination import Join
 from towpath.engine.entity_calls import CalledEntities, Patience
 from towpath.engine.ports import Entities
-from towpath.errors import ContextError
+from towpath.engine.run_log import StructuredLog
+from towpath.errors import ContextError, UnknownOutcomeError
 from towpath.local.calls import Callee
+from towpath.local.done_acts import Done
 from towpath.local.local_context import LocalContext
 from towpath.local.state import BufferedState
 from towpath.local.surroundings import Surroundings
-from towpath.retry import RetryPolicy
+from towpath.retry_spellings import Retries
 from towpath.scopes import SessionScope
 from towpath_schemas.calls import CallRequested
 from towpath_schemas.entities import InvocationRequested
@@ -35,8 +36,9 @@ class CallContext(LocalContext):
         callee: Callee,
         entities: Entities,
         *,
-        state: BufferedState | None = None,
         patience: Patience | None = None,
+        repeated: bool = False,
+        **own: Any,
     ) -> None:
         super().__init__(
             run_id=call.run_id,
@@ -47,25 +49,48 @@ class CallContext(LocalContext):
                 memories=entities,
             ),
             callee=callee,
-            state=state,
+            **own,
         )
+        self._nested = partial(
+            CallContext, registry, call, entities=entities, patience=patience, repeated=repeated
+        )
+        self._repeated = repeated
         self.metadata = {
             "service_name": call.service,
             "component": callee.name,
             "correlation_id": call.correlation_id,
         }
         self.on_platform = True
-        self._key = call.key
+        self._key = callee.place
         self._agent = call.agent
         self._session_owner = call.session_owner
         self._bound: RunLog | None = None
 
     @classmethod
     def of_call(
-        cls, registry: Registry, call: CallRequested, kind: ComponentType, entities: Entities, *, attempt: int
+        cls,
+        registry: Registry,
+        call: CallRequested,
+        kind: ComponentType,
+        entities: Entities,
+        *,
+        attempt: int,
+        done: Done | None = None,
+        repeated: bool = False,
     ) -> "CallContext":
-        """Make the context of a function or tool."""
-        return cls(registry, call, Callee(kind, call.name, attempt, call.key, tried=attempt), entities)
+        """Make the context of an attempt at a function or tool.
+
+        Args:
+            registry: What may be called.
+            call: The call.
+            kind: What is called.
+            entities: How it calls entities.
+            attempt: Which attempt it is.
+            done: What its attempts have done, where there are several.
+            repeated: Whether it may have been executed before, by somebody whose answer was never seen.
+        """
+        callee = Callee(kind, call.name, attempt, call.key, tried=attempt, done=done)
+        return cls(registry, call, callee, entities, repeated=repeated)
 
     @classmethod
     def of_method(
@@ -112,14 +137,18 @@ class CallContext(LocalContext):
 
     def _bind(self) -> RunLog:
         whose = self.attribution.model_dump(exclude_none=True)
-        return structlog.get_logger("towpath.call").bind(
+        return StructuredLog(
+            "towpath.call",
             run_id=self.run_id,
             key=self._key,
             component=self.metadata["component"],
             **{**whose, **({"agent": self._agent} if self._agent else {})},
         )
 
-    # --- What needs a journal -----------------------------------------------------------------------
+    # --- Calls within the call ------------------------------------------------------------------------
+
+    def _inner(self, callee: Callee, **own: Any) -> "CallContext":
+        return self._nested(callee, **own)
 
     def task(
         self,
@@ -129,10 +158,21 @@ class CallContext(LocalContext):
         *,
         key: str | None = None,
         timeout_ms: float | None = None,
-        retries: int | RetryPolicy | None = None,
-    ) -> NoReturn:
-        """Refuse; see `_refuse`."""
-        self._refuse("task")
+        retries: Retries | None = None,
+    ) -> Coroutine[Any, Any, Any]:
+        """Call a function of the same service, here and as a part of this call."""
+        if isinstance(service_name, str) and service_name != self.metadata["service_name"]:
+            self._refuse(f"task of another service ({service_name!r})")
+        return super().task(
+            service_name, handler_name, input, key=key, timeout_ms=timeout_ms, retries=retries
+        )
+
+    def _check_callable(self, component: Component) -> None:
+        super()._check_callable(component)
+        if self._repeated and not component.idempotent:
+            raise UnknownOutcomeError(f"function {component.name!r}")
+
+    # --- What needs a journal -----------------------------------------------------------------------
 
     def spawn(
         self,

@@ -4,15 +4,19 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from towpath.components import Component, ComponentType, Registry, TellChunk
+from towpath.components import Component, ComponentType, Registry
 from towpath.current import running_in
+from towpath.dropping import Droppable, over_after
 from towpath.engine.call_context import CallContext
 from towpath.engine.confirmed_calls import is_confirmed
 from towpath.engine.containing import contained
 from towpath.engine.ports import Entities, Sleep
+from towpath.engine.tasks import in_call
 from towpath.errors import UnknownOutcomeError
-from towpath.failures import failure_of
-from towpath.retry import Attempted, Retry, attempted, retry_after_s
+from towpath.local.calls import final_failure, within
+from towpath.local.done_acts import done_of
+from towpath.retry import Attempted, Retry, attempted
+from towpath.telling import Telling, TellOf
 from towpath.tools.confirmation import approve, call_sha256, confirming
 from towpath.tools.tool_context import calling
 from towpath.values import to_json_value
@@ -55,7 +59,11 @@ class CallExecution:
         self._sleep = sleep
         self._on_retry = on_retry
 
-    async def answer(self, call: CallRequested, tell: TellChunk, *, repeated: bool = False) -> Answered:
+    def knows(self, call: CallRequested) -> bool:
+        """Tell whether what a call asks for is here."""
+        return self._find(call) is not None
+
+    async def answer(self, call: CallRequested, tell: TellOf, *, repeated: bool = False) -> Answered:
         """Execute a call; however it ends, that is its answer.
 
         Args:
@@ -71,25 +79,37 @@ class CallExecution:
         with calling(None), confirming(None):  # nothing here is the caller's but what the call says
             if component.confirmed and is_confirmed(await self._journals(call.run_id), call):
                 approve(call_sha256(call.name, call.arguments))
-            ended = await self._execute(component, call, tell)
-        answered = answer_of(call, result=ended.value, failure=_failure(ended), attempts=ended.attempts)
+            ended = await self._execute(component, call, tell, repeated=repeated)
+        failure = None if ended.error is None else final_failure(ended.error)
+        answered = answer_of(call, result=ended.value, failure=failure, attempts=ended.attempts)
         return _fitting(answered, call)
 
     def _find(self, call: CallRequested) -> Component | None:
-        kinds = (ComponentType.TOOL, ComponentType.FUNCTION)
-        in_order = kinds if call.act == "tool" else reversed(kinds)
+        in_order = kinds_called(call)
         return next((found for kind in in_order if (found := self._registry.find(kind, call.name))), None)
 
-    async def _execute(self, component: Component, call: CallRequested, tell: TellChunk) -> Attempted:
-        limit_s = component.timeout_s or self._timeout_s
+    async def _execute(
+        self, component: Component, call: CallRequested, tell: TellOf, *, repeated: bool
+    ) -> Attempted:
+        limit_s, done = component.timeout_s or self._timeout_s, done_of(component.retry)
+        telling = Telling(tell)
 
         async def once(attempt: int) -> Any:
             context = CallContext.of_call(
-                self._registry, call, component.kind, self._entities, attempt=attempt
+                self._registry,
+                call,
+                component.kind,
+                self._entities,
+                attempt=attempt,
+                done=done,
+                repeated=repeated,
             )
-            with running_in(context, agent=call.agent), context.in_session(context.asked_in):
-                executed = component.run(context, call.arguments, tell)
-                result = to_json_value(await _within(limit_s, component, executed))
+            with in_call(), running_in(context, agent=call.agent), context.in_session(context.asked_in):
+                async with within(limit_s, component.name):
+                    code = component.run(context, call.arguments, telling.of(attempt))
+                    with over_after(limit_s) as is_over:
+                        ended = await contained(Droppable(code, is_over, name=component.name))
+                    result = to_json_value(ended)
                 await context.end_well()
                 return result
 
@@ -100,15 +120,11 @@ class CallExecution:
         return await attempted(once, component.retry, sleep=self._sleep, on_retry=tell_retry)
 
 
-async def _within(limit_s: float, component: Component, executed: Awaitable[Any]) -> Any:
-    deadline = asyncio.timeout(limit_s)
-    try:
-        async with deadline:
-            return await contained(executed)
-    except TimeoutError as error:
-        if deadline.expired():
-            raise TimeoutError(f"{component.name} did not end within {limit_s:g} s") from error
-        raise
+def kinds_called(call: CallRequested) -> tuple[ComponentType, ComponentType]:
+    """List what a call may mean, the first one first."""
+    if call.act == "tool":
+        return ComponentType.TOOL, ComponentType.FUNCTION
+    return ComponentType.FUNCTION, ComponentType.TOOL
 
 
 def answer_of(
@@ -127,13 +143,6 @@ def answer_of(
         failure=failure,
         attempts=attempts,
     )
-
-
-def _failure(ended: Attempted) -> Failure | None:
-    if ended.error is None:
-        return None
-    after_s = retry_after_s(ended.error)
-    return failure_of(ended.error).model_copy(update={"retryable": False, "retry_after_s": after_s})
 
 
 def _fitting(answered: Answered, call: CallRequested) -> Answered:

@@ -1,66 +1,117 @@
 """Child runs, from the side of the run that starts them."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from towpath.coordination import ChildHandle, Join
 from towpath.engine.acting import Actor, Call, send
-from towpath.engine.asked import call_asked
 from towpath.engine.live_run import LiveRun
 from towpath.engine.tasks import outside
+from towpath.errors import ContinuedAsNewError
 from towpath_schemas import identity
 from towpath_schemas.journal import CallSettled
+
+T = TypeVar("T")
 
 Read = Callable[[CallSettled], Any]
 """Makes a child's result of the record that settled it."""
 
 
 class Children:
-    """The child runs that the code of one run has started."""
+    """The child runs that the code of one run has started.
+
+    A start is a promise that is kept beside the code: what ends in the meantime, a step or the run, ends only when it
+    is kept, so that no child is lost and none is begun behind the end of what began it.
+    """
 
     def __init__(self, run: LiveRun, actor: Actor) -> None:
         self._run = run
         self._actor = actor
-        self._starting: set[asyncio.Task[None]] = set()
+        self._starting: dict[str, asyncio.Task[None]] = {}
         self._required: list[DurableChild] = []
 
     def start(self, call: Call, join: Join, read: Read) -> "DurableChild":
-        """Start a child; its intent is journaled before the code can await anything else."""
-        starting = outside(self._start(call), f"spawn-{call.place}")
-        self._starting.add(starting)
-        child = DurableChild(self._run, call, starting, read)
+        """Start a child; its intent is journaled before the code can await anything else.
+
+        Where several have one key, only the first one's arguments count.
+        """
+        starting = self._starting.get(call.place)
+        if starting is None:
+            starting = self._starting[call.place] = outside(self._start(call), f"spawn-{call.place}")
+        child = DurableChild(self._run, call, starting, read, ends_with_us=join != "detached")
         if join == "required":
             self._required.append(child)
         return child
 
     async def _start(self, call: Call) -> None:
-        await self._run.ask(call_asked(call.place, call.act, call.target))
+        await self._run.ask(call.asked)
         intent = self._run.history.intended(call.place) or await self._actor.intend(call)
         if self._run.history.outcome(call.place) is None:
             await send(self._run, intent)
 
-    async def joined(self) -> None:
-        """Return when all are started and the required ones have ended, however they did."""
-        await asyncio.gather(*self._starting)
-        await asyncio.gather(*(child.result() for child in self._required), return_exceptions=True)
+    async def started_by(self, code: Awaitable[T], inside: str = "") -> T:
+        """Await code; when this ends, what the code has started has begun, however the code ended.
 
-    async def stop(self) -> None:
-        """Stop what is being started."""
-        for starting in self._starting:
-            starting.cancel()
-        await asyncio.gather(*self._starting, return_exceptions=True)
+        Args:
+            code: The code of the run, or of one step.
+            inside: What the places of acts of this code begin with.
+
+        Raises:
+            ComponentError: If one could not be started, and the code did not fail itself.
+        """
+        try:
+            result = await code
+        except ContinuedAsNewError:
+            await self._begun(inside)
+            raise
+        except BaseException:
+            await self._begun_or_stopped(inside)
+            raise
+        await self._begun(inside)
+        return result
+
+    async def _begun(self, inside: str) -> None:
+        if self._starting:
+            await asyncio.gather(*self._starting_in(inside))
+
+    async def _begun_or_stopped(self, inside: str) -> None:
+        """Return when what was started has begun; where the run was let go, somebody else will begin it."""
+        starting = self._starting_in(inside)
+        if self._run.let_go.is_set():
+            for one in starting:
+                one.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)  # the code has an error of its own
+
+    def _starting_in(self, inside: str) -> list["asyncio.Task[None]"]:
+        return [starting for place, starting in self._starting.items() if place.startswith(inside)]
+
+    async def joined(self, code: Awaitable[T]) -> T:
+        """Await the code of the run; where it has not failed, the run ends behind the children that it requires."""
+        try:
+            result = await self.started_by(code)
+        except ContinuedAsNewError:
+            await self._required_ended()
+            raise
+        await self._required_ended()
+        return result
+
+    async def _required_ended(self) -> None:
+        await asyncio.gather(*(child.result() for child in self._required), return_exceptions=True)
 
 
 class DurableChild(ChildHandle):
     """A child run that was started, or is about to be."""
 
-    def __init__(self, run: LiveRun, call: Call, starting: "asyncio.Task[None]", read: Read) -> None:
+    def __init__(
+        self, run: LiveRun, call: Call, starting: "asyncio.Task[None]", read: Read, *, ends_with_us: bool
+    ) -> None:
         self.run_id = identity.child_run_id(run.run_id, call.place)
         self._run = run
         self._call = call
         self._starting = starting
         self._read = read
+        self._ends_with_us = ends_with_us
 
     def result(self) -> Coroutine[Any, Any, Any]:
         """Wait for its result; see `ChildHandle.result`."""
@@ -71,8 +122,8 @@ class DurableChild(ChildHandle):
             await asyncio.shield(self._starting)
             return self._read(await self._run.answer(self._call.place))
         except asyncio.CancelledError:
-            if not self._run.let_go.is_set():
-                await self.cancel("its parent was cancelled")
+            if self._ends_with_us and self._run.cancelling.told and not self._run.let_go.is_set():
+                await self.cancel("its parent was cancelled")  # and not only when that has cleaned up
             raise
 
     async def cancel(self, reason: str | None = None) -> None:

@@ -20,7 +20,7 @@ def closed(run_id: str, history: History) -> RunClosed | None:
         failure=told.failure if told else None,
         parent=None if finished.successor else started.parent,
         children=_children(run_id, history),
-        successor=_successor(run_id, started, finished),
+        successor=_successor(run_id, started, finished, leaves=history.leaves_something),
         gates=started.gates,
         alarmed=history.alarmed,
         places=places_in_line(started.service, history.begun, history.ended),
@@ -34,7 +34,9 @@ def _children(run_id: str, history: History) -> tuple[str, ...]:
     return tuple(identity.child_run_id(run_id, one.key) for one in begun if one.input["join"] != "detached")
 
 
-def _successor(run_id: str, started: RunStarted, finished: RunFinished) -> ChildRequested | None:
+def _successor(
+    run_id: str, started: RunStarted, finished: RunFinished, *, leaves: bool
+) -> ChildRequested | None:
     """Ask for the run that goes on; it inherits the parent, which hears of the last one's end."""
     if finished.successor is None:
         return None
@@ -45,6 +47,7 @@ def _successor(run_id: str, started: RunStarted, finished: RunFinished) -> Child
         input=finished.result,
         parent=started.parent,
         continues=run_id,
+        inherits=leaves,
         headers=started.headers,
         attribution=started.attribution,
         correlation_id=started.correlation_id,

@@ -6,32 +6,36 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from random import Random
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from towpath.components import Component, ComponentType, Registry
-from towpath.context import Context, Work
+from towpath.context import Work
 from towpath.context_services.logs import RunLog
 from towpath.coordination import Join
-from towpath.current import running_in
+from towpath.discarding import discard_work, tasks_of
 from towpath.engine.acting import Actor, Call
 from towpath.engine.asked import Asked
+from towpath.engine.beginning import begun, key_of
 from towpath.engine.children import Children, DurableChild
 from towpath.engine.drawn_values import DrawnValues
 from towpath.engine.entity_calls import is_shared, transaction_of
 from towpath.engine.live_run import LiveRun
 from towpath.engine.memory import MemoryActs
-from towpath.engine.run_log import run_log
+from towpath.engine.run_log import ReplayQuietLog
 from towpath.engine.showing import LiveShow
 from towpath.engine.steps import Trying, call_model, run_step
 from towpath.engine.waits import Waits
 from towpath.entity_handle import EntityCall, EntityHandle, call_payload, entity_name
 from towpath.errors import ContinuedAsNewError, RegistrationError
 from towpath.failures import component_error
-from towpath.local.state import Done
+from towpath.local.stateful import StatefulContext
 from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, ModelRequest
 from towpath.moments import Moment
 from towpath.remembering.embedding import Meaning
-from towpath.retry import Retry, RetryPolicy, policy_for
+from towpath.retry import ONCE, Retry, RetryPolicy
+from towpath.retry_spellings import Retries, policy_of
+from towpath.spans import MILLISECOND_S, at_most_s
+from towpath.threads import in_loop
 from towpath.tools.calls import ToolCall, ToolOutcome
 from towpath.tools.tool import Tool
 from towpath.transactions import Transaction
@@ -42,10 +46,11 @@ from towpath_schemas.approvals import ApprovalAsked, content_sha256
 from towpath_schemas.journal import CallSettled, HandedOff, Source, StepSettled
 from towpath_schemas.memory import ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
 
-DEFAULT_STEP_RETRY = RetryPolicy()
+T = TypeVar("T")
+Asker = TypeVar("Asker")
 
 
-class DurableContext(Context):
+class DurableContext(StatefulContext):
     """What a workflow, agent or function sees while it runs on the platform.
 
     One instance serves one attempt of the component: a further attempt asks for everything again, from the
@@ -70,9 +75,8 @@ class DurableContext(Context):
         self._waits = Waits(run, self._actor)
         self._memory = MemoryActs(run)
         self.children = Children(run, self._actor)
-        self._state: dict[str, Any] = {}
         self._values = DrawnValues(run)
-        self._log = run_log(run)
+        self._log = ReplayQuietLog(run)
 
     # --- Steps ------------------------------------------------------------------------------------
 
@@ -82,26 +86,41 @@ class DurableContext(Context):
         work: Work,
         *arguments: Any,
         key: str | None = None,
-        retry: RetryPolicy | None = None,
+        retry: Retries | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Run `work` once; see `Context.step`."""
         check_work(name, work, arguments)
+        policy, result_type = policy_of(retry, name="retry"), result_type_of(work)
         place, agent = self.place(name, key), self.scope_agent
-        step = partial(
-            run_step,
-            self._run,
-            place,
-            work,
-            arguments,
-            retry=retry or DEFAULT_STEP_RETRY,
-            inside=lambda: running_in(self, scope=f"{place}/", agent=agent),
-            agent=agent,
-        )
-        return self._result_of(step, result_type_of(work))
+        if place in self._run.history.ended:
+            discard_work(work)  # before its tasks begin
+        else:
+            self._run.tasks.give_to_step(tasks_of(work), f"{place}/")
 
-    @staticmethod
-    async def _result_of(act: Callable[[], Awaitable[StepSettled | CallSettled]], result_type: Any) -> Any:
-        return _result(await act(), result_type)
+        async def step(key: str) -> StepSettled:
+            settled = await run_step(
+                self._run,
+                key,
+                work,
+                arguments,
+                retry=policy,
+                inside=lambda attempt: self._in_step(key, agent, attempt),
+                awaits=self.children.started_by,
+                agent=agent,
+            )
+            self._take_changes(key, settled.changes)
+            return settled
+
+        return self._act(place, partial(_result_of, step, result_type))
+
+    def _act(self, place: str, act: Callable[[str], Awaitable[T]]) -> Coroutine[Any, Any, T]:
+        return begun(self._run, Asked(place, "act"), self.step_scope, act)
+
+    def _made(self, call: Call, make: Callable[[Call], Awaitable[T]]) -> Coroutine[Any, Any, T]:
+        def act(key: str) -> Awaitable[T]:
+            return make(call._replace(place=key))
+
+        return begun(self._run, call.asked, self.step_scope, act)
 
     # --- Calls ------------------------------------------------------------------------------------
 
@@ -113,7 +132,7 @@ class DurableContext(Context):
         *,
         key: str | None = None,
         timeout_ms: float | None = None,
-        retries: int | RetryPolicy | None = None,
+        retries: Retries | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Call a function in another process; see `Context.task`."""
         service, target, result_type = self._task_target(service_name, handler_name)
@@ -123,11 +142,15 @@ class DurableContext(Context):
             target,
             service,
             to_json_value(input),
-            None if timeout_ms is None else timeout_ms / 1_000,
+            at_most_s("timeout_ms", timeout_ms, MILLISECOND_S),
             self.scope_agent,
         )
-        made = partial(self._actor.call_repeatedly, call, policy_for(retries))
-        return self._result_of(made, result_type)
+        policy = policy_of(retries, otherwise=ONCE)
+
+        def made_repeatedly(made: Call) -> Awaitable[CallSettled]:
+            return self._actor.call_repeatedly(made, policy)
+
+        return self._made(call, partial(_result_of, made_repeatedly, result_type))
 
     def _task_target(
         self, service: str | Callable[..., Any], handler_name: str | None
@@ -164,8 +187,11 @@ class DurableContext(Context):
         payload = to_json_value(call_payload(arguments, named))
         said = {"join": join, "input": payload}
         place = self.place(f"run:{name}", key)
-        call = Call(place, "run", name, service_name, said, agent=self.scope_agent)
-        return self.children.start(call, join, lambda settled: _result(settled, result_type))
+        child = Call(place, "run", name, service_name, said, agent=self.scope_agent)
+        call = child._replace(place=key_of(self._run.history, child.asked, self.step_scope))
+        return in_loop(
+            self.home_loop, self.children.start, call, join, lambda settled: _result(settled, result_type)
+        )
 
     def invoke_tool(self, tool: Tool, call: ToolCall) -> Coroutine[Any, Any, ToolOutcome]:
         """Execute one tool call on a tool-runner; a failing tool is an outcome, not an exception."""
@@ -182,7 +208,7 @@ class DurableContext(Context):
             errand.arguments,
             agent=self.scope_agent,
         )
-        return self._invoke_tool(made, call.id)
+        return self._made(made, partial(self._invoke_tool, call.id))
 
     def _check_found(self, tool: Tool) -> None:
         """Check that a tool-runner would not find another tool by the name of this one."""
@@ -193,7 +219,7 @@ class DurableContext(Context):
                 "outside of what runs, or give it a name of its own"
             )
 
-    async def _invoke_tool(self, made: Call, call_id: str) -> ToolOutcome:
+    async def _invoke_tool(self, call_id: str, made: Call) -> ToolOutcome:
         settled = await self._actor.call(made)
         return ToolOutcome(call_id=call_id, content=settled.result, error=settled.failure)
 
@@ -211,7 +237,7 @@ class DurableContext(Context):
             arguments = {"key": key, "arguments": to_json_value(payload)}
             made = self._call_here(f"entity:{target}", "entity", target, arguments)
             ask = self._actor.read if is_shared(self._registry, entity_type, method) else self._actor.call
-            return self._result_of(partial(ask, made), Any)
+            return self._made(made, partial(_result_of, ask, Any))
 
         return EntityHandle(invoke)
 
@@ -225,7 +251,7 @@ class DurableContext(Context):
             made = Call(
                 place, "entity", f"{name.entity_type}.{method}", self._run.started.service, said, agent=agent
             )
-            return self._result_of(partial(self._actor.call, made), Any)
+            return self._made(made, partial(_result_of, self._actor.call, Any))
 
         return Transaction(self.attribution.tenant, commit)
 
@@ -233,7 +259,8 @@ class DurableContext(Context):
 
     def wait_until(self, moment: Moment, *, key: str | None) -> Coroutine[Any, Any, None]:
         """Wait for a moment; see `Context.timer`."""
-        return self._waits.until(self.place("timer", key), moment, self.scope_agent)
+        agent = self.scope_agent
+        return self._act(self.place("timer", key), lambda key: self._waits.until(key, moment, agent))
 
     def wait_signal(
         self, name: str, *, timeout_s: float | None, default: Any, key: str | None
@@ -241,18 +268,19 @@ class DurableContext(Context):
         """Wait for a signal; see `Signals`."""
         place = self.place(f"signal:{name}", key)
         call = Call(place, "signal", name, within_s=timeout_s, agent=self.scope_agent)
-        return self._waits.signal(call, default)
+        return self._made(call, lambda made: self._waits.signal(made, default))
 
     def received_signal(self, name: str) -> Coroutine[Any, Any, Received | None]:
         """Take a signal that has come already; see `WaitingPort`."""
-        return self._waits.received(self._call_here(f"received:{name}", "signal", name, None))
+        call = self._call_here(f"received:{name}", "signal", name, None)
+        return self._made(call, self._waits.received)
 
     def emit_signal(self, name: str, payload: Any, run_id: str | None) -> Coroutine[Any, Any, None]:
         """Send a signal, once; see `Signals.emit`."""
         call = Call(
             self.place(f"emit:{name}"), "signal", name, None, to_json_value(payload), agent=self.scope_agent
         )
-        return self._waits.emit(call, run_id)
+        return self._made(call, lambda made: self._waits.emit(made, run_id))
 
     def request_approval(
         self, name: str, payload: Any, *, timeout_s: float | None, roles: tuple[str, ...], key: str | None
@@ -263,7 +291,7 @@ class DurableContext(Context):
         place = self.place(f"approval:{name}", key)
         arguments = asked.model_dump(mode="json")
         call = Call(place, "approval", name, None, arguments, timeout_s, self.scope_agent)
-        return self._waits.approval(call)
+        return self._made(call, self._waits.approval)
 
     # --- The life of the run ------------------------------------------------------------------------
 
@@ -286,14 +314,16 @@ class DurableContext(Context):
         on_retry: Callable[[Retry], None] | None = None,
     ) -> Coroutine[Any, Any, ModelReply]:
         """Make one model call as one durable act; see `Context.invoke_model`."""
-        trying = Trying(retry or DEFAULT_MODEL_RETRY, on_retry)
-        return call_model(
-            self._run, self._actor, self.place("model"), model, request, trying=trying, agent=self.scope_agent
-        )
+        trying, agent = Trying(retry or DEFAULT_MODEL_RETRY, on_retry), self.scope_agent
+
+        def ask(key: str) -> Awaitable[ModelReply]:
+            return call_model(self._run, self._actor, key, model, request, trying=trying, agent=agent)
+
+        return self._act(self.place("model"), ask)
 
     def hand_off(self, agent: str, to: str) -> Coroutine[Any, Any, None]:
         """Record that `agent` gave the conversation to the agent named `to`."""
-        return self._hand_off(self.place("handoff"), agent, to)
+        return self._act(self.place("handoff"), lambda key: self._hand_off(key, agent, to))
 
     async def _hand_off(self, place: str, agent: str, to: str) -> None:
         if await self._run.ask(Asked(place, "handoff", f"{agent} to {to}")) is None:
@@ -306,7 +336,8 @@ class DurableContext(Context):
     ) -> Coroutine[Any, Any, dict[str, MemoriesFound]]:
         """Ask about memories as one durable act; see `Context.ask_memory`."""
         place = self.place(f"memory:{asked[0].question}")
-        return self._memory.ask(place, asked, meaning, self.scope_agent)
+        agent = self.scope_agent
+        return self._act(place, lambda key: self._memory.ask(key, asked, meaning, agent))
 
     def erase_memory(
         self, namespace: str | None, user_id: str | None, reason: str | None
@@ -314,7 +345,8 @@ class DurableContext(Context):
         """Erase memories as one durable act; see `Context.erase_memory`."""
         by = self.attribution
         asked = ErasureAsked(namespace=namespace, user_id=user_id, reason=reason, attribution=by)
-        return self._memory.erase(self.place("memory:erase"), asked, self.scope_agent)
+        agent = self.scope_agent
+        return self._act(self.place("memory:erase"), lambda key: self._memory.erase(key, asked, agent))
 
     # --- Values that replay repeats ----------------------------------------------------------------
 
@@ -345,22 +377,6 @@ class DurableContext(Context):
         """Begin to show others what happens; see `Context.show`."""
         return LiveShow(self._run, key)
 
-    # --- The run's own state ------------------------------------------------------------------------
-
-    async def get(self, name: str, default: Any = None) -> Any:
-        """Read a value of the run's state, which replay rebuilds."""
-        return self._state.get(name, default)
-
-    def set(self, name: str, value: Any) -> Awaitable[None]:
-        """Write a value of the run's state."""
-        self._state[name] = to_json_value(value)
-        return Done()
-
-    def delete(self, name: str) -> Awaitable[None]:
-        """Remove a value of the run's state."""
-        self._state.pop(name, None)
-        return Done()
-
     @property
     def logger(self) -> RunLog:
         """The run's logger; silent while the run is replayed."""
@@ -379,6 +395,12 @@ class DurableContext(Context):
 
 def _uuid_from(chance: Random) -> uuid.UUID:
     return uuid.UUID(int=chance.getrandbits(128), version=4)
+
+
+async def _result_of(
+    ask: Callable[[Asker], Awaitable[StepSettled | CallSettled]], result_type: Any, asker: Asker
+) -> Any:
+    return _result(await ask(asker), result_type)
 
 
 def _result(record: StepSettled | CallSettled, result_type: Any) -> Any:

@@ -9,6 +9,7 @@ from towpath.engine.call_context import CallContext
 from towpath.engine.containing import contained
 from towpath.engine.entity_calls import Patience
 from towpath.engine.ports import Entities
+from towpath.engine.tasks import in_call
 from towpath.failures import failure_of
 from towpath.local.state import BufferedState, ReadOnlyState
 from towpath.values import to_json_value
@@ -47,7 +48,7 @@ async def _invoke(
     patience = Patience.of(turn.waits_s)
     context = CallContext.of_method(registry, invocation, state, entities, patience, shared=reading)
     try:
-        with running_in(context, agent=invocation.agent), context.in_session(context.asked_in):
+        with in_call(), running_in(context, agent=invocation.agent), context.in_session(context.asked_in):
             result = to_json_value(await contained(method.execute(context, invocation.arguments)))
             await context.end_well()
     except Exception as error:  # noqa: BLE001 - whatever user code raises is its outcome

@@ -3,16 +3,18 @@
 import asyncio
 from typing import Any
 
-from towpath.components import Component, ComponentType, Registry
+from towpath.components import Component, ComponentType, Registry, TellChunk
 from towpath.current import running_in
+from towpath.dropping import Droppable
 from towpath.engine.containing import contained
 from towpath.engine.durable_context import DurableContext
 from towpath.engine.live_run import LiveRun
 from towpath.engine.tasks import counted
+from towpath.engine.time_limit import in_time
 from towpath.errors import ContinuedAsNewError
-from towpath.failures import failure_of
-from towpath.local.calls import deadline_of
+from towpath.failures import failure_of, notes_of
 from towpath.retry import ONCE, Attempted, attempted
+from towpath.telling import Telling
 from towpath.values import to_json_value
 from towpath_schemas.failure import Failure
 from towpath_schemas.identity import successor_run_id
@@ -30,13 +32,10 @@ async def execute(run: LiveRun, registry: Registry) -> RunFinished:
     """
     try:
         return await _execute(run, registry)
-    except ContinuedAsNewError as again:
-        successor = successor_run_id(run.run_id)
-        return RunFinished(at=run.clock(), end="continued", result=again.input, successor=successor)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as heard:
         if run.let_go.is_set() or not run.cancelling.told:
             raise
-        return _cancelled(run)
+        return _cancelled(run, heard)
     finally:
         run.stop()
 
@@ -52,11 +51,22 @@ async def _execute(run: LiveRun, registry: Registry) -> RunFinished:
         return _failed(run, _not_here(run.started))
     if (code := asyncio.current_task()) is not None:
         run.cancelling.runs_as(code)
-    ended = await _attempt(run, registry, component)
+    finished = await _finish(run, registry, component)
+    await run.repeat_what_is_left()
     if run.divergence is not None:
         return _failed(run, run.divergence.failure)
     if run.history.replaying:
         return _failed(run, run.history.diverged("its end").failure)
+    return finished
+
+
+async def _finish(run: LiveRun, registry: Registry, component: Component) -> RunFinished:
+    """Run the code, and say how it ended, unless it was cancelled."""
+    try:
+        ended = await _attempt(run, registry, component)
+    except ContinuedAsNewError as again:
+        successor = successor_run_id(run.run_id)
+        return RunFinished(at=run.clock(), end="continued", result=again.input, successor=successor)
     if ended.error is not None:
         return _failed(run, failure_of(ended.error))
     return RunFinished(at=run.clock(), end="completed", result=ended.value)
@@ -65,33 +75,41 @@ async def _execute(run: LiveRun, registry: Registry) -> RunFinished:
 async def _attempt(run: LiveRun, registry: Registry, component: Component) -> Attempted:
     is_function = component.kind is ComponentType.FUNCTION
 
+    telling = Telling(run.outbox.tell_chunk)
+
     async def once(attempt: int) -> Any:
+        if attempt > 1:
+            await run.until_unpaused()
         context = DurableContext(run, registry, attempt=attempt)
-        try:
-            with counted(run.tasks, work=is_function), running_in(context):
-                async with deadline_of(component):
-                    result = await contained(component.run(context, run.started.input, run.outbox.tell_chunk))
-                    await context.end_well()
-                    await context.children.joined()
-                    return to_json_value(result)
-        finally:
-            await context.children.stop()
+        with counted(run.tasks, work=is_function), running_in(context):
+            async with in_time(run, component, attempt):
+                return to_json_value(
+                    await context.children.joined(_whole(run, context, component, telling.of(attempt)))
+                )
 
     policy = component.retry if is_function else ONCE
     return await attempted(once, policy, sleep=run.sleep)
+
+
+async def _whole(run: LiveRun, context: DurableContext, component: Component, tell: TellChunk) -> Any:
+    code = component.run(context, run.started.input, tell)
+    result = await contained(Droppable(code, lambda: run.refusing.over, name=component.name))
+    await context.end_well()
+    return result
 
 
 def _failed(run: LiveRun, failure: Failure) -> RunFinished:
     return RunFinished(at=run.clock(), end="failed", failure=failure)
 
 
-def _cancelled(run: LiveRun) -> RunFinished:
-    """Write the end of a run whose code has heard that it is to end."""
+def _cancelled(run: LiveRun, heard: asyncio.CancelledError) -> RunFinished:
+    """Write the end of a run whose code has heard that it is to end, with what it has noted on that."""
     if (task := asyncio.current_task()) is not None:
         task.uncancel()
     _, cancel = run.history.cancelling or (0, None)
     reason = f": {cancel.reason}" if cancel and cancel.reason else ""
-    failure = Failure(code="cancelled", message=f"the run was cancelled{reason}")
+    said = "; ".join((f"the run was cancelled{reason}", *notes_of(heard)))
+    failure = Failure(code="cancelled", message=said)
     return RunFinished(at=run.clock(), end="cancelled", failure=failure)
 
 

@@ -1,6 +1,6 @@
 """Keeps records within what one message may carry; what is too large is journaled as a failure that says so."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from towpath.errors import ComponentError
 from towpath_schemas.journal import (
@@ -28,20 +28,33 @@ def fitting(record: AnyRecord) -> tuple[AnyRecord, bytes]:
     failure = too_large(_what(record), len(body))
     if not isinstance(record, StepSettled | CallSettled | RunFinished):
         raise ComponentError(failure)
-    end = {"end": "failed"} if isinstance(record, RunFinished) else {}
-    without = record.model_copy(update={"result": None, "failure": failure, **end})
+    without = record.model_copy(update={"result": None, "failure": failure, **_also_without(record)})
     return without, without.to_body()
+
+
+def _also_without(record: StepSettled | CallSettled | RunFinished) -> dict[str, Any]:
+    """Tell what else a record does not say any more once it says that the act failed."""
+    match record:
+        case StepSettled():
+            return {"changes": None}
+        case RunFinished():
+            return {"end": "failed", "successor": None}
+        case CallSettled():
+            return {}
 
 
 def _what(record: JournalRecord) -> str:
     """Name what makes a record large, as whoever wrote the code knows it."""
     match record:
         case StepSettled():
-            return f"the result of step {record.key!r}"
+            also = ", with what it sets in the run's state," if record.changes else ""
+            return f"the result of step {record.key!r}{also}"
         case CallSettled():
             return f"the result of {record.target!r}"
         case CallIntended():
             return f"the call of {record.target!r} with its arguments"
+        case RunFinished(end="continued"):
+            return "the input of the new run"
         case RunFinished():
             return "the result of the run"
         case _:

@@ -7,7 +7,7 @@ the history when they are written, and read into it when a run is taken up again
 from collections.abc import Container, Iterable
 from typing import Any, NamedTuple
 
-from towpath.engine.asked import Asked, Expected, Settled
+from towpath.engine.asked import Asked, Expected, Settled, enclosing, was_abandoned, with_arguments
 from towpath.errors import NonDeterminismError
 from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent
 from towpath_schemas.journal import (
@@ -44,7 +44,6 @@ class History:
 
     Attributes:
         cancelling: The record of the first wish that the run end, and its place in the journal.
-        paused: Whether the run is to stand still.
         alarmed: Whether it has begun anything that ends at a moment by itself.
     """
 
@@ -52,7 +51,7 @@ class History:
         self.started: RunStarted | None = None
         self.finished: RunFinished | None = None
         self.suspended = False
-        self.paused = False
+        self._paused = False
         self.alarmed = False
         self.cancelling: tuple[int, CancelReceived] | None = None
         self.next_number = 1
@@ -66,8 +65,12 @@ class History:
         for number, record in entries:
             self.next_number = max(self.next_number, number + 1)
             self.add(number, record)
-            if isinstance(record, Settled | CallIntended):
+            if isinstance(record, Settled | CallIntended) and not self._is_over(record.key):
                 self._expected.add(record)
+
+    def _is_over(self, key: str) -> bool:
+        """Tell whether an act is inside of one that has ended: no code will ask about it again."""
+        return any(outer in self._settled for outer in enclosing(key))
 
     # --- Records ----------------------------------------------------------------------------------
 
@@ -94,7 +97,7 @@ class History:
                 self.cancelling = self.cancelling or (number, record)
                 self._events_seen.add(record.event_id)
             case PauseReceived():
-                self.paused = record.paused
+                self._paused = record.paused
                 self._events_seen.add(record.event_id)
             case RunStarted():
                 self.started = record
@@ -134,12 +137,22 @@ class History:
         """Tell how the act ended, if it did.
 
         Raises:
-            NonDeterminismError: If the journal has another act at this key.
+            NonDeterminismError: If the journal has another act at this key, or the same with other arguments.
         """
         expected = self._expected.acts.pop(asked.key, None)
         if expected is not None and expected != asked:
             raise self._differing(expected, str(asked))
+        intent = self.intended(asked.key)
+        if intent is not None and not asked.calls_as(intent):
+            before, now = (with_arguments(asked.key, some) for some in (intent.input, asked.arguments))
+            raise NonDeterminismError(expected=before, found=now, entry=self.intended_at(asked.key))
         return self._settled[asked.key][1] if asked.key in self._settled else None
+
+    def repeats(self, key: str, asked: Asked) -> bool:
+        """Tell whether an act of a further attempt may have this key: it was not given up there, or called otherwise."""
+        settled, intent = self._settled.get(key), self.intended(key)
+        given_up = settled is not None and (was_abandoned(settled[1]) or key in self._gave_back)
+        return not given_up and (intent is None or asked.calls_as(intent))
 
     def settled_at(self, key: str) -> int:
         """Tell the place in the journal where the act was settled; it must be."""
@@ -244,7 +257,8 @@ class History:
         if sent.control == "cancel":
             return None if self.cancelling else CancelReceived.model_validate(said)
         paused = sent.control == "pause"
-        return None if paused == self.paused else PauseReceived.model_validate({**said, "paused": paused})
+        changes = paused != self.paused and self.cancelling is None
+        return None if not changes else PauseReceived.model_validate({**said, "paused": paused})
 
     def waiting_for_signal(self, name: str) -> CallIntended | None:
         """Find the earliest wait for a signal of this name that has not ended."""
@@ -253,6 +267,16 @@ class History:
     def kept_signal(self, name: str) -> KeptSignal | None:
         """Find the earliest signal of this name that no wait has got."""
         return next((kept for kept in self._signals.values() if kept.name == name), None)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the run is to stand still; one that is to end is not, so that it can clean up."""
+        return self._paused and self.cancelling is None
+
+    @property
+    def leaves_something(self) -> bool:
+        """Whether something came that a run that goes on from this one is to hear of; see `succession`."""
+        return bool(self._signals) or self._paused or self.cancelling is not None
 
     def owed_signal(self, key: str) -> str | None:
         """Tell the id of the signal that settled the wait at `key`, unless that has given it back."""

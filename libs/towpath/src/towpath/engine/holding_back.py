@@ -7,7 +7,7 @@ from towpath.engine.asked import Asked
 from towpath.engine.history import History
 
 _DIVERGED_AFTER_S = 1.0
-"""How long code under replay may do nothing the journal knows before it is said to have diverged."""
+"""How long code under replay may rest without doing what the journal knows before it is said to have diverged."""
 
 
 class HoldingBack:
@@ -15,19 +15,19 @@ class HoldingBack:
 
     Args:
         replaying: Tells whether the journal has something that the code has not repeated or been told yet.
-        working: Tells whether code is at work, which may do it.
+        doing: Tells whether code does anything but wait for acts: it may come to what the journal knows.
 
     Attributes:
         for_replay: How many acts wait until replay is over.
         for_pause: How many wait until the run is not paused any more.
     """
 
-    def __init__(self, history: History, replaying: Callable[[], bool], working: Callable[[], bool]) -> None:
+    def __init__(self, history: History, replaying: Callable[[], bool], doing: Callable[[], bool]) -> None:
         self.for_replay = 0
         self.for_pause = 0
         self._history = history
         self._replaying = replaying
-        self._working = working
+        self._doing = doing
         self._changed = asyncio.Event()
 
     def look_again(self) -> None:
@@ -55,7 +55,7 @@ class HoldingBack:
                 await self._changed.wait()
         except TimeoutError:
             stands_still = self._history.replaying and self._history.unmatched == unmatched
-            if stands_still and not self._working():
+            if stands_still and not self._doing():
                 raise self._history.diverged(str(asked)) from None
 
     async def until_unpaused(self) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NoReturn, TypeVar
 
 import structlog
@@ -13,8 +13,10 @@ from towpath.engine.history import History
 from towpath.engine.holding_back import HoldingBack
 from towpath.engine.ports import Chance, ClaimLostError, Clock, Entries, Outbox, Sleep, system_chance
 from towpath.engine.reception import Reception
+from towpath.engine.refusing import Refusing
 from towpath.engine.tasks import RunTasks
 from towpath.engine.turns import Turns
+from towpath.engine.waiters import Waiter, Waiters
 from towpath.engine.work import Work
 from towpath.engine.writing import Writing
 from towpath.errors import NonDeterminismError
@@ -47,6 +49,8 @@ class LiveRun:
         reception: Takes what comes for the run.
         cancelling: Has the code hear that the run is to end.
         tasks: What the code has started beside itself.
+        in_flight: The keys of the acts that the code has begun and has not been told the end of.
+        refusing: Refuses what the code does once nothing may be done for the run here any more.
     """
 
     def __init__(
@@ -73,10 +77,12 @@ class LiveRun:
         self.moves = 0
         self.progressed_at = asyncio.get_running_loop().time()
         self._writing = Writing(entries, history, on_lost=self.let_go.set)
-        self._waiters: dict[str, asyncio.Future[CallSettled]] = {}
+        self.in_flight: set[str] = set()
+        self._waiters = Waiters()
         self._work = Work(self._worked)
-        self._holding_back = HoldingBack(history, lambda: self.replaying, lambda: bool(self._work))
-        self.tasks = RunTasks(self._moved)
+        self.refusing = Refusing()
+        self.tasks = RunTasks(self._moved, lambda: self.refusing.over)
+        self._holding_back = HoldingBack(history, lambda: self.replaying, lambda: self.does_something)
         self._turns = Turns(lambda: self.moves)
         self.reception = Reception(history, self, clock, self._received)
         self.cancelling = Cancelling(history, self._turns, self._holding_back.look_again)
@@ -117,10 +123,15 @@ class LiveRun:
         with self._losing():
             return await self._writing.finish(finished)
 
+    @property
+    def writes_held_up(self) -> bool:
+        """Whether something that was done waits to be recorded until others are written that nobody waited for."""
+        return self._writing.held_up
+
     def append_soon(self, record: JournalRecord) -> None:
-        """Write a record before the next one that is waited for."""
-        self.check_held()
-        self._writing.append_soon(record)
+        """Write a record before the next one that is waited for; code that is to end hears of that at its next act."""
+        if self.is_held:
+            self._writing.append_soon(record)
 
     @contextmanager
     def _losing(self) -> Generator[None]:
@@ -142,6 +153,18 @@ class LiveRun:
         if not self.is_held:
             raise asyncio.CancelledError
 
+    async def check_going_on(self) -> None:
+        """Refuse what the code does, if nothing may be done for the run here any more; see `Refusing`.
+
+        Raises:
+            NonDeterminismError: If the code has not repeated what the journal says it did.
+            asyncio.CancelledError: If the run was let go, or has ended.
+        """
+        if not self.is_held:
+            await self.refusing.refuse(asyncio.CancelledError())
+        if self.divergence is not None:
+            await self.refusing.refuse(self.divergence)
+
     @property
     def is_held(self) -> bool:
         """Whether anything may be done for the run here: it was not let go, and its code has not ended."""
@@ -157,8 +180,9 @@ class LiveRun:
 
         Raises:
             NonDeterminismError: If the code did not repeat what the journal says it did.
+            asyncio.CancelledError: If nothing may be done for the run here any more.
         """
-        self.check_held()
+        await self.check_going_on()
         self.moves += 1
         self.tasks.acts()
         settled = self.known(asked)
@@ -169,8 +193,8 @@ class LiveRun:
             await asyncio.Event().wait()  # the code gave it up before it was told of it, and will again
         elif settled is not None:
             await self._in_turn(asked.key)
-        elif self.history.paused:
-            await self._holding_back.until_unpaused()
+        elif not self._is_done_elsewhere(asked):
+            await self.until_unpaused()
         return settled
 
     def known(self, asked: Asked) -> Settled | None:
@@ -200,6 +224,10 @@ class LiveRun:
             return False
         return self.history.intended(asked.key) is None and not self.history.was_inside(asked.key)
 
+    def _is_done_elsewhere(self, asked: Asked) -> bool:
+        """Tell whether an act has begun and the code only waits for it: that is no work of the run."""
+        return self.history.intended(asked.key) is not None and asked.kind != "model"
+
     async def _replayed(self, asked: Asked) -> None:
         try:
             await self._holding_back.until_replayed(asked)
@@ -221,6 +249,13 @@ class LiveRun:
             await self._turns.turn(self.history.settled_at(key))
         self.moves += 1
 
+    async def repeat_what_is_left(self) -> None:
+        """Let tasks that the code has left behind repeat what they did before its end, such as a generator's `finally`."""
+        unmatched = -1
+        while self.history.replaying and self.history.unmatched != unmatched:
+            unmatched = self.history.unmatched
+            await self._turns.rest()
+
     async def tell(self, record: AnySettled) -> AnySettled:
         """Write the record that settles an act, and return it when the code is to be told of it."""
         written = await self.append(record)
@@ -233,6 +268,12 @@ class LiveRun:
         """Mark that code of the run is at work, in the step at `place` if in one: it is not merely waiting."""
         return self._work.at(place)
 
+    async def until_unpaused(self, place: str | None = None) -> None:
+        """Stand still while the run is paused, before its work is tried again: that at `place`, if it is `busy` there."""
+        if self.history.paused:
+            with nullcontext() if place is None else self._work.interrupted(place):
+                await self._holding_back.until_unpaused()
+
     def _worked(self) -> None:
         self.moves += 1
         self.progressed_at = self._now()
@@ -240,7 +281,12 @@ class LiveRun:
     @property
     def working(self) -> int:
         """How many pieces of its code are at work, without steps that wait for an act inside of them."""
-        return self._work.beside(self._waiters)
+        return self._work.beside(self._waiters.keys)
+
+    @property
+    def does_something(self) -> bool:
+        """Whether its code goes on by itself: acts of it are at work, or it awaits what is no act."""
+        return bool(self._work) or not self.tasks.at_rest
 
     @property
     def catching_up(self) -> bool:
@@ -250,23 +296,22 @@ class LiveRun:
     @property
     def waiting_for(self) -> tuple[str, ...]:
         """Keys of the acts the run waits for."""
-        return tuple(self._waiters)
+        return tuple(self._waiters.keys)
 
     @property
     def only_waits(self) -> bool:
         """Whether nothing of the run goes on but waiting for what comes from outside."""
         waits = bool(self._waiters) or self._holding_back.for_pause > 0
-        return waits and not (self._work or self._writing.busy or self.catching_up)
+        return waits and not (self._writing.busy or self.catching_up or self.does_something)
 
-    def idle_for(self, now: float) -> float:
-        """Tell for how many seconds (of the loop's clock) the run has only waited; 0 if it does something."""
-        return now - self.progressed_at if self.only_waits else 0.0
+    def is_idle(self, now: float, patience_s: float) -> bool:
+        """Tell whether the run has only waited for more than `patience_s` seconds before `now`, of the loop's clock."""
+        return now - self.progressed_at > patience_s and self.only_waits
 
     def waits_long(self, patience_s: float) -> bool:
         """Tell whether all it waits for are people, signals, or moments more than `patience_s` away."""
-        if not self.only_waits:
-            return False
-        return self.history.paused or all(self._is_far(key, patience_s) for key in self._waiters)
+        is_far = self.history.paused or all(self._is_far(key, patience_s) for key in self._waiters.keys)
+        return is_far and self.only_waits
 
     def _is_far(self, key: str, patience_s: float) -> bool:
         intended = self.history.intended(key)
@@ -277,20 +322,18 @@ class LiveRun:
     def expect(self, key: str) -> Coroutine[Any, Any, CallSettled]:
         """Begin to wait for the call at `key`; await what is returned for how it ended, when it is told."""
         self.check_held()
-        future: asyncio.Future[CallSettled] = asyncio.get_running_loop().create_future()
+        waiter = self._waiters.add(key)
         if (settled := self.history.outcome(key)) is not None:
-            future.set_result(settled)
-        else:
-            self._waiters[key] = future
-        return self._told(key, future)
+            self._waiters.remove(key, waiter)  # nobody will tell it
+            waiter.set_result(settled)
+        return self._told(key, waiter)
 
-    async def _told(self, key: str, future: "asyncio.Future[CallSettled]") -> CallSettled:
+    async def _told(self, key: str, waiter: Waiter) -> CallSettled:
         try:
-            settled = await future
+            settled = await waiter
         finally:
             self.moves += 1
-            if self._waiters.get(key) is future:
-                del self._waiters[key]
+            self._waiters.remove(key, waiter)
         await self._in_turn(key)
         return settled
 
@@ -303,12 +346,19 @@ class LiveRun:
     async def take(self, event: RunEvent) -> bool:
         """Take an event into the journal; tell whether it is there, now or already."""
         await self._until_asked(event)
+        if self.ending and not isinstance(event, Answered):
+            return await self._is_for_nobody()
         if self.let_go.is_set():
             return False
         if not self.ending:
             self.moves += 1
             await self.reception.take(event)
         return True
+
+    async def _is_for_nobody(self) -> bool:
+        """Tell whether nobody goes on from the run, once that is written, to whom what comes now belongs."""
+        await self.let_go.wait()
+        return self.history.finished is not None and self.history.finished.successor is None
 
     async def _until_asked(self, event: RunEvent) -> None:
         """Let the intent be learned first that is answered: others may see it in the journal before we hear that it is there."""
@@ -319,9 +369,7 @@ class LiveRun:
         """Have the code go on, if it waits for this."""
         match record:
             case CallSettled():
-                waiter = self._waiters.get(record.key)
-                if waiter is not None and not waiter.done():
-                    waiter.set_result(record)
+                self._waiters.tell(record)
             case CancelReceived():
                 self.cancelling.tell()
             case _:

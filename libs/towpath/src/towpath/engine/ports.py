@@ -79,13 +79,14 @@ class Outbox(MemoryIndex, Protocol):
         ...
 
     async def tell_chunk(
-        self, index: int, chunk: Any, *, key: str | None = None, piece: int | None = None
+        self, index: int, chunk: Any, attempt: int = 1, *, key: str | None = None, piece: int | None = None
     ) -> None:
         """Show what the run streams to whoever watches; telling it twice is harmless.
 
         Args:
             index: The number of the chunk, from 0.
             chunk: JSON.
+            attempt: In which attempt it was said; see `towpath.telling`.
             key: Place in the run of what streams; None for its component.
             piece: Of a piece of a chunk that is still to come, which it is; it may get lost.
         """

@@ -1,47 +1,43 @@
-"""The logger of a run: run, component, trace and attribution are bound; replayed code logs nothing twice."""
+"""The loggers of runs and calls: run, component, trace and attribution are bound; replayed code logs nothing twice."""
 
 from typing import Any
 
 import structlog
 
+from towpath.context_services.logs import Level, RunLog
 from towpath.engine.live_run import LiveRun
 
 
-class ReplayQuietLog:
-    """A logger that says nothing while the code repeats what it said before."""
+class StructuredLog(RunLog):
+    """A `RunLog` that writes what structlog is configured to write.
 
-    def __init__(self, run: LiveRun, bound: Any) -> None:
+    Args:
+        name: The logger's name.
+        **bound: What each line says.
+    """
+
+    def __init__(self, name: str, **bound: Any) -> None:
+        self._bound = structlog.get_logger(name).bind(**bound)
+
+    def write(self, level: Level, event: str, fields: dict[str, Any]) -> None:
+        """Write one line."""
+        getattr(self._bound, level)(event, **fields)
+
+
+class ReplayQuietLog(StructuredLog):
+    """A logger that says nothing while the code of a run repeats what it said before."""
+
+    def __init__(self, run: LiveRun) -> None:
+        super().__init__(
+            "towpath.run",
+            run_id=run.run_id,
+            component=run.started.component,
+            traceparent=run.started.traceparent,
+            **run.started.attribution.model_dump(exclude_none=True),
+        )
         self._run = run
-        self._bound = bound
 
-    def debug(self, event: str, **fields: Any) -> None:
-        """Log for developers."""
-        self._say("debug", event, fields)
-
-    def info(self, event: str, **fields: Any) -> None:
-        """Log what happened."""
-        self._say("info", event, fields)
-
-    def warning(self, event: str, **fields: Any) -> None:
-        """Log what may be wrong."""
-        self._say("warning", event, fields)
-
-    def error(self, event: str, **fields: Any) -> None:
-        """Log what is wrong."""
-        self._say("error", event, fields)
-
-    def _say(self, level: str, event: str, fields: dict[str, Any]) -> None:
+    def write(self, level: Level, event: str, fields: dict[str, Any]) -> None:
+        """Write one line, unless it was written before."""
         if not self._run.replaying:
-            getattr(self._bound, level)(event, **fields)
-
-
-def run_log(run: LiveRun) -> ReplayQuietLog:
-    """Make the logger of a run."""
-    started = run.started
-    bound = structlog.get_logger("towpath.run").bind(
-        run_id=run.run_id,
-        component=started.component,
-        traceparent=started.traceparent,
-        **started.attribution.model_dump(exclude_none=True),
-    )
-    return ReplayQuietLog(run, bound)
+            super().write(level, event, fields)

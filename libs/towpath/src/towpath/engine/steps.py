@@ -1,24 +1,32 @@
 """Runs what the code of a run does itself: steps and model calls, each recorded when it has ended."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, cast
 
+from towpath.discarding import discard_work
 from towpath.engine.acting import Actor, Call
 from towpath.engine.asked import Asked, call_asked
 from towpath.engine.containing import contained
 from towpath.engine.live_run import LiveRun
 from towpath.failures import failure_of, model_error
+from towpath.local.done_acts import StepDone
+from towpath.local.state import BufferedState
+from towpath.models.asking import asked_once
 from towpath.models.port import LanguageModel, ModelReply, ModelRequest, digest
 from towpath.retry import ONCE, Attempted, Retry, RetryPolicy, attempted
 from towpath.secrecy import redacted_json
 from towpath.values import to_json_value
-from towpath.work import drop_work, is_awaitable, run_work
+from towpath.work import is_awaitable, run_work
 from towpath_schemas.failure import Failure
-from towpath_schemas.journal import CallSettled, StepSettled, Usage
+from towpath_schemas.journal import CallSettled, StepSettled
+from towpath_schemas.usage import Usage
 
-Inside = Callable[[], AbstractContextManager[None]]
-"""Makes the block in which the work of a step runs."""
+Inside = Callable[[int], AbstractContextManager[BufferedState]]
+"""Makes the block in which the work of a step runs, in the attempt of this number; it gives the state as it changes it."""
+
+Awaits = Callable[[Awaitable[Any], str], Awaitable[Any]]
+"""Awaits the work of a step, and what it has begun inside of the place; see `Children.started_by`."""
 
 
 async def run_step(
@@ -29,30 +37,43 @@ async def run_step(
     *,
     retry: RetryPolicy,
     inside: Inside,
+    awaits: Awaits,
     agent: str | None,
 ) -> StepSettled:
     """Run the work of a step, unless the journal has its end."""
     settled = await run.ask(Asked(place, "step"))
     if settled is not None:
-        drop_work(work)
+        discard_work(work)
         return cast("StepSettled", settled)
 
-    async def once(_attempt: int) -> Any:
-        with inside():
-            return to_json_value(await contained(run_work(work, arguments)))
+    async def once(attempt: int) -> StepDone:
+        if attempt > 1:
+            await _end_attempt(run, place)
+            await run.until_unpaused(place)
+        with inside(attempt) as state:
+            result = to_json_value(await awaits(contained(run_work(work, arguments)), f"{place}/"))
+            return StepDone(result, state.changes if state.has_changed else None)
 
     with run.busy(place):
         ended = await attempted(once, ONCE if is_awaitable(work) else retry, sleep=run.sleep)
+    done: StepDone = ended.value or StepDone(None, None)
     return await run.tell(
         StepSettled(
             at=run.clock(),
             key=place,
-            result=ended.value,
+            result=done.result,
+            changes=done.changes,
             failure=_final_failure(ended),
             attempts=ended.attempts,
             agent=agent,
         )
     )
+
+
+async def _end_attempt(run: LiveRun, place: str) -> None:
+    """End what an attempt that failed has left behind: the next one does the same acts, as far as they are not done."""
+    await run.tasks.end_inside(f"{place}/")
+    run.history.forgive_inside(place)
 
 
 class Trying(NamedTuple):
@@ -100,8 +121,10 @@ async def _ask_model(
         asked = {"sha256": digest(request), "messages": len(request.messages)}
         await actor.intend(Call(place, "model", model.name, arguments=asked, agent=agent))
 
-    async def once(_attempt: int) -> ModelReply:
-        return await model.generate(request)
+    async def once(attempt: int) -> ModelReply:
+        if attempt > 1:
+            await run.until_unpaused("")
+        return await asked_once(model, request)
 
     with run.busy():
         ended = await attempted(once, trying.policy, sleep=run.sleep, on_retry=trying.on_retry)

@@ -6,6 +6,7 @@ those before it were told and the code has come to rest after them.
 """
 
 import asyncio
+import heapq
 from collections.abc import Callable, Sized
 
 from towpath.engine.tasks import outside
@@ -27,18 +28,29 @@ class Turns:
         self._moves = moves
         self._loop = asyncio.get_running_loop()
         self._ready: Sized | None = getattr(self._loop, "_ready", None)
-        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._waiting: dict[int, list[asyncio.Future[None]]] = {}
+        self._places: list[int] = []  # a heap of them; some may not be waited for any more
         self._held_behind: int | None = None
         self._telling: asyncio.Task[None] | None = None
 
     async def turn(self, number: int) -> None:
-        """Return when it is the turn of the outcome at place `number` of the journal."""
-        future = self._waiting[number] = asyncio.get_running_loop().create_future()
+        """Return when it is the turn of the outcome at place `number` of the journal; several may wait for one."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if number not in self._waiting:
+            heapq.heappush(self._places, number)
+        self._waiting.setdefault(number, []).append(future)
         self._go_on()
         try:
             await future
         finally:
-            self._waiting.pop(number, None)
+            self._leave(number, future)
+
+    def _leave(self, number: int, future: "asyncio.Future[None]") -> None:
+        waiting = self._waiting.get(number, [])
+        if future in waiting:
+            waiting.remove(future)
+            if not waiting:
+                del self._waiting[number]
 
     def hold_behind(self, number: int | None) -> None:
         """Tell nothing behind this place of the journal before what is there has had its turn; None ends that."""
@@ -51,7 +63,9 @@ class Turns:
 
     def _next(self) -> int | None:
         """Return the place of what is to be told next; None if nothing is."""
-        first = min(self._waiting, default=None)
+        while self._places and self._places[0] not in self._waiting:
+            heapq.heappop(self._places)
+        first = self._places[0] if self._places else None
         held = first is not None and self._held_behind is not None and first > self._held_behind
         return None if held else first
 
@@ -59,9 +73,9 @@ class Turns:
         while self._next() is not None:
             await self.rest()
             if (number := self._next()) is not None:
-                future = self._waiting.pop(number)
-                if not future.done():
-                    future.set_result(None)
+                for future in self._waiting.pop(number):
+                    if not future.done():
+                        future.set_result(None)
 
     async def rest(self) -> None:
         """Return when the code of the run has come to rest."""

@@ -58,6 +58,7 @@ class Waits:
     async def received(self, call: Call) -> Received | None:
         """Take a signal that has come already; where there is none, nothing is recorded, and a replay finds none."""
         run = self._run
+        await run.check_going_on()
         settled = run.known(call_asked(call.place, "signal", call.target))
         if settled is None:
             if run.replaying or run.history.kept_signal(call.target) is None:

@@ -1,6 +1,7 @@
 """Knows which pieces of a run's code are at work, and which of them only wait for an act of their own."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
 
 from towpath.engine.tasks import in_work
 
@@ -22,6 +23,15 @@ class Work:
     def at(self, place: str = "") -> "_Piece":
         """Make the block in which code is at work, in the step at `place` if in one."""
         return _Piece(self, place)
+
+    @contextmanager
+    def interrupted(self, place: str) -> Generator[None]:
+        """Count the piece at a place less until the end of the block: it does not go on by itself."""
+        self.end(place)
+        try:
+            yield
+        finally:
+            self.begin(place)
 
     def begin(self, place: str) -> None:
         """Count one more piece."""

@@ -27,12 +27,18 @@ class Writing:
         self._on_lost = on_lost
         self._soon: set[asyncio.Task[None]] = set()
         self._writing = 0
+        self._held_up = 0
         self._last_write: asyncio.Future[None] | None = None
 
     @property
     def busy(self) -> bool:
         """Whether anything is being written."""
         return bool(self._soon) or self._writing > 0
+
+    @property
+    def held_up(self) -> bool:
+        """Whether a record waits until others are written that nobody waited for."""
+        return self._held_up > 0
 
     async def append(self, record: AnyRecord) -> AnyRecord:
         """Write a record and learn it.
@@ -45,7 +51,11 @@ class Writing:
             ClaimLostError: If the run is not ours any more.
         """
         if self._soon:
-            await asyncio.gather(*self._soon)
+            self._held_up += 1
+            try:
+                await asyncio.gather(*self._soon)
+            finally:
+                self._held_up -= 1
         written, body = fitting(in_its_session(record, self._history))
         number = self._history.take_number()
         await self._write(number, body)

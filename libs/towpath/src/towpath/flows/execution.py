@@ -19,6 +19,7 @@ from towpath.flows.locking import holding
 from towpath.flows.progress import Plan, Progress
 from towpath.scopes import BRANCH, Scope, entered
 from towpath.step_input import step_payload
+from towpath_schemas.inputs import read_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class FlowBody:
         Raises:
             StepFailedError: If a step failed; those that run beside it are stopped.
         """
-        return await _FlowRun(self.plan, context, _run_input(payload)).run()
+        return await _FlowRun(self.plan, context, read_value(payload)).run()
 
 
 class _Ended(NamedTuple):
@@ -143,12 +144,3 @@ async def _wait_for_timer(context: Context, timer: TimerConfig) -> _Ended:
             retries -= 1
         else:
             return _Ended()
-
-
-def _run_input(payload: Any) -> Any:
-    """Read the run's input: a flow takes one value, which `ctx.spawn` may have been given by position."""
-    match payload:
-        case {"*": [value], **named} if not named:
-            return value
-        case _:
-            return payload

@@ -6,6 +6,7 @@ before sends when it leaves. All of it is durable, so neither a crash nor a rede
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from towpath.context import Context
@@ -13,6 +14,9 @@ from towpath.entities import builtin_entity
 from towpath_schemas.object_keys import OBJECT_KEY, turn_signal
 
 line = builtin_entity(OBJECT_KEY)
+
+_KEPT_EMPTY = timedelta(days=1)
+"""For so long it is remembered who stood in a line, though nobody does: calls may come twice."""
 
 Waiting = dict[str, str]
 """One in the line: its `holder` id, and the `run_id` to which the signal is sent."""
@@ -25,6 +29,7 @@ async def join(ctx: Context, holder: str) -> bool:
     if all(one["holder"] != holder for one in waiting):
         waiting.append({"holder": holder, "run_id": ctx.run_id})
         ctx.set("line", waiting)
+        ctx.expire_in(None)
     return waiting[0]["holder"] == holder
 
 
@@ -35,6 +40,7 @@ async def leave(ctx: Context, holder: str) -> Waiting | None:
     left = [one for one in waiting if one["holder"] != holder]
     if not left:
         ctx.delete("line")
+        ctx.expire_in(_KEPT_EMPTY)
         return None
     ctx.set("line", left)
     return left[0] if left[0] != waiting[0] else None

@@ -1,24 +1,33 @@
 """Calls of the components of this process."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from towpath.components import Component
+from towpath.components import Component, ComponentType
 from towpath.context import Context
 from towpath.current import running_in
+from towpath.dropping import Droppable, over_after
 from towpath.errors import ContinuedAsNewError
-from towpath.local.calls import Callee, deadline_of, value_of
+from towpath.failures import failure_of
+from towpath.groups import ungrouped
+from towpath.local.calls import Callee, deadline_of, value_of, within
+from towpath.local.children import LocalChildren
+from towpath.local.done_acts import done_of
 from towpath.local.surroundings import Surroundings
 from towpath.retry import Attempted, RetryPolicy, attempted
 from towpath.scopes import current_scope
 from towpath.values import revive, to_json_value
 
+_STOPPED = frozenset({ComponentType.FUNCTION, ComponentType.TOOL})
+"""What is dropped if it outlives its time limit; the others may clean up by acts that take long."""
+
 
 class LocalComponents:
     """Makes the calls of one context within the process."""
 
-    def __init__(self, around: Surroundings, callee: Callee, inner: Callable[[Callee], Context]) -> None:
+    def __init__(
+        self, around: Surroundings, callee: Callee, inner: Callable[[Callee, LocalChildren], Context]
+    ) -> None:
         self._around = around
         self._callee = callee
         self._inner = inner
@@ -27,16 +36,17 @@ class LocalComponents:
         """Try a component as often as it says, each time in a context of its own."""
 
         async def once(attempt: int) -> Any:
-            callee = self._callee.called(component.kind, component.name, place, attempt=attempt)
-            context = self._inner(callee)
+            callee = self._callee.called(component.kind, component.name, place, attempt=attempt, done=done)
+            context = self._inner(callee, children)
             with running_in(context, agent=agent):
                 if component.timeout_s is None:
-                    return await _ended(component, context, payload)
+                    return await children.joined(_ended(component, context, payload))
                 async with deadline_of(component):
-                    return await _ended(component, context, payload)
+                    return await children.joined(_ended(component, context, payload))
 
-        agent = current_scope().agent
-        return await attempted(once, component.retry, sleep=self._around.sleep)
+        agent, done = current_scope().agent, done_of(component.retry)
+        async with LocalChildren() as children:
+            return await attempted(once, component.retry, sleep=self._around.sleep)
 
     async def call_repeatedly(
         self, component: Component, payload: Any, place: str, *, policy: RetryPolicy, timeout_s: float | None
@@ -44,10 +54,13 @@ class LocalComponents:
         """Have calls made until one succeeds, each of which may take so long."""
 
         async def once(_attempt: int) -> Any:
-            async with asyncio.timeout(timeout_s):
+            async with within(timeout_s, component.name):
                 return value_of(await self.call(component, payload, place))
 
-        return await attempted(once, policy, sleep=self._around.sleep)
+        def allows(error: Exception, attempt: int) -> bool:
+            return policy.allows_again(failure_of(error), attempt)
+
+        return await attempted(once, policy, sleep=self._around.sleep, allows=allows)
 
     async def call_to_its_end(self, component: Component, payload: Any, place: str) -> Any:
         """Run a component to its end, however often it continues as new, and return its result.
@@ -65,6 +78,11 @@ class LocalComponents:
 
 
 async def _ended(component: Component, context: Context, payload: Any) -> Any:
-    result = to_json_value(await component.execute(context, payload))
+    code = component.execute(context, payload)
+    if component.kind in _STOPPED:
+        with over_after(component.timeout_s) as is_over:
+            result = to_json_value(await ungrouped(Droppable(code, is_over, name=component.name)))
+    else:
+        result = to_json_value(await ungrouped(code))
     await context.end_well()
     return result

@@ -3,50 +3,48 @@
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from towpath.components import Component, ComponentType
 from towpath.context import Work
 from towpath.context_services.logs import RunLog
 from towpath.coordination import ChildHandle, Join
-from towpath.current import running_in
-from towpath.definitions import component_of
+from towpath.discarding import discard_work
 from towpath.entity_handle import EntityCall, EntityCaller, EntityHandle, call_payload, entity_name
-from towpath.errors import ComponentError
+from towpath.errors import ContextError
 from towpath.failures import model_error
 from towpath.local.calls import Callee, final_failure, value_of
-from towpath.local.children import LocalChild
+from towpath.local.children import LocalChildren
 from towpath.local.component_calls import LocalComponents
+from towpath.local.done_acts import DoneActs, StepDone
 from towpath.local.entity_calls import LocalEntities
-from towpath.local.keyed import KeyedActs
 from towpath.local.memory_acts import LocalMemoryActs
 from towpath.local.run_log import LocalLog
-from towpath.local.state import BufferedState, Done
+from towpath.local.state import BufferedState
+from towpath.local.stateful import StatefulContext
 from towpath.local.surroundings import Surroundings
+from towpath.local.targets import Target, component_started, function_called, name_of
 from towpath.local.unreachable import Unreachable
+from towpath.models.asking import asked_once
 from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, ModelRequest
-from towpath.moments import Moment, in_seconds
+from towpath.moments import Moment
 from towpath.remembering.embedding import Meaning
-from towpath.retry import ONCE, Attempted, Retry, RetryPolicy, attempted, policy_for
+from towpath.retry import ONCE, Attempted, Retry, RetryPolicy, attempted
+from towpath.retry_spellings import Retries, policy_of
+from towpath.spans import MILLISECOND_S, at_most_s, lasting_s
 from towpath.tools.calls import ToolCall, ToolOutcome
 from towpath.tools.tool import Tool
 from towpath.transactions import Transaction
 from towpath.values import revive, to_json_value
-from towpath.work import check_work, drop_work, is_awaitable, result_type_of, run_work
+from towpath.work import check_work, is_awaitable, result_type_of, run_work
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.entities import NEVER
-from towpath_schemas.failure import Failure
-from towpath_schemas.identity import call_id
+from towpath_schemas.identity import call_id, child_run_id
 from towpath_schemas.memory import ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
 
-Found = TypeVar("Found")
 
-DEFAULT_STEP_RETRY = RetryPolicy()
-"""How often a failing step is tried, if it does not say."""
-
-
-class LocalContext(Unreachable):
+class LocalContext(StatefulContext, Unreachable):
     """What a component sees in a plain script or a test.
 
     Args:
@@ -65,8 +63,9 @@ class LocalContext(Unreachable):
         surroundings: Surroundings | None = None,
         callee: Callee | None = None,
         state: BufferedState | None = None,
+        children: LocalChildren | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(state)
         self._around = surroundings or Surroundings()
         self._callee = callee or Callee(component_type)
         self.run_id = run_id or self.uuid().hex
@@ -75,9 +74,9 @@ class LocalContext(Unreachable):
         self.attribution = attribution or Attribution(tenant="local")
         self.metadata: Mapping[str, Any] = {"service_name": "local", "component": self._callee.name}
         self.object_id, self.method_name = self._callee.object_id, self._callee.method_name
-        self._state = state or BufferedState({})
         self._log = LocalLog(self.run_id)
-        self._keyed = KeyedActs()
+        self._acts = DoneActs(self._callee.done)
+        self._children = children or LocalChildren()
 
     @property
     def idempotency_key(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride] - most calls never ask
@@ -97,12 +96,12 @@ class LocalContext(Unreachable):
         work: Work,
         *arguments: Any,
         key: str | None = None,
-        retry: RetryPolicy | None = None,
+        retry: Retries | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Run `work` once; see `Context.step`."""
         check_work(name, work, arguments)
         place = self.place(name, key)
-        return self._step(name, work, arguments, place=place, key=key, retry=retry or DEFAULT_STEP_RETRY)
+        return self._step(name, work, arguments, place=place, key=key, retry=policy_of(retry, name="retry"))
 
     async def _step(
         self,
@@ -115,21 +114,23 @@ class LocalContext(Unreachable):
         retry: RetryPolicy,
     ) -> Any:
         result_type = result_type_of(work)
-        ended = self._keyed.ended(place)
+        ended = self._acts.ended(place)
         if ended is None:
-            with self._keyed.in_flight(name, place):
-                ended = await self._run_step(place, work, arguments, retry)
-            self._keyed.remember(place, key, ended)
+            run_step = partial(self._run_step, place, work, arguments, retry)
+            ended = await self._acts.step_once(name, place, run_step, key=key)
         else:
-            drop_work(work)
-        return revive(value_of(ended), result_type)
+            discard_work(work)
+        done: StepDone = value_of(ended)
+        self._take_changes(place, done.changes)
+        return revive(done.result, result_type)
 
     async def _run_step(
         self, place: str, work: Work, arguments: tuple[Any, ...], retry: RetryPolicy
     ) -> Attempted:
-        async def once(_attempt: int) -> Any:
-            with running_in(self, scope=f"{place}/", agent=agent):
-                return to_json_value(await run_work(work, arguments))
+        async def once(attempt: int) -> Any:
+            with self._in_step(place, agent, attempt) as state:
+                result = to_json_value(await run_work(work, arguments))
+                return StepDone(result, state.changes if state.has_changed else None)
 
         agent = self.scope_agent
         return await self._attempted(once, ONCE if is_awaitable(work) else retry)
@@ -144,10 +145,11 @@ class LocalContext(Unreachable):
         *,
         key: str | None = None,
         timeout_ms: float | None = None,
-        retries: int | RetryPolicy | None = None,
+        retries: Retries | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Call a function; in this process every service is this one."""
-        component = self._task_target(service_name, handler_name)
+        component = function_called(self._around.registry, service_name, handler_name)
+        self._check_callable(component)
         place = self.place(f"task:{component.name}", key)
         output_type = Any if isinstance(service_name, str) else component.output_type
         make = partial(
@@ -155,27 +157,27 @@ class LocalContext(Unreachable):
             component,
             to_json_value(input),
             place,
-            policy=policy_for(retries),
-            timeout_s=None if timeout_ms is None else timeout_ms / 1_000,
+            policy=policy_of(retries, otherwise=ONCE),
+            timeout_s=at_most_s("timeout_ms", timeout_ms, MILLISECOND_S),
         )
         return self._task(make, output_type, place=place, key=key)
+
+    def _check_callable(self, component: Component) -> None:
+        """Refuse what cannot be called from here.
+
+        Raises:
+            ContextError: In a shared method of an entity, and in what one waits for.
+        """
+        if self._callee.reads_only:
+            raise ContextError(
+                f"{self._callee.name} only reads, so it cannot call function {component.name!r}; call it from a write "
+                "method, or from who calls this"
+            )
 
     async def _task(
         self, make: Callable[[], Awaitable[Attempted]], output_type: Any, *, place: str, key: str | None
     ) -> Any:
-        ended = self._keyed.ended(place) or await make()
-        self._keyed.remember(place, key, ended)
-        return revive(value_of(ended), output_type)
-
-    def _task_target(self, service: str | Callable[..., Any], handler_name: str | None) -> Component:
-        if not isinstance(service, str):
-            component = component_of(service)
-            if component is None:
-                raise TypeError(f"{service!r} is not registered; decorate it with @function")
-            return component
-        if handler_name is None:
-            raise TypeError("ctx.task needs a function, or the names of a service and of its handler")
-        return self._found(self._around.registry.callable(handler_name), f"function {handler_name!r}")
+        return revive(value_of(await self._acts.once(place, make, key=key)), output_type)
 
     async def run_component(self, component: Component, payload: Any) -> Any:
         """Run a component as a call from here, and return its result.
@@ -188,15 +190,17 @@ class LocalContext(Unreachable):
 
     @property
     def _components(self) -> LocalComponents:
-        return LocalComponents(self._around, self._callee, self._inner)
+        return LocalComponents(
+            self._around, self._callee, lambda callee, own: self._inner(callee, children=own)
+        )
 
-    def _inner(self, callee: Callee, state: BufferedState | None = None) -> "LocalContext":
+    def _inner(self, callee: Callee, *, run_id: str | None = None, **own: Any) -> "LocalContext":
         inner = LocalContext(
-            run_id=self.run_id,
+            run_id=run_id or self.run_id,
             attribution=self.attribution,
             surroundings=self._around,
             callee=callee,
-            state=state,
+            **own,
         )
         inner.request_headers = self.request_headers
         return inner
@@ -225,19 +229,13 @@ class LocalContext(Unreachable):
     def _entities(self) -> EntityCaller:
         if self._around.elsewhere is not None:
             return self._around.elsewhere(self._callee)
-        return LocalEntities(self._around, self._callee, self._inner)
+        return LocalEntities(self._around, self._callee, lambda callee, own: self._inner(callee, state=own))
 
     def expire_in(self, seconds: float | timedelta | None) -> None:
         """Have the entity's state forgotten; see `Context.expire_in`."""
         if self.component_type is not ComponentType.ENTITY:
             super().expire_in(seconds)
-        self._state.expire_in(NEVER if seconds is None else in_seconds(seconds))
-
-    def _found(self, found: Found | None, what: str) -> Found:
-        if found is None:
-            message = f"{what} is not known here; import the module that defines it"
-            raise ComponentError(Failure(code="unknown_component", message=message))
-        return found
+        self._state_here.expire_in(NEVER if seconds is None else lasting_s("seconds", seconds))
 
     # --- Waiting, and other runs --------------------------------------------------------------------
 
@@ -251,13 +249,17 @@ class LocalContext(Unreachable):
         **named: Any,
     ) -> ChildHandle:
         """Start another component beside this one; in this process it ends with the process."""
-        name = component if isinstance(component, str) else None
-        found = component_of(component) if name is None else self._around.registry.runnable(name)
-        known = self._found(found, f"component {component!r}")
-        place = self.place(f"run:{known.name}", key)
+        target = name_of(component)
         payload = to_json_value(call_payload(arguments, named))
-        code = self._components.call_to_its_end(known, payload, place)
-        return LocalChild(f"{self.run_id}/{place}", code)
+        place = self._callee.inside(self.place(f"run:{target}", key))
+        run_id = child_run_id(self.run_id, place)
+        return self._children.start(run_id, partial(self._child, component, payload, run_id), join)
+
+    async def _child(self, target: Target, payload: Any, run_id: str) -> Any:
+        """Run a component as a run of its own."""
+        component = component_started(self._around.registry, target)
+        own = self._inner(self._callee.starting(component.kind), run_id=run_id)
+        return await own.run_component(component, payload)
 
     def wait_until(self, moment: Moment, *, key: str | None) -> Coroutine[Any, Any, None]:
         """Wait for a moment; see `Context.timer`."""
@@ -278,19 +280,16 @@ class LocalContext(Unreachable):
         on_retry: Callable[[Retry], None] | None = None,
     ) -> Coroutine[Any, Any, ModelReply]:
         """Call the model; see `Context.invoke_model`."""
-        return self._invoke_model(model, request, retry or DEFAULT_MODEL_RETRY, on_retry)
 
-    async def _invoke_model(
-        self,
-        model: LanguageModel,
-        request: ModelRequest,
-        retry: RetryPolicy,
-        on_retry: Callable[[Retry], None] | None,
-    ) -> ModelReply:
         async def once(_attempt: int) -> ModelReply:
-            return await model.generate(request)
+            return await asked_once(model, request)
 
-        ended = await attempted(once, retry, sleep=self._around.sleep, on_retry=on_retry)
+        policy = retry or DEFAULT_MODEL_RETRY
+        ask = partial(attempted, once, policy, sleep=self._around.sleep, on_retry=on_retry)
+        return self._invoke_model(self.place("model"), ask)
+
+    async def _invoke_model(self, place: str, ask: Callable[[], Awaitable[Attempted]]) -> ModelReply:
+        ended = await self._acts.once(place, ask)
         if ended.error is not None:
             raise model_error(final_failure(ended.error)) from ended.error
         return ended.value
@@ -302,7 +301,8 @@ class LocalContext(Unreachable):
         return self._invoke_tool(tool, call, self.place(f"tool:{tool.name}"))
 
     async def _invoke_tool(self, tool: Tool, call: ToolCall, place: str) -> ToolOutcome:
-        ended = await self._components.call(tool.component, to_json_value(call.arguments), place)
+        make = partial(self._components.call, tool.component, to_json_value(call.arguments), place)
+        ended = await self._acts.once(place, make)
         error = None if ended.error is None else final_failure(ended.error)
         return ToolOutcome(call_id=call.id, content=ended.value, error=error)
 
@@ -339,17 +339,3 @@ class LocalContext(Unreachable):
     def random(self) -> float:
         """Draw a random number from 0 to 1."""
         return self._around.random.random()
-
-    async def get(self, name: str, default: Any = None) -> Any:
-        """Read a state value: of the entity in an entity's method, else of the run."""
-        return self._state.get(name, default)
-
-    def set(self, name: str, value: Any) -> Awaitable[None]:
-        """Write a state value; in an entity, it is committed with the method's end."""
-        self._state.set(name, value)
-        return Done()
-
-    def delete(self, name: str) -> Awaitable[None]:
-        """Remove a state value."""
-        self._state.delete(name)
-        return Done()

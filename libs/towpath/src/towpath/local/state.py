@@ -25,12 +25,33 @@ class BufferedState:
         self.values: dict[str, Any] = {}
         self.deleted: set[str] = set()
         self._expires_in_s: float | None = None
+        self._taken: set[str] = set()
 
     @property
     def changes(self) -> Changes:
         """What was changed."""
         deleted = tuple(sorted(self.deleted))
         return Changes(values=self.values, deleted=deleted, expires_in_s=self._expires_in_s)
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether anything was changed."""
+        return bool(self.values or self.deleted or self._expires_in_s is not None)
+
+    def over(self) -> "BufferedState":
+        """Make a state on top of this one, whose changes may be taken over, or forgotten."""
+        return BufferedState(self.after)
+
+    def take(self, source: str, changes: Changes) -> None:
+        """Take over changes, once from each source."""
+        if source in self._taken:
+            return
+        self._taken.add(source)
+        self.values = {name: value for name, value in self.values.items() if name not in changes.deleted}
+        self.values.update(changes.values)
+        self.deleted = (self.deleted | set(changes.deleted)) - changes.values.keys()
+        if changes.expires_in_s is not None:
+            self._expires_in_s = changes.expires_in_s
 
     @property
     def after(self) -> dict[str, Any]:
@@ -82,6 +103,10 @@ class ReadOnlyState(BufferedState):
     def __init__(self, committed: Mapping[str, Any], entity_type: str, method: str) -> None:
         super().__init__(committed)
         self._entity_type, self._method = entity_type, method
+
+    def over(self) -> "ReadOnlyState":
+        """Return itself: nothing changes it."""
+        return self
 
     def set(self, name: str, value: Any) -> None:
         """Refuse.

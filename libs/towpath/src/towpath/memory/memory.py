@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from towpath.argument_types import check_arguments
 from towpath.context import Context
 from towpath.current import context_or_none
 from towpath.local.running import here
@@ -49,6 +50,7 @@ class Memory:
         InvalidInputError: If a user is named, and the scope has none.
     """
 
+    @check_arguments
     def __init__(
         self,
         service: MemoryService | None = None,

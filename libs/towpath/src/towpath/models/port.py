@@ -1,7 +1,7 @@
 """The port to language models: what a model is asked, what it answers, and what it has to be."""
 
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from functools import cached_property
 from operator import not_
@@ -13,8 +13,8 @@ from towpath.models.images import Image
 from towpath.retry import RetryPolicy
 from towpath.tools.calls import ToolCall
 from towpath.tools.tool import Tool
-from towpath_schemas.journal import Usage
 from towpath_schemas.shape import Shape
+from towpath_schemas.usage import Usage
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -85,6 +85,56 @@ class ModelRequest(Shape):
     tool_choice: str | None = Field(default=None, exclude_if=not_)
 
 
+class ReasoningPiece(NamedTuple):
+    """A piece of what a model thinks before it speaks."""
+
+    text: str
+
+
+class SignaturePiece(NamedTuple):
+    """What the provider wants to see again of what a model thought.
+
+    Attributes:
+        is_redacted: Whether nothing else is told of the thought.
+    """
+
+    signature: str
+    is_redacted: bool
+
+
+class Citation(Shape):
+    """Where a part of an answer comes from.
+
+    Attributes:
+        title: What the source is called.
+        url: Of a page, its address.
+        file_id: Of a file, its id at the provider.
+        start: Where in the text of the answer the part begins, in characters; None where that is not told.
+        end: Where it ends.
+    """
+
+    title: str | None = None
+    url: str | None = None
+    file_id: str | None = None
+    start: int | None = None
+    end: int | None = None
+
+
+class HeardPiece(Shape):
+    """A piece in which an answer was heard that is not its text; one of the fields says what.
+
+    Attributes:
+        reasoning: How many more characters of the reasoning, or what was said where the reasoning has it otherwise.
+        tool_call: Of a tool call that was being written, its id, the tool's name, and what came to its arguments.
+        signature: Signature of a thought, and whether nothing else is told of it.
+    """
+
+    reasoning: int | str | None = None
+    tool_call: tuple[str, str, str] | None = None
+    citation: Citation | None = None
+    signature: tuple[str, bool] | None = None
+
+
 class ModelReply(Shape):
     """What a model answered.
 
@@ -93,6 +143,9 @@ class ModelReply(Shape):
             guardrail_intervened, or what the provider says where that is something else.
         reasoning: What it thought before it spoke, as far as the provider tells.
         reasoning_signature: What the provider wants to see again beside the reasoning.
+        citations: Where it has parts of the text from, as far as the provider tells.
+        pieces: In which pieces somebody has heard it: how many more characters of the text, what was said where the text
+            has it otherwise, or what else there was; see `towpath.models.heard`.
     """
 
     text: str = ""
@@ -101,6 +154,15 @@ class ModelReply(Shape):
     stop_reason: str = "end_turn"
     reasoning: str = Field(default="", exclude_if=not_)
     reasoning_signature: str | None = Field(default=None, exclude_if=not_)
+    citations: tuple[Citation, ...] = Field(default=(), exclude_if=not_)
+    pieces: tuple[int | str | HeardPiece, ...] = Field(default=(), exclude_if=not_)
+
+    def thoughts(self) -> "Iterator[ReasoningPiece | SignaturePiece]":
+        """Return what it thought in pieces."""
+        if self.reasoning:
+            yield ReasoningPiece(self.reasoning)
+        if self.reasoning_signature:
+            yield SignaturePiece(self.reasoning_signature, is_redacted=not self.reasoning)
 
     def as_message(self) -> Message:
         """Write it as the next message of the conversation."""
@@ -111,12 +173,6 @@ class ModelReply(Shape):
             reasoning=self.reasoning,
             reasoning_signature=self.reasoning_signature,
         )
-
-
-class ReasoningPiece(NamedTuple):
-    """A piece of what a model thinks before it speaks."""
-
-    text: str
 
 
 class ToolUsePiece(NamedTuple):
@@ -131,7 +187,13 @@ class ToolUsePiece(NamedTuple):
     arguments_so_far: str
 
 
-Piece = str | ReasoningPiece | ToolUsePiece
+class CitationPiece(NamedTuple):
+    """Where a part of the text comes from."""
+
+    citation: Citation
+
+
+Piece = str | ReasoningPiece | SignaturePiece | ToolUsePiece | CitationPiece
 """A piece of an answer: of its text, of its reasoning, or of a tool call."""
 
 
@@ -169,10 +231,12 @@ async def streamed(model: LanguageModel, request: ModelRequest) -> AsyncGenerato
     """Ask any model as one that streams: of one that does not, the only piece is the whole text."""
     if not isinstance(model, StreamingModel):
         reply = await model.generate(request)
-        if reply.reasoning:
-            yield ReasoningPiece(reply.reasoning)
+        for piece in reply.thoughts():
+            yield piece
         if reply.text:
             yield reply.text
+        for citation in reply.citations:
+            yield CitationPiece(citation)
         yield reply
         return
     async with aclosing(model.stream(request)) as pieces:

@@ -6,6 +6,7 @@ Prices are set in code, or in a JSON or TOML file that TOWPATH_MODEL_PRICES name
 
 import json
 import tomllib
+import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -14,9 +15,10 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 
 from towpath.errors import ConfigurationError
+from towpath.models.port import ModelReply
 from towpath.settings import MODEL_PRICES, model_prices_file
-from towpath_schemas.journal import Usage
 from towpath_schemas.shape import Shape, problems
+from towpath_schemas.usage import Usage
 
 _MILLION = 1_000_000
 _ANY = "*"
@@ -83,6 +85,24 @@ def price_of(model: str) -> Price | None:
     return known.get(model) or known.get(of_all)
 
 
+def priced(model: str, reply: ModelReply) -> ModelReply:
+    """Write into a reply of `provider/model` what it costs, where that is known and it does not say so itself.
+
+    A file of prices that cannot be read keeps nobody from an answer that is there: it is warned of.
+    """
+    if reply.usage.cost is not None:
+        return reply
+    try:
+        price = price_of(model)
+    except ConfigurationError as error:
+        warnings.warn(f"what {model} costs is not known: {error}", RuntimeWarning, stacklevel=2)
+        return reply
+    if price is None:
+        return reply
+    usage = reply.usage.model_copy(update={"cost": price.cost(reply.usage)})
+    return reply.model_copy(update={"usage": usage})
+
+
 def cost_of(model: str, usage: Usage) -> float:
     """Compute what a call of `provider/model` costs that consumed `usage`.
 
@@ -104,7 +124,7 @@ def _in_file() -> _Prices:
         return {}
     try:
         return _file(name, Path(name).stat().st_mtime_ns)
-    except (OSError, ValueError) as error:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigurationError(f"{MODEL_PRICES}={name!r} cannot be read: {error}") from error
 
 

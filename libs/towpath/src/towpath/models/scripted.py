@@ -14,11 +14,11 @@ from pydantic_core import to_json
 
 from towpath.errors import ConfigurationError, ModelError
 from towpath.models.port import (
+    CitationPiece,
     LanguageModel,
     ModelReply,
     ModelRequest,
     Piece,
-    ReasoningPiece,
     ToolUsePiece,
     digest,
 )
@@ -26,7 +26,7 @@ from towpath.tools.calls import ToolCall
 from towpath.values import to_json_value
 from towpath_schemas.failure import Failure
 from towpath_schemas.identity import derived_id
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 
 _PIECE_CHARS = 8
 
@@ -113,9 +113,9 @@ class ScriptedModel:
 
 
 def _pieces(reply: ModelReply) -> Iterator[Piece]:
-    if reply.reasoning:
-        yield ReasoningPiece(reply.reasoning)
+    yield from reply.thoughts()
     yield from _words(reply.text)
+    yield from map(CitationPiece, reply.citations)
     for call in reply.tool_calls:
         written = call.arguments if isinstance(call.arguments, str) else to_json(call.arguments).decode()
         yield ToolUsePiece(call.id, call.name, "")

@@ -36,7 +36,7 @@ _PAGE = 1_000
 class Logging(Protocol):
     """What tells people."""
 
-    def warning(self, event: str, **fields: Any) -> None:
+    def warning(self, event: str, /, **fields: Any) -> None:
         """Log what should not happen often."""
         ...
 

@@ -70,7 +70,8 @@ class EntityHost:
             ended, _ = await asyncio.wait(
                 taking, timeout=_SIGN_OF_LIFE_S, return_when=asyncio.FIRST_COMPLETED
             )
-            done = {taking.pop(task): _outcomes(task) for task in ended}
+            in_order = [task for task in taking if task in ended]
+            done = {taking.pop(task): _outcomes(task) for task in in_order}
             for body in _bodies({number: one for number, one in done.items() if one}, asked.turns):
                 await self._js.respond(message, body)
 

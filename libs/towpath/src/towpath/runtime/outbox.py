@@ -138,7 +138,7 @@ class NatsOutbox(NatsQuestions):
         await self._publish(subject, fitting_signal(name, request.to_body()), signal_id)
 
     async def tell_chunk(
-        self, index: int, chunk: Any, *, key: str | None = None, piece: int | None = None
+        self, index: int, chunk: Any, attempt: int = 1, *, key: str | None = None, piece: int | None = None
     ) -> None:
         """Publish a chunk, or a piece of one; see `Outbox.tell_chunk`."""
         run = self._sender
@@ -150,7 +150,7 @@ class NatsOutbox(NatsQuestions):
             key=key,
             traceparent=run.traceparent,
         )
-        await (output.put(index, chunk) if piece is None else output.put_piece(index, piece, chunk))
+        await (output.put(index, chunk, attempt) if piece is None else output.put_piece(index, piece, chunk))
 
     async def cancel(self, run_id: str, event_id: str, reason: str | None) -> None:
         """Ask a child run to end; see `Outbox.cancel`."""

@@ -35,18 +35,24 @@ class Output:
     key: str | None = None
     traceparent: str | None = None
 
-    async def put(self, index: int, chunk: Any) -> None:
-        """Publish one chunk, however long the broker is away.
+    async def put(self, index: int, chunk: Any, attempt: int = 1) -> None:
+        """Publish one chunk of an attempt, however long the broker is away.
 
         Raises:
             NotSerialisableError: If JSON cannot carry it.
             ComponentError: If it is too large to travel, or the broker refuses it.
         """
-        told = ChunkStreamed(run_id=self.run_id, key=self.key, index=index, chunk=to_json_value(chunk))
+        told = ChunkStreamed(
+            run_id=self.run_id,
+            key=self.key,
+            index=index,
+            chunk=to_json_value(chunk),
+            attempt=attempt if attempt > 1 else None,
+        )
         body = told.to_body()
         if len(body) > MAX_PAYLOAD_BYTES:
             raise ComponentError(too_large(f"chunk {index}", len(body)))
-        chunk_id = identity.chunk_id(self._streaming, index)
+        chunk_id = identity.chunk_id(self._streaming, index, attempt)
         await self._publish(body, chunk_id, self._headers(chunk_id))
 
     async def put_piece(self, index: int, piece: int, chunk: Any) -> None:

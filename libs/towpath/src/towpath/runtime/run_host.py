@@ -11,6 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from towpath.components import Registry
+from towpath.dropping import ended
 from towpath.engine.execution import execute
 from towpath.engine.live_run import LiveRun
 from towpath.engine.tasks import outside
@@ -20,7 +21,7 @@ from towpath.runtime.outbox import NatsOutbox
 from towpath.runtime.taking import TakenRun, Taking, read_dispatch
 from towpath.runtime.telling import tell_end
 from towpath_chassis.delivery import Disowned
-from towpath_chassis.errors import PayloadLostError
+from towpath_chassis.errors import PayloadLostError, UnconfirmedError
 from towpath_chassis.messages import Message, StoredMessage, Subscription
 from towpath_chassis.service import Chassis
 from towpath_chassis.snapshots import SNAPSHOT_EVERY, forget_snapshot
@@ -165,16 +166,22 @@ class RunHost:
         finally:
             held.run.let_go.set()
             let_go.cancel()
-            code.cancel()
-            await asyncio.gather(code, let_go, return_exceptions=True)
-        self._conclude(held, code)
+            await ended(code, held.run.refusing.give_up)
+        await self._conclude(held, code)
 
-    @staticmethod
-    def _conclude(held: _Held, code: "asyncio.Task[None]") -> None:
-        if not code.cancelled() and (error := code.exception()) is not None:
+    async def _conclude(self, held: _Held, code: "asyncio.Task[None]") -> None:
+        was_dropped = not code.done() or code.cancelled()
+        if not was_dropped and (error := code.exception()) is not None:
             raise error
-        if code.cancelled() and not held.suspending:
+        if was_dropped and not held.suspending and not await self._was_ended(held.run.run_id):
             raise Disowned("another runner owns the run now")
+
+    async def _was_ended(self, run_id: str) -> bool:
+        """Tell whether nobody owns the run any more: its message is done, and would only come again."""
+        try:
+            return await self._taking.was_ended(run_id)
+        except (UnconfirmedError, PayloadLostError, ValidationError):
+            return False
 
     async def _run_code(self, held: _Held, taken: TakenRun) -> None:
         run = held.run
@@ -257,7 +264,7 @@ class RunHost:
 
     def _only_waits(self, run: LiveRun, now: float) -> bool:
         """Tell whether a run is better dropped from memory until something comes for it."""
-        return run.waits_long(self._suspend_after_s) or run.idle_for(now) > self._suspend_after_s
+        return run.waits_long(self._suspend_after_s) or run.is_idle(now, self._suspend_after_s)
 
     async def _suspend(self, held: _Held) -> None:
         """Drop a run from memory; an answer that comes from now on finds nobody and goes to the inbox."""

@@ -15,17 +15,19 @@ from towpath.runtime.journal import Journal
 from towpath.runtime.salvaging import end_lost
 from towpath.runtime.telling import tell_end
 from towpath_chassis.delivery import Disowned, GiveUp, RetryLater
+from towpath_chassis.editions import Editions, code_of, undeployed
 from towpath_chassis.errors import FencedError, NoResponderError, PayloadLostError, UnconfirmedError
-from towpath_chassis.journal import claim, newest_claim
+from towpath_chassis.journal import claim, newest_claim, newest_outline
 from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
 from towpath_chassis.snapshots import read_long_journal
 from towpath_schemas import subjects
 from towpath_schemas.calls import RunDispatched
-from towpath_schemas.journal import RunStarted, read_record
+from towpath_schemas.journal import JournalRecord, RunFinished, RunPurged, RunStarted, read_record
 from towpath_schemas.shape import problems
 
 _ALIVE_WITHIN_S = 1.0
+_ELSEWHERE_AFTER_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Taking:
         self._registry = registry
 
     async def take(self, dispatched: RunDispatched, *, first: bool) -> TakenRun | None:
-        """Claim a run and read its journal; None if it has ended, or somebody holds it and is well.
+        """Claim a run and read its journal; None if it has ended or is forgotten, or somebody holds it and is well.
 
         Args:
             dispatched: The run, and why it is handed over.
@@ -64,8 +66,9 @@ class Taking:
         Raises:
             Disowned: If another process is taking the run right now, maybe by this very message.
             GiveUp: If there is no such run.
-            RetryLater: If the version of its code is not here.
+            RetryLater: If its code is elsewhere, or is that of a version which is deployed nowhere.
         """
+        await self._check_code(dispatched)
         journal = await self._claim(dispatched, first=first)
         return None if journal is None else await self._read(dispatched, journal)
 
@@ -77,8 +80,58 @@ class Taking:
             return False
         return True
 
+    async def was_ended(self, run_id: str) -> bool:
+        """Tell whether a run was ended by the router, or forgotten: what is left to do about it is not ours.
+
+        Raises:
+            UnconfirmedError: If the broker could not be asked.
+        """
+        newest = await newest_claim(self._js, run_id)
+        if newest is None or not (newest.ends or newest.forgets):
+            return False
+        return await self._has_ended(run_id)
+
+    async def _check_code(self, dispatched: RunDispatched) -> None:
+        """See that a run is not claimed in vain: others may have the code that is not here.
+
+        Raises:
+            RetryLater: If they have, or the run began with a version that nobody has any more.
+        """
+        started = await self._started(dispatched)
+        if started is None or component_of(started, self._registry) is not None:
+            return
+        if await self._has_ended(dispatched.run_id):
+            return  # its end may be left to tell, for which no code is needed
+        if reason := await undeployed(self._js, started):
+            raise RetryLater(reason)
+        if await Editions(self._js, started.service).offer(code_of(started)):
+            message = (
+                f"another runner of {started.service!r} has {started.component_kind} {started.component!r}"
+            )
+            raise RetryLater(message, after_s=_ELSEWHERE_AFTER_S)
+
+    async def _started(self, dispatched: RunDispatched) -> RunStarted | None:
+        if dispatched.first_entry is not None:
+            record = read_record(dispatched.first_entry.encode())
+        else:
+            record = await self._newest(subjects.journal_entry(dispatched.run_id, 0))
+        return record if isinstance(record, RunStarted) else None
+
+    async def _has_ended(self, run_id: str) -> bool:
+        return isinstance(await self._newest(subjects.journal_of(run_id)), RunFinished | RunPurged)
+
+    async def _newest(self, subject: str) -> JournalRecord | None:
+        try:
+            entry = await newest_outline(self._js, subject)
+        except PayloadLostError:
+            return None  # whoever has claimed the run ends it because of that
+        return read_record(entry.body) if entry else None
+
+    async def _is_forgotten(self, run_id: str) -> bool:
+        return isinstance(await self._newest(subjects.journal_of(run_id)), RunPurged)
+
     async def _claim(self, dispatched: RunDispatched, *, first: bool) -> Journal | None:
-        """Claim the run; None if somebody holds it and is well.
+        """Claim the run; None if somebody holds it and is well, or it is forgotten.
 
         Raises:
             Disowned: If another process is taking the run right now, maybe by this very message.
@@ -91,13 +144,15 @@ class Taking:
                 return None
         try:
             newest = await newest_claim(self._js, dispatched.run_id)
+            if newest is not None and newest.forgets and await self._is_forgotten(dispatched.run_id):
+                return None
             epoch = newest.epoch + 1 if newest else 1
             return Journal(self._js, await claim(self._js, dispatched.run_id, runner, epoch=epoch))
         except FencedError as lost:
             raise Disowned("another runner was faster") from lost
 
     async def _read(self, dispatched: RunDispatched, journal: Journal) -> TakenRun | None:
-        """Read the history of a claimed run; None if it has ended."""
+        """Read the history of a claimed run; None if it has ended, or is being forgotten."""
         if journal.epoch == 1 and dispatched.first_entry is not None:
             entries = [(0, read_record(dispatched.first_entry.encode()))]
         else:
@@ -106,6 +161,8 @@ class Taking:
             except PayloadLostError as lost:
                 await end_lost(self._chassis, journal, lost)
                 return None
+        if any(isinstance(record, RunPurged) for _, record in entries[-1:]):
+            return None  # whoever forgets the run removes this claim, too
         history = History(entries)
         if history.started is None:
             raise GiveUp(f"run {dispatched.run_id} has no first entry")
@@ -113,11 +170,6 @@ class Taking:
             await tell_end(self._chassis, dispatched.run_id, history.started, history.finished)
             await close(self._js, dispatched.run_id, history, was_suspended=True)
             return None
-        if history.started.version is not None and component_of(history.started, self._registry) is None:
-            raise RetryLater(
-                f"no {history.started.component!r} of version {history.started.version} is deployed here, with which the "
-                "run began; deploy it beside the newer one"
-            )
         is_new = dispatched.first_entry is not None and journal.epoch == 1 and not history.started.gates
         lost = times_resumed(record for _, record in reversed(entries))
         return TakenRun(dispatched.run_id, history.started, history, journal, is_new=is_new, losses=lost)

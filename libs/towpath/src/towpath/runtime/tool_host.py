@@ -12,12 +12,13 @@ import structlog
 from pydantic import ValidationError
 
 from towpath.components import Registry
-from towpath.engine.call_execution import CallExecution, answer_of
+from towpath.engine.call_execution import CallExecution, answer_of, kinds_called
 from towpath.retry import Retry
 from towpath.runtime.deadly import Quarantine, begin_suspect, deadly, forget_suspect, is_suspect
 from towpath.runtime.entity_calls import NatsEntities
 from towpath.runtime.output import Output
 from towpath_chassis.delivery import GiveUp
+from towpath_chassis.editions import Editions
 from towpath_chassis.errors import UnconfirmedError
 from towpath_chassis.inbox import bring, place_of
 from towpath_chassis.journal import read_journal
@@ -25,7 +26,8 @@ from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
 from towpath_chassis.telemetry import CALL
 from towpath_schemas.calls import Answered, CallRequested
-from towpath_schemas.envelope import AGAIN_HEADER
+from towpath_schemas.components import CodeOffered
+from towpath_schemas.envelope import AGAIN_HEADER, senders_headers
 from towpath_schemas.journal import CallSettled, JournalRecord, RunFinished
 from towpath_schemas.shape import problems
 from towpath_schemas.streams import INBOX
@@ -56,13 +58,28 @@ class ToolHost:
             GiveUp: If a function failed for good: the run has been told, and the call is kept as a dead letter.
         """
         call = _read_call(message)
+        if not self._execution.knows(call) and await self._is_elsewhere(call):
+            await self._hand_on(call, message)
+            return
         repeated = message.metadata.num_delivered > 1 or AGAIN_HEADER in (message.headers or {})
         answered = await self._answered_before(call) if repeated else None
         if answered is None:
             answered = await self._execute(call, message)
             await self._bring(answered)
         if answered.failure is not None and call.act == "task":
-            raise GiveUp(answered.failure, answered=True)
+            raise GiveUp(answered.failure, answered=True, attempts=answered.attempts)
+
+    async def _is_elsewhere(self, call: CallRequested) -> bool:
+        """Tell whether other runners of the service have what is not here: it is being upgraded."""
+        codes = (CodeOffered(kind=kind.value, name=call.name) for kind in kinds_called(call))
+        return await Editions(self._chassis.js, call.service).offer(*codes)
+
+    async def _hand_on(self, call: CallRequested, message: Message) -> None:
+        """Publish a call anew, for others: one that is merely given back counts as one that may have been executed."""
+        await asyncio.sleep(_AGAIN_AFTER_S)
+        headers = senders_headers(message.headers or {})
+        message_id = f"{call.call_id}:on:{message.metadata.sequence.stream}"
+        await self._chassis.js.publish(message.subject, message.data, headers=headers, message_id=message_id)
 
     async def _answered_before(self, call: CallRequested) -> Answered | None:
         """Find the answer of a call that came before and has one: it is not executed again."""

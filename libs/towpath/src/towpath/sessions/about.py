@@ -29,7 +29,8 @@ class Retention(Shape):
         ttl_days: Days after its last change when it is deleted, by itself.
         immutable: Whether pruning and deleting it are refused.
         auto_prune: Whether it keeps itself short: True for the newest 100 messages, or `keep_last_<n>`. What is older
-            is forgotten, by `events` and `export` too; the audit stream and the journals of runs keep it.
+            is forgotten, by `events` and `export` too, and so are changes of state that are not among as many newest
+            events; the audit stream and the journals of runs keep it all.
     """
 
     ttl_days: Annotated[float, Field(gt=0)] | None = None

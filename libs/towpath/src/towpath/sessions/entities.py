@@ -68,7 +68,7 @@ async def append(ctx: Context, about: About, messages: list[Said]) -> Taken:
     at = _moment(ctx, known)
     taken = Taken(first=known.count, timestamp=at, run_id=ctx.run_id, life=known.life)
     await _keep(ctx, known, taken.as_kept(messages), known.view.with_new(known.count, len(messages)))
-    await _prune_itself(ctx)
+    await _forget(ctx, await _too_old(ctx))
     return taken
 
 
@@ -121,6 +121,7 @@ async def change_state(ctx: Context, about: About, values: dict[str, Any], delet
         deleted=tuple(deleted),
     )
     await _keep(ctx, known, [changed], known.view)
+    await _forget(ctx, set())
 
 
 @SESSION.write
@@ -183,14 +184,23 @@ def _alive(ctx: Context, known: Head) -> Head:
     return known if known.count else known.model_copy(update={"life": ctx.uuid().hex})
 
 
-async def _prune_itself(ctx: Context) -> None:
+async def _too_old(ctx: Context) -> set[int]:
+    """Tell which messages a session that prunes itself has too many of in its view."""
     known = await _head(ctx)
     keeps = known.about.keeps
     if keeps is None or known.view.length <= keeps:
-        return
+        return set()
     in_view = [await ctx.get(event_value(number)) for number in known.view.numbers]
-    dropped = {message.number for message in older_than(messages_in(in_view), keeps)}
-    after = known.forgetting(dropped)
+    return {message.number for message in older_than(messages_in(in_view), keeps)}
+
+
+async def _forget(ctx: Context, dropped: set[int]) -> None:
+    """Delete, where a session prunes itself, messages, and what is neither in view nor among as many newest events."""
+    known = await _head(ctx)
+    keeps = known.about.keeps
+    if keeps is None:
+        return
+    after = known.forgetting(dropped, before=known.count - keeps)
     for number in sorted({*known.numbers}.difference(after.numbers)):
         ctx.delete(event_value(number))
     ctx.set(HEAD, _written(after))

@@ -41,13 +41,15 @@ class Head(Shape):
         older = sorted(number for number in self.view.numbers if number < self.kept_from)
         return [*older, *range(self.kept_from, self.count)]
 
-    def forgetting(self, dropped: Collection[int]) -> "Head":
-        """Take messages out of the view, and with them all that happened before, but what is still in view.
+    def forgetting(self, dropped: Collection[int], *, before: int = 0) -> "Head":
+        """Take messages out of the view, and forget what happened before them or before a number, but what is in view.
 
         >>> Head(count=5, spans=((0, 5),)).forgetting({1, 2}).numbers
         [0, 3, 4]
+        >>> Head(count=5, spans=((1, 2),)).forgetting((), before=3).numbers
+        [1, 3, 4]
         """
-        kept_from = max(self.kept_from, max(dropped, default=-1) + 1)
+        kept_from = max(self.kept_from, before, max(dropped, default=-1) + 1)
         return self.model_copy(update={"spans": self.view.without(dropped).spans, "kept_from": kept_from})
 
     def with_events(self, events: Iterable[SessionEvent], view: View) -> "Head":

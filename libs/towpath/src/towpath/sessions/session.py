@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from towpath.argument_types import check_arguments
 from towpath.entity_handle import EntityHandle
 from towpath.errors import ConfigurationError, InvalidInputError, SessionError
 from towpath.local.running import here
 from towpath.models.port import Message, Role
+from towpath.scopes import SessionScope
 from towpath.sessions.about import About, Retention, retention_of
 from towpath.sessions.condensing import Model, summary
 from towpath.sessions.events import (
@@ -32,6 +34,18 @@ from towpath_schemas.shape import problems
 
 _PAGE = 500
 """How many events are read at once."""
+
+
+class Opened(NamedTuple):
+    """What whoever speaks in a session begins with.
+
+    Attributes:
+        scope: The session, with the user and the app that it was told of, whether or not they are said now.
+        messages: Those in view, as a model is told them.
+    """
+
+    scope: SessionScope
+    messages: list[Message]
 
 
 class Session(ScopedState):
@@ -64,6 +78,7 @@ class Session(ScopedState):
         NotSerialisableError: If JSON cannot carry the metadata.
     """
 
+    @check_arguments
     def __init__(
         self,
         id: str,  # noqa: A002 - the seed's name
@@ -147,9 +162,17 @@ class Session(ScopedState):
         head = await self.head()
         return messages_among(await self._read(head, head.view.newest(_checked_limit(limit))))
 
-    async def conversation(self) -> list[Message]:
-        """Return the messages in view as a model is told them."""
-        return [as_message(message) for message in await self.history()]
+    async def opened(self) -> Opened:
+        """Read what whoever speaks in it begins with."""
+        await self.flush()
+        head = await self.head()
+        messages = messages_among(await self._read(head, head.view.numbers))
+        return Opened(self.scope(head), [as_message(message) for message in messages])
+
+    def scope(self, head: Head) -> SessionScope:
+        """Tell whose it is: what is said now, or else what it was told before."""
+        about = head.about
+        return SessionScope(self.id, self.user_id or about.user_id, self.app_name or about.app_name)
 
     async def head(self) -> Head:
         """Tell what the session was told about itself, how many events it has, and which messages are in view."""
@@ -162,7 +185,7 @@ class Session(ScopedState):
     ) -> list[SessionEvent]:
         """Return what happened in the session, oldest first: messages, pruned ones too, prunings, changes of state.
 
-        A session that prunes itself (`auto_prune`) keeps only what is in its history, and what happened since.
+        A session that prunes itself (`auto_prune`) keeps only what is in its history, and its newest events.
 
         Args:
             since: Only from this moment on; text as ISO 8601 writes it, and UTC where it names no time zone.

@@ -7,7 +7,9 @@ from towpath.components import Registry
 from towpath.engine.call_execution import CallExecution, Journals
 from towpath.engine.entity_turns import not_invoked, take_turn
 from towpath.local.entity_store import EntityStore
+from towpath.testing.stored_run import StoredRun
 from towpath.testing.timeline import Timeline
+from towpath.values import to_json_value
 from towpath_schemas import identity
 from towpath_schemas.calls import Answered, CallRequested
 from towpath_schemas.entities import InvocationDone, InvocationRequested, TurnRequested
@@ -28,10 +30,13 @@ class Callees:
         entities: The entities' state.
     """
 
-    def __init__(self, registry: Registry, timeline: Timeline, journals: Journals) -> None:
+    def __init__(
+        self, registry: Registry, timeline: Timeline, journals: Journals, runs: Mapping[str, StoredRun]
+    ) -> None:
         self.entities = EntityStore(timeline.now)
         self._registry = registry
         self._timeline = timeline
+        self._runs = runs
         self._execution = CallExecution(registry, self, journals, timeout_s=_TIMEOUT_S, sleep=self._sleep)
         self._remembered: dict[str, InvocationDone] = {}
         self._begun = 0
@@ -44,9 +49,13 @@ class Callees:
 
     async def call(self, asked: CallRequested) -> Answered:
         """Execute a call of a function or tool."""
+
+        async def show(index: int, chunk: Any, attempt: int) -> None:
+            self._runs[asked.run_id].stream(asked.key, index, to_json_value(chunk), attempt)
+
         self._begun += 1
         try:
-            return await self._execution.answer(asked, _ignore)
+            return await self._execution.answer(asked, show)
         finally:
             self._begun -= 1
 
@@ -123,10 +132,6 @@ class Callees:
             await self._timeline.sleep(seconds)
         finally:
             self._sleeping -= 1
-
-
-async def _ignore(_index: int, _chunk: object) -> None:
-    """Show nobody what a function streams."""
 
 
 def _answered(asked: InvocationRequested, done: InvocationDone) -> Answered:

@@ -93,14 +93,16 @@ async def crash_everywhere(
     async def live(disturbance: Disturbance) -> _Lived:
         if before_each is not None:
             before_each()
-        async with VirtualPlatform(registry=registry, seed=seed, disturbance=disturbance) as platform:
+        async with VirtualPlatform(
+            registry=registry, seed=seed, disturbance=disturbance, without_limits=True
+        ) as platform:
             run = await platform.start(component, input, headers=headers, attribution=attribution)
             if script is not None:
                 await script(platform, run)
             finished = await run.ended()
             if after_each is not None:
                 after_each(run)
-            return _Lived(finished, run.journal)
+            return _Lived(run.run_id, finished, run.journal)
 
     trial = _Trial(await live(Disturbance()), live, same, registry)
     crashes = [crash async for crash in trial.crashes()]
@@ -111,6 +113,7 @@ async def crash_everywhere(
 class _Lived(NamedTuple):
     """What a run has done."""
 
+    run_id: str
     finished: RunFinished
     journal: list[JournalRecord]
 
@@ -174,7 +177,9 @@ class _Trial:
         if not (isinstance(started, RunStarted) and isinstance(recorded, RunFinished)):
             return None
         try:
-            ended = check_replay(started.component, lived.journal, registry=self._registry).ended
+            ended = check_replay(
+                started.component, lived.journal, registry=self._registry, run_id=lived.run_id
+            ).ended
         except NonDeterminismError as error:
             return str(error)
         if ended is None or ended.result == recorded.result:

@@ -14,6 +14,7 @@ class Environment:
         seed: What their random numbers follow from.
         suspend_after_s: Seconds of nothing but waiting that a run is kept in memory for.
         disturbance: What befalls them.
+        without_limits: Whether those of components that have limits begin all the same.
         moves: How much has happened.
     """
 
@@ -25,12 +26,14 @@ class Environment:
         seed: int,
         suspend_after_s: float,
         disturbance: Disturbance,
+        without_limits: bool = False,
     ) -> None:
         self.registry = registry
         self.timeline = timeline
         self.seed = seed
         self.suspend_after_s = suspend_after_s
         self.disturbance = disturbance
+        self.without_limits = without_limits
         self.moves = 0
 
     def happened(self) -> None:

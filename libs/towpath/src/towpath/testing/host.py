@@ -1,7 +1,7 @@
 """Hosts the runs of a platform in a test: as the router and the runners do, in one process, with a list for a journal."""
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from typing import Any
 
 from towpath.components import Component
@@ -14,6 +14,7 @@ from towpath.testing.environment import Environment
 from towpath.testing.family import answer_to, orphaned, told_failure
 from towpath.testing.outbox import VirtualOutbox
 from towpath.testing.process import Process
+from towpath.testing.refusals import unkept
 from towpath.testing.stored_run import StoredRun
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import (
@@ -27,6 +28,7 @@ from towpath_schemas.calls import (
 from towpath_schemas.entities import InvocationRequested
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import JournalRecord, RunFinished, RunStarted
+from towpath_schemas.succession import readdressed
 
 SERVICE = "test"
 """The one service there is; it has every component."""
@@ -37,7 +39,7 @@ class Host:
 
     def __init__(self, environment: Environment) -> None:
         self.runs: dict[str, StoredRun] = {}
-        self.callees = Callees(environment.registry, environment.timeline, self._journal)
+        self.callees = Callees(environment.registry, environment.timeline, self._journal, self.runs)
         self._environment = environment
         self._processes: dict[str, Process] = {}
         self._hosted: dict[str, asyncio.Task[None]] = {}
@@ -49,11 +51,11 @@ class Host:
 
     # --- Making runs --------------------------------------------------------------------------------
 
-    def start(self, run_id: str, started: RunStarted) -> bool:
-        """Make a run, unless there is one of this id; tell whether there was."""
+    def start(self, run_id: str, started: RunStarted, *, left: Iterable[RunEvent] = ()) -> bool:
+        """Make a run, unless there is one of this id; tell whether there was. What another has `left` comes first."""
         if run_id in self.runs:
             return True
-        self.runs[run_id] = StoredRun(run_id, started)
+        self.runs[run_id] = StoredRun(run_id, started, inbox=list(left))
         self._wake(run_id)
         return False
 
@@ -72,10 +74,15 @@ class Host:
             **said,
         )
 
-    def _start_child(self, child: ChildRequested) -> None:
+    def _start_child(self, child: ChildRequested, *, left: Iterable[RunEvent] = ()) -> None:
         component = self._environment.registry.runnable(child.component)
         if component is None:
-            self._refuse(child)
+            message = f"no component {child.component!r} is registered; import the module that defines it"
+            self._refuse(child, Failure(code="unknown_component", message=message))
+            return
+        reason = None if self._environment.without_limits or child.continues else unkept(component)
+        if reason is not None:
+            self._refuse(child, Failure(code="user_error", message=reason))
             return
         parent = self.runs.get(child.parent.run_id) if child.parent else None
         existed = self.start(
@@ -89,15 +96,15 @@ class Host:
                 parent=child.parent,
                 continues=child.continues,
             ),
+            left=left,
         )
         orphan = child.parent is not None and child.parent.close_policy == "cancel"
         if not existed and orphan and parent is not None and parent.finished is not None:
             self.deliver(orphaned(child.run_id, parent.run_id, child.attribution))
 
-    def _refuse(self, child: ChildRequested) -> None:
-        message = f"no component {child.component!r} is registered; import the module that defines it"
+    def _refuse(self, child: ChildRequested, failure: Failure) -> None:
         if child.parent is not None:
-            self.deliver(answer_to(child.parent, failure=Failure(code="unknown_component", message=message)))
+            self.deliver(answer_to(child.parent, failure=failure))
 
     async def _journal(self, run_id: str) -> list[JournalRecord]:
         return [record for _, record in self.runs[run_id].journal()]
@@ -139,12 +146,33 @@ class Host:
 
     async def _deliver(self, event: RunEvent) -> None:
         stored = self.runs.get(event.run_id)
-        if stored is None or stored.finished is not None:
+        if stored is None:
             return
         process = self._processes.get(event.run_id)
-        if process is None or not await process.take(event):
+        if process is not None and await process.take(event):
+            return
+        if stored.finished is not None:
+            self._pass_on(stored, event)
+        else:
             stored.inbox.append(event)
             self._wake(event.run_id)
+
+    def _pass_on(self, stored: StoredRun, event: RunEvent) -> None:
+        """Bring what came for a run that has ended to the one that goes on from it; see the router's `Succession`."""
+        heir = stored.heir
+        passed = readdressed(event, heir) if heir and not stored.has_taken(event) else None
+        if passed is None:
+            return
+        if passed.run_id in self.runs:
+            self.deliver(passed)
+        else:
+            stored.inbox.append(event)  # it is collected when the successor is made
+
+    def newest(self, stored: StoredRun) -> StoredRun:
+        """Follow a run to the one that goes on now."""
+        while stored.heir in self.runs:
+            stored = self.runs[stored.heir]
+        return stored
 
     def broadcast(self, signal_id: str, name: str, payload: Any, sender: Attribution) -> None:
         """Bring a signal to all runs of the sender's tenant that wait for it; see `Post.broadcast`."""
@@ -198,18 +226,18 @@ class Host:
         """Do what is left to do when a run has ended, as the router does."""
         left = closed(stored.run_id, stored.history)
         if left is not None:
-            self._conclude(left)
+            self._conclude(stored, left)
         stored.forget_alarms()
         stored.inbox.clear()
         stored.ended.set_result(None)
 
-    def _conclude(self, left: RunClosed) -> None:
+    def _conclude(self, stored: StoredRun, left: RunClosed) -> None:
         if left.parent is not None:
             self.deliver(answer_to(left.parent, result=left.result, failure=told_failure(left)))
         for child in left.children:
             self.deliver(orphaned(child, left.run_id, left.attribution))
         if left.successor is not None:
-            self._start_child(left.successor)
+            self._start_child(left.successor, left=stored.left_to(left.successor.run_id))
 
     def terminate(self, stored: StoredRun, finished: RunFinished) -> None:
         """End a run under a claim of one's own: whoever holds it can do nothing more."""

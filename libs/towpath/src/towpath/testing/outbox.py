@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from towpath.engine.alarms import alarm
 from towpath.engine.commands import Command, command, excess, fitting_signal, invocation, refusal
 from towpath.remembering.asking import MemoryIndex
-from towpath.testing.stored_run import StoredRun
+from towpath.testing.stored_run import StoredRun, Streamed
 from towpath.testing.timeline import Timeline
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent
@@ -100,12 +100,13 @@ class VirtualOutbox:
             self._post.deliver(sent)
 
     async def tell_chunk(
-        self, index: int, chunk: Any, *, key: str | None = None, piece: int | None = None
+        self, index: int, chunk: Any, attempt: int = 1, *, key: str | None = None, piece: int | None = None
     ) -> None:
         """Keep what the run streams; pieces are kept until the chunk comes."""
-        told = self._stored.chunks.setdefault(key, {})
         if piece is None:
-            told[index] = chunk
+            self._stored.stream(key, index, chunk, attempt)
+        else:
+            self._stored.streams.setdefault(key, Streamed())
 
     async def cancel(self, run_id: str, event_id: str, reason: str | None) -> None:
         """Ask a child run to end."""

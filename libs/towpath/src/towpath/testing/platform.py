@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from towpath.components import REGISTRY, Component, Registry
 from towpath.definitions import component_of
-from towpath.errors import ConfigurationError, RequestRefusedError, UnknownRunError
+from towpath.errors import ConfigurationError, UnknownRunError
 from towpath.testing.approvals import (
     Decision,
     OpenApproval,
@@ -18,6 +18,7 @@ from towpath.testing.approvals import (
 from towpath.testing.disturbance import Disturbance, ReplayAlways
 from towpath.testing.environment import Environment
 from towpath.testing.host import Host
+from towpath.testing.refusals import check_size, unkept
 from towpath.testing.run import YEAR_S, VirtualRun
 from towpath.testing.timeline import timeline_of
 from towpath.values import to_json_value
@@ -25,7 +26,6 @@ from towpath_schemas import identity
 from towpath_schemas.approvals import ApprovalView
 from towpath_schemas.attribution import Attribution, AttributionClaim
 from towpath_schemas.entities import EntityName
-from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 
 _BEGINNING = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -38,6 +38,9 @@ class VirtualPlatform:
     `virtual_time` everything is, `asyncio.sleep` included. Each async method returns when nothing more happens until
     time passes or the test does something.
 
+    It has no router: limits of components are not kept, and schedules start nothing; start their runs yourself, and test
+    when they begin on `towpath dev`.
+
     Args:
         registry: Which components there are.
         seed: What `ctx.random()` and `ctx.uuid()` draw follows from.
@@ -46,6 +49,7 @@ class VirtualPlatform:
         always_replay: Drop each run from memory after every record, so that it goes on from its journal.
         suspend_after_s: Virtual seconds of nothing but waiting that a run is kept in memory for.
         patience_s: Real seconds that code which is at work is waited for, where nobody waits for its run's result.
+        without_limits: Have runs of components that declare `limits` begin at once; else they are refused.
         disturbance: What befalls the runs, where neither of the above says it.
     """
 
@@ -59,6 +63,7 @@ class VirtualPlatform:
         always_replay: bool = False,
         suspend_after_s: float = 10.0,
         patience_s: float = 1.0,
+        without_limits: bool = False,
         disturbance: Disturbance | None = None,
     ) -> None:
         self._registry = registry
@@ -67,6 +72,7 @@ class VirtualPlatform:
         self._tenant = tenant
         self._suspend_after_s = suspend_after_s
         self._patience_s = patience_s
+        self._without_limits = without_limits
         self._disturbance = disturbance or (ReplayAlways() if always_replay else Disturbance())
         self._open = AsyncExitStack()
         self._standing: tuple[Host, Environment] | None = None
@@ -79,6 +85,7 @@ class VirtualPlatform:
             seed=self._seed,
             suspend_after_s=self._suspend_after_s,
             disturbance=self._disturbance,
+            without_limits=self._without_limits,
         )
         host = Host(environment)
         self._standing = host, environment
@@ -125,7 +132,7 @@ class VirtualPlatform:
             attribution: Who is behind the request.
 
         Raises:
-            ConfigurationError: If there is no such component.
+            ConfigurationError: If there is no such component, or it has limits; see `without_limits`.
             RequestRefusedError: If the input is too large.
             NotSerialisableError: If JSON cannot carry it.
         """
@@ -139,7 +146,7 @@ class VirtualPlatform:
             correlation_id=request_id,
             headers=headers or {},
         )
-        _check_size(len(started.to_body()))
+        check_size("the request with its input", len(started.to_body()))
         self._host.start(run_id, started)
         await self.rest()
         return self.find(run_id)
@@ -164,6 +171,8 @@ class VirtualPlatform:
                 f"{component!r} is no workflow, agent or function of this platform's registry; decorate it, or import "
                 "the module that defines it"
             )
+        if not self._without_limits and (reason := unkept(known)):
+            raise ConfigurationError(reason)
         return known
 
     @property
@@ -291,8 +300,3 @@ class VirtualPlatform:
         """Return when nothing more happens until time passes, or the test does something."""
         await self._environment.timeline.rest()
         self._host.check()
-
-
-def _check_size(size: int) -> None:
-    if size > MAX_PAYLOAD_BYTES:
-        raise RequestRefusedError(too_large("the request with its input", size))

@@ -3,9 +3,11 @@
 import asyncio
 from random import Random
 
+from towpath.dropping import ended
 from towpath.engine.execution import execute
 from towpath.engine.live_run import LiveRun
 from towpath.engine.ports import ClaimLostError, Outbox
+from towpath.engine.tasks import outside
 from towpath.testing.disturbance import killed
 from towpath.testing.environment import Environment
 from towpath.testing.stored_run import StoredRun
@@ -25,6 +27,7 @@ class Process:
         self._stored = stored
         self._sleeping = 0
         self._parked = 0
+        self._parting = asyncio.Event()
         self._epoch = stored.claim()
         self.suspending = False
         self.run = LiveRun(
@@ -56,16 +59,15 @@ class Process:
         finally:
             self.run.let_go.set()
             let_go.cancel()
-            code.cancel()
-            await asyncio.gather(code, let_go, return_exceptions=True)
-        if not code.cancelled() and (error := code.exception()) is not None:
+            await ended(code, self.run.refusing.give_up)
+        if code.done() and not code.cancelled() and (error := code.exception()) is not None:
             raise error
 
     async def _code(self) -> None:
         run = self.run
         if self._epoch > 1:
             await run.append(RunResumed(at=run.clock(), runner="test", epoch=self._epoch))
-            await self._take_inbox()
+        await self._take_inbox()
         await run.finish(await execute(run, self._environment.registry))
 
     async def take(self, event: RunEvent) -> bool:
@@ -122,9 +124,22 @@ class Process:
         self.run.let_go.set()
 
     async def wait_to_be_replayed(self) -> None:
-        """Stand still until it is dropped."""
+        """Stand still until it is dropped, or something that was done could not be recorded for this."""
         self._parked += 1
-        await self.run.let_go.wait()
+        parted = outside(self._parting.wait(), "parted")
+        dropped = outside(self.run.let_go.wait(), "dropped")
+        try:
+            await asyncio.wait({parted, dropped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._parked -= 1
+            parted.cancel()
+            dropped.cancel()
+
+    def _go_on(self) -> None:
+        """Have what stands still go on: a drop would have a finished step run again."""
+        self._parting.set()
+        self._parting = asyncio.Event()
+        self.run.moves += 1
 
     @property
     def at_work(self) -> bool:
@@ -134,7 +149,11 @@ class Process:
             return True
         if self._parked:  # what catches up may wait for just this, and begins anew after it was dropped
             return False
-        return run.catching_up or not (self._sleeping or run.waiting_for or run.only_waits)
+        return (
+            run.catching_up
+            or not (self._sleeping or run.waiting_for or run.only_waits)
+            or not run.tasks.at_rest
+        )
 
     @property
     def unsettled(self) -> bool:
@@ -153,6 +172,9 @@ class Process:
 
     async def suspend(self) -> None:
         """Drop it from memory, unless it goes on meanwhile."""
+        if self._parked and self.run.writes_held_up:
+            self._go_on()
+            return
         if self._parked:
             self.die()
             return

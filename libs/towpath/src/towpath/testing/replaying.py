@@ -49,6 +49,7 @@ def check_replay(
     records: str | Iterable[Given],
     *,
     registry: Registry = REGISTRY,
+    run_id: str = "replayed",
 ) -> Replayed:
     """See that a run with this journal can go on with the code as it is now.
 
@@ -59,6 +60,7 @@ def check_replay(
         component: The code, or its name: then it is the version that the run began with.
         records: The journal: its records, or lines as `VirtualRun.export` writes them.
         registry: What other components there are.
+        run_id: The run's id, for code that hands it on: its journal does not say it.
 
     Raises:
         NonDeterminismError: If the code does not repeat what the journal says; it names both sides.
@@ -74,7 +76,7 @@ def check_replay(
     if not acts:
         return Replayed(0)
     known = _with(_found(component, history.started, registry), history.started, registry)
-    run, ended = _in_own_loop(lambda: _replay(history, known))
+    run, ended = _in_own_loop(lambda: _replay(run_id, history, known))
     return Replayed(acts, tuple(run.stopped_at), ended)
 
 
@@ -112,8 +114,10 @@ def _in_own_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return thread.submit(contextvars.copy_context().run, run_virtual, main).result()
 
 
-async def _replay(history: History, registry: Registry) -> tuple["_ReplayedRun", RunFinished | None]:
-    run = _ReplayedRun(history)
+async def _replay(
+    run_id: str, history: History, registry: Registry
+) -> tuple["_ReplayedRun", RunFinished | None]:
+    run = _ReplayedRun(run_id, history)
     ended = await _until_it_stops(run, registry)
     if run.divergence is not None:
         raise run.divergence
@@ -164,12 +168,10 @@ class _ReplayedRun(LiveRun):
         stopped_at: What it would do next.
     """
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, run_id: str, history: History) -> None:
         assert history.started is not None  # noqa: S101 - checked by `check_replay`
         nobody, started = _Nobody(), history.started
-        super().__init__(
-            "replayed", started, history, entries=nobody, outbox=nobody, clock=lambda: started.at
-        )
+        super().__init__(run_id, started, history, entries=nobody, outbox=nobody, clock=lambda: started.at)
         self.stopped_at: list[str] = []
 
     async def ask(self, asked: Asked) -> Settled | None:
@@ -211,7 +213,7 @@ class _Nobody:
         raise AssertionError(_NOTHING_IS_DONE)
 
     async def tell_chunk(
-        self, index: int, chunk: Any, *, key: str | None = None, piece: int | None = None
+        self, index: int, chunk: Any, attempt: int = 1, *, key: str | None = None, piece: int | None = None
     ) -> None:
         """Show nobody what was shown before."""
 

@@ -6,6 +6,7 @@ from towpath.errors import ComponentError, RequestRefusedError
 from towpath.testing.environment import Environment
 from towpath.testing.host import Host
 from towpath.testing.journals import journal_line
+from towpath.testing.refusals import check_size
 from towpath.testing.stored_run import StoredRun
 from towpath.values import to_json_value
 from towpath_schemas.attribution import Attribution, AttributionClaim
@@ -19,6 +20,8 @@ YEAR_S = 366 * 86_400.0
 
 class VirtualRun:
     """A run; each of its async methods returns when nothing more happens until time passes.
+
+    Where it has continued as new, what is wanted of it is wanted of the one that goes on.
 
     Attributes:
         run_id: Its id.
@@ -53,13 +56,13 @@ class VirtualRun:
     @property
     def chunks(self) -> list[Any]:
         """What its component has streamed so far, such as the events of an agent."""
-        return [chunk for _, chunk in sorted(self._stored.chunks.get(None, {}).items())]
+        streamed = self._stored.streams.get(None)
+        return streamed.in_order() if streamed else []
 
     @property
     def streams(self) -> dict[str, list[Any]]:
-        """What else has streamed in it, such as each `agent.stream()`, by its place in the run."""
-        told = {key: chunks for key, chunks in self._stored.chunks.items() if key is not None}
-        return {key: [chunk for _, chunk in sorted(chunks.items())] for key, chunks in told.items()}
+        """What else has streamed in it, such as each function that it calls, by its place in the run."""
+        return {key: streamed.in_order() for key, streamed in self._stored.streams.items() if key is not None}
 
     @property
     def in_memory(self) -> bool:
@@ -126,7 +129,7 @@ class VirtualRun:
             attribution: Who sends it.
 
         Raises:
-            RequestRefusedError: If the run has ended.
+            RequestRefusedError: If the run has ended, or the payload is too large.
         """
         sent = SignalSent(
             signal_id=signal_id or self._host.next_id("signal"),
@@ -135,6 +138,7 @@ class VirtualRun:
             payload=to_json_value(payload),
             attribution=self._by(attribution),
         )
+        check_size("the signal with its payload", len(sent.to_body()))
         await self._send(sent)
 
     async def cancel(self, reason: str | None = None) -> None:
@@ -171,7 +175,9 @@ class VirtualRun:
         message = "the run was terminated" + (f": {reason}" if reason else "")
         failure = Failure(code="terminated", message=message)
         at = self._environment.timeline.now()
-        self._host.terminate(self._stored, RunFinished(at=at, end="terminated", failure=failure))
+        self._host.terminate(
+            self._host.newest(self._stored), RunFinished(at=at, end="terminated", failure=failure)
+        )
         await self._settle()
 
     async def _control(self, control: Control, reason: str | None) -> None:
@@ -191,7 +197,8 @@ class VirtualRun:
         await self._settle()
 
     def _check_goes_on(self) -> None:
-        if self._stored.finished is not None:
+        newest = self._host.newest(self._stored)
+        if newest.finished is not None and newest.heir is None:
             message = f"run {self.run_id!r} has ended; start a new one"
             raise RequestRefusedError(Failure(code="run_ended", message=message))
 

@@ -7,9 +7,30 @@ from typing import Any, get_args
 
 from towpath.engine.history import History
 from towpath.engine.ports import ClaimLostError
-from towpath_schemas.calls import RunEvent
+from towpath_schemas.calls import RunEvent, event_id_of
 from towpath_schemas.journal import Act, JournalRecord, RunFinished, RunStarted, RunSuspended, read_record
 from towpath_schemas.runs import RunStatus
+from towpath_schemas.succession import heir_of, id_taken, left_over, readdressed
+
+
+@dataclass(slots=True)
+class Streamed:
+    """What one component has streamed so far, by number, and the attempt that said so."""
+
+    chunks: dict[int, Any] = field(default_factory=dict[int, Any])
+    attempt: int = 1
+
+    def put(self, index: int, chunk: Any, attempt: int) -> None:
+        """Keep a chunk; one of a further attempt takes the place of what stood there and behind."""
+        if attempt > self.attempt:
+            self.attempt = attempt
+            self.chunks = {number: said for number, said in self.chunks.items() if number < index}
+        if attempt == self.attempt:
+            self.chunks[index] = chunk
+
+    def in_order(self) -> list[Any]:
+        """List the chunks."""
+        return [chunk for _, chunk in sorted(self.chunks.items())]
 
 
 @dataclass(slots=True)
@@ -21,7 +42,7 @@ class StoredRun:
         inbox: What came while nobody held the run, in its order.
         epoch: How often it was claimed.
         ended: Done once it has ended, and what was left to do then is done.
-        chunks: What its component has streamed, and what streams in it by their keys; by number.
+        streams: What its component has streamed, and what streams in it by their keys.
         alarms: How each alarm that is set is taken back, by the act's key.
     """
 
@@ -31,11 +52,15 @@ class StoredRun:
     inbox: list[RunEvent] = field(default_factory=list[RunEvent])
     epoch: int = 0
     ended: "asyncio.Future[None]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
-    chunks: dict[str | None, dict[int, Any]] = field(default_factory=dict[str | None, dict[int, Any]])
+    streams: dict[str | None, "Streamed"] = field(default_factory=dict[str | None, "Streamed"])
     alarms: dict[str, Callable[[], None]] = field(default_factory=dict[str, Callable[[], None]])
 
     def __post_init__(self) -> None:
         self.entries.append((0, self.started.to_body()))
+
+    def stream(self, key: str | None, index: int, chunk: Any, attempt: int) -> None:
+        """Keep a chunk of its component, or of what streams in it at `key`."""
+        self.streams.setdefault(key, Streamed()).put(index, chunk, attempt)
 
     def journal(self) -> list[tuple[int, JournalRecord]]:
         """Read the journal; what is done to what is returned changes nothing."""
@@ -69,6 +94,21 @@ class StoredRun:
                 if self.history.paused:
                     return "paused"
                 return "suspended" if isinstance(newest, RunSuspended) else "running"
+
+    @property
+    def heir(self) -> str | None:
+        """The run that goes on in its place, once it is made."""
+        return heir_of(self.run_id, self.finished) if self.finished is not None else None
+
+    def has_taken(self, event: RunEvent) -> bool:
+        """Tell whether a signal or a wish is in the journal."""
+        return any(id_taken(record) == event_id_of(event) for _, record in self.journal())
+
+    def left_to(self, heir: str) -> list[RunEvent]:
+        """List what came for it and was not heard, as the run that goes on from it is told."""
+        late = (readdressed(event, heir) for event in self.inbox if not self.has_taken(event))
+        records = [record for _, record in self.journal()]
+        return [*left_over(heir, records), *(event for event in late if event is not None)]
 
     def claim(self) -> int:
         """Become the only one who may write the journal; return the claim's number."""

@@ -4,6 +4,7 @@ import re
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
+from towpath.argument_types import check_arguments
 from towpath.errors import ApprovalRequiredError, InterruptError
 from towpath.failures import failure_of
 from towpath.tools.calls import ToolCall, ToolOutcome
@@ -55,7 +56,7 @@ class AgentTool(Tool):
     what the tool yields; questions to a person are the caller's.
 
     Args:
-        target_agent: Who answers.
+        target_agent: The `Agent` that answers.
         name: What models call it by; the agent's name in lower case, with `_` for what names cannot hold.
         description: What it is good for; the agent's description if not given.
         preserve_context: Whether it goes on with the conversation that it has by itself; else each call is a run of
@@ -67,6 +68,7 @@ class AgentTool(Tool):
 
     in_run = True
 
+    @check_arguments
     def __init__(
         self,
         target_agent: Delegate,

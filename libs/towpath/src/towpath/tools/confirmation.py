@@ -60,7 +60,8 @@ class ProposedCall:
     Attributes:
         arguments: As JSON carries them.
         agent: Who wants it; None where no agent does.
-        content_sha256: What the answer is bound to: the digest of the tool's name and the arguments.
+        question: What a hook calls its question about the call; None where the tool itself wants a yes.
+        reason: What the hook says about its question, as JSON carries it.
     """
 
     tool: str
@@ -68,7 +69,24 @@ class ProposedCall:
     arguments: Any
     agent: str | None
     roles: tuple[str, ...]
-    content_sha256: str
+    question: str | None = None
+    reason: Any = None
+
+    @property
+    def name(self) -> str:
+        """What the approval is called, for people."""
+        return f"tool:{self.tool}" if self.question is None else f"interrupt:{self.question}"
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What is decided about, as people see it."""
+        call = shown(self.tool, self.arguments)
+        return call if self.question is None else {**call, "question": self.question, "reason": self.reason}
+
+    @property
+    def content_sha256(self) -> str:
+        """What the answer is bound to: the digest of what is shown."""
+        return content_sha256(self.shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +180,7 @@ class confirming:  # noqa: N801 - used like a function
 async def decide(context: Deciding, tool: Confirmable, call: ToolCall) -> ToolOutcome | None:
     """Have a person decide about one call, if the tool wants that; await it in the task that makes the call.
 
-    Asked is the handler of `confirming`; else, on the platform, whoever decides approvals, for as long as that takes.
-    A yes is good for one call with these very arguments: each further one is decided anew.
+    A yes is good for one call with these very arguments: each further one is decided anew. See `ask_person`.
 
     Returns:
         None if the call may be made; else the outcome that the model is told.
@@ -178,11 +195,11 @@ async def decide(context: Deciding, tool: Confirmable, call: ToolCall) -> ToolOu
     except InvalidInputError as error:
         return ToolOutcome(call_id=call.id, error=failure_of(error))
     proposed = _proposed(context, tool, tool.confirmation, to_json_value(call.arguments))
-    decided = await _decided(context, tool.confirmation, proposed, call)
+    decided = await ask_person(context, proposed, tool.confirmation.expires_s, call.id)
     if decided.approved:
         approve(proposed.content_sha256)
         return None
-    return ToolOutcome(call_id=call.id, error=_refusal(tool.name, decided))
+    return ToolOutcome(call_id=call.id, error=refusal(tool.name, decided))
 
 
 async def confirmed(context: Deciding, tool: Confirmable, arguments: Any) -> None:
@@ -205,10 +222,7 @@ def _proposed(
     context: Deciding, tool: Confirmable, confirmation: Confirmation, arguments: Any
 ) -> ProposedCall:
     _, name, shown_arguments = tool.errand(arguments)
-    digest = call_sha256(name, shown_arguments)
-    return ProposedCall(
-        name, tool.description, shown_arguments, context.scope_agent, confirmation.roles, digest
-    )
+    return ProposedCall(name, tool.description, shown_arguments, context.scope_agent, confirmation.roles)
 
 
 def _digest(tool: Confirmable, arguments: Any) -> str:
@@ -216,21 +230,29 @@ def _digest(tool: Confirmable, arguments: Any) -> str:
     return call_sha256(name, shown_arguments)
 
 
-async def _decided(
-    context: Deciding, confirmation: Confirmation, proposed: ProposedCall, call: ToolCall
+async def ask_person(
+    context: Deciding, proposed: ProposedCall, expires_s: float | None, call_id: str
 ) -> Approval:
+    """Have a person decide about what is proposed.
+
+    Asked is the handler of `confirming`; else, on the platform, whoever decides approvals, for as long as that takes.
+
+    Args:
+        context: Of the call.
+        proposed: What they are shown.
+        expires_s: Seconds after which an open question on the platform counts as a no; None for never.
+        call_id: The model's id of the call.
+
+    Raises:
+        ApprovalRequiredError: If nobody can be asked.
+    """
     handler = _handler.get()
     if handler is not None:
         return await _answered(context, handler, proposed)
     try:
-        asked = context.human.approval(
-            f"tool:{proposed.tool}",
-            shown(proposed.tool, proposed.arguments),
-            confirmation.expires_s,
-            confirmation.roles,
-        )
+        asked = context.human.approval(proposed.name, proposed.shown, expires_s, proposed.roles)
     except ContextError as nobody:
-        raise ApprovalRequiredError(proposed.tool, proposed.arguments, call.id) from nobody
+        raise ApprovalRequiredError(proposed.tool, proposed.arguments, call_id, proposed.question) from nobody
     return await asked
 
 
@@ -252,7 +274,8 @@ def _said(answer: object) -> Approval:
     raise TypeError(f"a confirmation handler returns True, False or an Approval, not {answer!r}")
 
 
-def _refusal(tool: str, decided: Approval) -> Failure:
+def refusal(tool: str, decided: Approval) -> Failure:
+    """Say why a call that somebody has decided about was not made."""
     code: FailureCode = "timeout" if decided.decision == "expired" else "forbidden"
     if decided.decision == "expired":
         said = "nobody approved it in time"
@@ -302,6 +325,7 @@ def is_approved(digest: str, call_key: str) -> bool:
 
 async def ask_at_terminal(proposed: ProposedCall) -> bool:
     """Ask at the terminal; a handler for `confirming`."""
-    question = f"{proposed.tool} {proposed.arguments}\nRun it? [y/N] "
+    asked = f"{proposed.question}: {proposed.reason}\n" if proposed.question is not None else ""
+    question = f"{proposed.tool} {proposed.arguments}\n{asked}Run it? [y/N] "
     answer = await called(input, Arguments((question,), {}))
     return cast("str", answer).strip().lower() in {"y", "yes"}

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from towpath.argument_types import check_arguments
 from towpath.errors import ComponentError, ConfigurationError
 from towpath.retry import ONCE, RetryPolicy
 from towpath.tools.confirmation import Confirmation
@@ -52,6 +53,7 @@ class HostedTool(Tool):
         ConfigurationError: If `endpoint` cannot be read.
     """
 
+    @check_arguments
     def __init__(
         self,
         name: str,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol, cast, runtime_checkable
 from weakref import WeakKeyDictionary
 
 from towpath.components import REGISTRY
-from towpath.errors import RegistrationError
+from towpath.errors import ConfigurationError, RegistrationError
 from towpath.tools.function_tool import tool_of
 from towpath.tools.sources import ToolSource
 from towpath.tools.tool import Tool
@@ -36,7 +36,7 @@ def tools_in(item: Any) -> Iterator[Tool | ToolSource]:
 
     Raises:
         RegistrationError: If something cannot be loaded, or holds no tool (also a ValueError).
-        TypeError: If it is none of these.
+        ConfigurationError: If it is none of these.
     """
     match item:
         case Tool() | ToolSource():
@@ -55,7 +55,7 @@ def tools_in(item: Any) -> Iterator[Tool | ToolSource]:
         case Wrappable():
             yield item.as_tool()
         case _:
-            raise TypeError(
+            raise ConfigurationError(
                 f"{item!r} is no tool; tools are Tool objects, functions, agents, modules, paths of Python files, names "
                 "of modules, and lists of them"
             )

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple, cast, get_args
 from pydantic import ConfigDict
 
 from towpath.annotations import name_of
+from towpath.argument_types import check_arguments
 from towpath.components import REGISTRY, Component, ComponentType
 from towpath.definitions import MARK, check_name
 from towpath.errors import InvalidInputError
@@ -63,6 +64,7 @@ class Tool:
 
     in_run: ClassVar[bool] = False
 
+    @check_arguments
     def __init__(
         self,
         name: str,
@@ -202,9 +204,9 @@ class Tool:
 
     def _known(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Leave out what no parameter is for, as models add things; not where the object as a whole is the value."""
-        parameters = self._schema.parameters
-        known = {name: value for name, value in payload.items() if name in parameters.by_name}
-        return known if parameters.required <= known.keys() and not parameters.extra else payload
+        names = self._schema.parameters.names
+        known = {name: value for name, value in payload.items() if name in names.all}
+        return known if known.keys() >= {*names.required} and not names.extra else payload
 
 
 def _output(schema: CallableSchema, handler: Callable[..., Any]) -> tuple[Any, Mapping[str, Any]]:

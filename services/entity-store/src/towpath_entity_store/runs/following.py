@@ -125,9 +125,14 @@ class RunsFollower:
         losses = self._index.redis.losses
         if await self._index.standing() == "missing" and await self._index.begin_building(_BUILDS_FOR_S):
             await self._build_or_leave()
-        elif self._losses != losses:
-            self._losses = losses
+        elif self._losses != losses or not await self._are_there():
             await self.begin()
+        self._losses = losses
+
+    async def _are_there(self) -> bool:
+        """Tell whether the consumers are: whoever set one back may have ended before it was made again."""
+        infos = [await self._js.info(f"CONSUMER.INFO.{source.place}") for source in _SOURCES]
+        return None not in infos
 
     async def _build_or_leave(self) -> None:
         """Build; whoever cannot go on says so, else nobody would build it until that is past."""

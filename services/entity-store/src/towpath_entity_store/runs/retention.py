@@ -87,4 +87,7 @@ class Retention:
             await self._index.fold(Change(ended.run_id, ended.sequence, "purged"))
 
     async def _is_run(self, run_id: str) -> bool:
-        return await self._js.last(JOURNAL, subjects.claims_of(run_id)) is not None
+        """Tell whether an id is that of a run: what was refused has no claims, what was forgotten no beginning."""
+        traces = (subjects.claims_of(run_id), subjects.journal_entry(run_id, 0))
+        found = await asyncio.gather(*(self._js.last(JOURNAL, trace, whole=False) for trace in traces))
+        return None not in found

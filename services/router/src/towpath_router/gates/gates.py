@@ -18,7 +18,6 @@ from towpath_schemas.gates import GateTicked
 log = structlog.get_logger(__name__)
 
 _REMEMBERED = 10_000
-_TIDIED_EVERY_S = 15.0
 _UNUSED_S = 30.0
 TICK = "tick"
 
@@ -55,11 +54,9 @@ class Gates:
                 except BrokerError as error:
                     log.info("a gate was not forgotten; it will be", reason=str(error))
 
-    async def keep_tidy(self) -> None:
-        """Tidy for ever."""
-        while True:
-            await asyncio.sleep(_TIDIED_EVERY_S)
-            await self.tidy()
+    def knows(self, gate_id: str) -> bool:
+        """Tell whether this process has had to do with a gate, so that it will be tidied."""
+        return gate_id in self._gates
 
     def _let_go(self) -> None:
         """Let go of those that were not used for longest."""

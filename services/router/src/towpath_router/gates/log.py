@@ -121,6 +121,9 @@ class GateLog:
             return  # nothing was read; and to purge before the first is to purge all
         await self._js.purge(GATES, self._subject, before=place.sequence + 1)
         await self._js.purge(GATES, subjects.gate_states_of(self._gate_id), before=place.sequence + 1)
+        await self._js.purge(
+            GATES, subjects.gate_state_at(self._gate_id, place.sequence)
+        )  # it is kept after it
 
     async def _load(self) -> Read:
         beginning = await self._js.following(GATES, self._subject, start=1, limit=1)

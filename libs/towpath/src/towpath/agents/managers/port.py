@@ -9,7 +9,7 @@ from typing import Any, Self
 from towpath.agents.content import DictMessage
 from towpath.errors import ConfigurationError, ContextOverflowError, InvalidInputError
 from towpath_schemas.failure import Failure
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 
 DEFAULT_COMPRESSION_THRESHOLD = 0.7
 """How full of what a model can read a request may be before `proactive_compression` acts."""

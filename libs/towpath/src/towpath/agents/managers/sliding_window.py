@@ -7,6 +7,7 @@ from towpath.agents.content import DictMessage
 from towpath.agents.managers.port import ConversationManager, cannot_shorten
 from towpath.agents.managers.trimming import cut
 from towpath.agents.managers.truncation import truncated
+from towpath.argument_types import check_arguments
 from towpath.errors import ConfigurationError
 
 DEFAULT_WINDOW_SIZE = 40
@@ -33,6 +34,7 @@ class SlidingWindowConversationManager(ConversationManager):
         ConfigurationError: If a number is below 1.
     """
 
+    @check_arguments
     def __init__(
         self,
         window_size: int = DEFAULT_WINDOW_SIZE,

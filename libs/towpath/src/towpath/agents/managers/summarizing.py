@@ -8,6 +8,7 @@ from pydantic_core import to_json
 from towpath.agents.content import DictMessage
 from towpath.agents.managers.port import ConversationManager, cannot_shorten
 from towpath.agents.managers.trimming import can_begin
+from towpath.argument_types import check_arguments
 from towpath.errors import ConfigurationError
 from towpath.local.running import here
 
@@ -36,6 +37,7 @@ class SummarizingConversationManager(ConversationManager):
         ConfigurationError: If both an agent and a system prompt are given.
     """
 
+    @check_arguments
     def __init__(
         self,
         summary_ratio: float = 0.3,

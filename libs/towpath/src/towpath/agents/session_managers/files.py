@@ -16,6 +16,7 @@ from towpath.agents.session_managers.repository import (
     SessionRecord,
     SessionRepository,
 )
+from towpath.argument_types import check_arguments
 from towpath.errors import SessionError
 from towpath_schemas.shape import Shape
 
@@ -76,6 +77,9 @@ class FileRepository(SessionRepository):
 class FileSessionManager(RepositorySessionManager):
     """Keeps an agent's own conversation in files, and restores it where an agent of the same id is made again.
 
+    A person's answers are kept before the agent goes on with them: where the process ends meanwhile, `agent()` does in
+    the next one.
+
     Args:
         session_id: What the session is known by.
         storage_dir: The folder; one in the system's folder for temporary files if not given.
@@ -84,6 +88,7 @@ class FileSessionManager(RepositorySessionManager):
         SessionError: If the id cannot be part of a file's name, or a file cannot be read.
     """
 
+    @check_arguments
     def __init__(self, session_id: str, storage_dir: str | Path | None = None) -> None:
         folder = (
             Path(tempfile.gettempdir(), "towpath", "sessions") if storage_dir is None else Path(storage_dir)

@@ -5,10 +5,10 @@ from collections.abc import Awaitable
 from typing import Any, NamedTuple
 
 from towpath.agents.content import DictMessage
-from towpath.agents.conversation import AgentView
 from towpath.agents.hooks import (
     AfterInvocationEvent,
     AgentInitializedEvent,
+    BeforeInvocationEvent,
     HookProvider,
     HookRegistry,
     MessageAddedEvent,
@@ -24,8 +24,9 @@ class SessionManager(ABC):
     """
 
     def register_hooks(self, registry: HookRegistry) -> None:
-        """Hear when the agent is made, when a message is added, and when an invocation has ended."""
+        """Hear when the agent is made, when a message is added, and when an invocation begins and has ended."""
         registry.add_callback(AgentInitializedEvent, self._made)
+        registry.add_callback(BeforeInvocationEvent, self._begun)
         registry.add_callback(MessageAddedEvent, self._added)
         registry.add_callback(AfterInvocationEvent, self._ended)
 
@@ -48,14 +49,16 @@ class SessionManager(ABC):
     def _made(self, event: AgentInitializedEvent) -> None:
         self.initialize(event.agent)
 
+    async def _begun(self, event: BeforeInvocationEvent) -> None:
+        """Keep the answers of a person before anything is done with them: what goes wrong then does not lose them."""
+        await _settled(self.sync_agent(event.agent))
+
     async def _added(self, event: MessageAddedEvent) -> None:
-        if not isinstance(event.agent, AgentView):
-            await _settled(self.append_message(event.message, event.agent))
-            await _settled(self.sync_agent(event.agent))
+        await _settled(self.append_message(event.message, event.agent))
+        await _settled(self.sync_agent(event.agent))
 
     async def _ended(self, event: AfterInvocationEvent) -> None:
-        if not isinstance(event.agent, AgentView):
-            await _settled(self.sync_agent(event.agent))
+        await _settled(self.sync_agent(event.agent))
 
 
 class Keeper(NamedTuple):

@@ -1,6 +1,6 @@
 """The style of chat completions, which every provider speaks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, cast
@@ -13,6 +13,7 @@ from towpath.models.openai.failures import SaidSoError
 from towpath.models.openai.style import (
     Question,
     checked,
+    citation,
     consumed,
     said_only,
     tool_call,
@@ -20,6 +21,8 @@ from towpath.models.openai.style import (
     written_arguments,
 )
 from towpath.models.port import (
+    Citation,
+    CitationPiece,
     Message,
     ModelReply,
     ModelRequest,
@@ -29,7 +32,7 @@ from towpath.models.port import (
     ToolUsePiece,
 )
 from towpath.tools.calls import ToolCall
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 
 _STOP_REASONS: Mapping[str | None, str] = {
     None: "end_turn",
@@ -90,6 +93,7 @@ class Chat:
             usage=_consumed(completion.usage),
             stop_reason=_stop_reason(choice.finish_reason, called=bool(calls), refused=bool(message.refusal)),
             reasoning=_reasoning(message),
+            citations=tuple(_citations(message)),
         )
 
     def listener(self) -> "ChatListener":
@@ -168,6 +172,7 @@ class ChatListener:
     _text: list[str] = field(default_factory=list[str])
     _refusal: list[str] = field(default_factory=list[str])
     _thought: list[str] = field(default_factory=list[str])
+    _citations: list[Citation] = field(default_factory=list[Citation])
     _calls: list[_Call] = field(default_factory=list[_Call])
     _open: dict[int, _Call] = field(default_factory=dict[int, _Call])
     _finish_reason: str | None = None
@@ -193,6 +198,7 @@ class ChatListener:
             usage=_consumed(self._usage),
             stop_reason=_stop_reason(self._finish_reason, called=called, refused=refused),
             reasoning="".join(self._thought),
+            citations=tuple(self._citations),
         )
 
     def _add(self, delta: Any) -> Iterator[Piece]:
@@ -204,6 +210,9 @@ class ChatListener:
             if said:
                 heard.append(said)
                 yield said
+        for cited in _citations(delta):
+            self._citations.append(cited)
+            yield CitationPiece(cited)
         yield from map(self._added, delta.tool_calls or [])
 
     def _added(self, part: Any) -> ToolUsePiece:
@@ -238,6 +247,12 @@ def _reasoning(said: Any) -> str:
     """Read what a model thought; OpenAI tells nothing here, and the others agree on no name."""
     found = getattr(said, "reasoning_content", None) or getattr(said, "reasoning", None)
     return found if isinstance(found, str) else ""
+
+
+def _citations(said: Any) -> Iterator[Citation]:
+    """Read where the text comes from, as models with a search of their own tell."""
+    annotations = cast("Iterable[Any]", getattr(said, "annotations", None) or ())
+    return filter(None, map(citation, annotations))
 
 
 def _check_no_error(answer: ChatCompletion | ChatCompletionChunk) -> None:

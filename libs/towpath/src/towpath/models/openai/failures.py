@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 
 import openai
 
+from towpath.errors import ConfigurationError
 from towpath.failures import model_error
 from towpath.models.providers import PROVIDERS, Server
 from towpath.retry import retry_after_s
@@ -141,6 +142,8 @@ async def failures_of(model: str, server: Server, *, answers: str) -> AsyncGener
         raise asked.refused(error, None, error.body, str(error)) from error
     except openai.APIError as error:
         raise asked.refused(error, None, error.body, error.message) from error
+    except ConfigurationError:
+        raise  # a ValueError too, and not the server's
     except (ValueError, TypeError, AttributeError, IndexError, KeyError) as error:
         message = f"the answer is not {answers}: {type(error).__name__}: {error}"
         raise asked.failed("model_error", message, error) from error

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import openai
 
+from towpath.argument_types import check_arguments
 from towpath.errors import ConfigurationError
 from towpath.models.openai.chat import CHAT
 from towpath.models.openai.clients import client_of, timeout_of
@@ -41,6 +42,7 @@ class OpenAIModel:
         ConfigurationError: If there is no such provider or style, or no model of the provider has such a name.
     """
 
+    @check_arguments
     def __init__(
         self,
         model: str,
@@ -128,8 +130,6 @@ def _check(model: str, provider: str, api: str) -> None:
     about = PROVIDERS.get(provider)
     if about is None:
         raise ConfigurationError(f"no model provider {provider!r} is known; there is {', '.join(PROVIDERS)}")
-    if api not in _STYLES:
-        raise ConfigurationError(f"api={api!r}; it is one of {', '.join(_STYLES)}")
     if api == "responses" and not about.responses:
         raise ConfigurationError(f"{provider} does not speak the responses style; leave api= out")
     if not re.fullmatch(about.names, model):

@@ -10,6 +10,8 @@ from openai.types.responses import (
     Response,
     ResponseFunctionToolCall,
     ResponseOutputMessage,
+    ResponseOutputRefusal,
+    ResponseOutputText,
     ResponseReasoningItem,
     ResponseUsage,
 )
@@ -19,6 +21,7 @@ from towpath.models.openai.forms import Form
 from towpath.models.openai.style import (
     Question,
     checked,
+    citation,
     consumed,
     said_only,
     tool_call,
@@ -26,14 +29,17 @@ from towpath.models.openai.style import (
     written_arguments,
 )
 from towpath.models.port import (
+    Citation,
+    CitationPiece,
     Message,
     ModelReply,
     Piece,
     ReasoningPiece,
+    SignaturePiece,
     ToolSpec,
     ToolUsePiece,
 )
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 
 _STOP_REASONS = {"max_output_tokens": "max_tokens", "content_filter": "content_filtered"}
 
@@ -164,10 +170,13 @@ class ResponsesListener:
                 item = event.item
                 self._calls[item.id] = ToolUsePiece(item.call_id, item.name, item.arguments or "")
                 yield self._calls[item.id]
+            case "response.output_item.done" if event.item.type == "reasoning":
+                yield from _signed(event.item)
             case "response.function_call_arguments.delta":
                 yield self._written(event.item_id, event.delta)
             case "response.completed" | "response.incomplete" | "response.failed":
                 self._response = event.response
+                yield from map(CitationPiece, _citations(event.response))
             case "error":
                 raise SaidSoError({"code": event.code, "message": event.message})
             case _:
@@ -186,8 +195,7 @@ class ResponsesListener:
 
 
 def _reply(response: Response) -> ModelReply:
-    messages = [one for one in response.output if isinstance(one, ResponseOutputMessage)]
-    said = [part for message in messages for part in message.content]
+    said = _said(response)
     refused = any(part.type == "refusal" for part in said)
     calls = [
         tool_call(one.call_id, one.name, one.arguments)
@@ -196,13 +204,32 @@ def _reply(response: Response) -> ModelReply:
     ]
     thoughts = [one for one in response.output if isinstance(one, ResponseReasoningItem)]
     return ModelReply(
-        text="".join(part.refusal if part.type == "refusal" else part.text for part in said),
+        text="".join(map(_words, said)),
         tool_calls=tuple(calls),
         usage=_consumed(response.usage),
         stop_reason=_stop_reason(response, called=bool(calls), refused=refused),
         reasoning="\n\n".join(map(_thought, thoughts)),
         reasoning_signature=_signature(thoughts),
+        citations=tuple(_citations(response)),
     )
+
+
+def _citations(response: Response) -> Iterator[Citation]:
+    """Read where parts of the text come from; the provider counts in each part of the text by itself."""
+    begins = 0
+    for part in _said(response):
+        if part.type == "output_text":
+            yield from filter(None, (citation(one, begins) for one in part.annotations or ()))
+        begins += len(_words(part))
+
+
+def _said(response: Response) -> list[ResponseOutputText | ResponseOutputRefusal]:
+    messages = [one for one in response.output if isinstance(one, ResponseOutputMessage)]
+    return [part for message in messages for part in message.content]
+
+
+def _words(part: ResponseOutputText | ResponseOutputRefusal) -> str:
+    return part.refusal if part.type == "refusal" else part.text
 
 
 def _stop_reason(response: Response, *, called: bool, refused: bool) -> str:
@@ -217,6 +244,12 @@ def _stop_reason(response: Response, *, called: bool, refused: bool) -> str:
 def _thought(item: ResponseReasoningItem) -> str:
     parts = item.summary or item.content or []
     return "\n\n".join(part.text for part in parts)
+
+
+def _signed(item: ResponseReasoningItem) -> Iterator[SignaturePiece]:
+    signature = _signature([item])
+    if signature is not None:
+        yield SignaturePiece(signature, is_redacted=not _thought(item))
 
 
 def _signature(thoughts: list[ResponseReasoningItem]) -> str | None:

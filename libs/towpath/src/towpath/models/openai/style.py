@@ -2,16 +2,17 @@
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import openai
+from pydantic import BaseModel
 
 from towpath.models.openai.forms import Form
-from towpath.models.port import ModelReply, ModelRequest, Piece
+from towpath.models.port import Citation, ModelReply, ModelRequest, Piece
 from towpath.models.providers import Provider
 from towpath.tools.calls import ToolCall
-from towpath_schemas.journal import Usage
+from towpath_schemas.usage import Usage
 
 Answer = TypeVar("Answer")
 
@@ -129,6 +130,35 @@ def consumed(input_tokens: int | None, output_tokens: int | None, details: Any) 
         output_tokens=output_tokens or 0,
         cache_read_tokens=getattr(details, "cached_tokens", None) or 0,
         cache_write_tokens=getattr(details, "cache_write_tokens", None) or 0,
+    )
+
+
+def citation(annotation: Any, begins: int = 0) -> Citation | None:
+    """Read an annotation of a text; None where it is of a kind that cites nothing.
+
+    Args:
+        annotation: As it was sent, or as the library read it.
+        begins: Where the annotated part begins in the text of the answer.
+    """
+    said: Any = annotation.model_dump() if isinstance(annotation, BaseModel) else annotation
+    match said:
+        case {"type": "url_citation", "url_citation": {"url": str() as url, **about}}:  # of chat completions
+            return _citation(about, begins, url=url)
+        case {"type": "url_citation", "url": str() as url, **about}:
+            return _citation(about, begins, url=url)
+        case {"type": "file_citation" | "container_file_citation", "file_id": str() as file_id, **about}:
+            return _citation(about, begins, file_id=file_id)
+        case _:
+            return None
+
+
+def _citation(about: Mapping[str, Any], begins: int, **source: str) -> Citation:
+    start, end = about.get("start_index", about.get("index")), about.get("end_index", about.get("index"))
+    return Citation(
+        title=about.get("title") or about.get("filename"),
+        start=None if start is None else begins + start,
+        end=None if end is None else begins + end,
+        **source,
     )
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from towpath.argument_types import check_arguments
 from towpath.errors import ComponentError, ConfigurationError
 from towpath.failures import component_error
 from towpath.tools.calls import ToolCall
@@ -44,6 +45,7 @@ class MCPTool(ToolSource):
         ConfigurationError: If there is not exactly one of `mcp_server_url` and `command`.
     """
 
+    @check_arguments
     def __init__(
         self,
         name: str,

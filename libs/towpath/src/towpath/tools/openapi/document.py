@@ -1,7 +1,7 @@
 """An OpenAPI document: where it is read from, and what its references name."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -91,8 +91,9 @@ def _fetched(url: str) -> str:
 
 
 def _parsed(text: str, where: str) -> Mapping[str, Any]:
+    parse = json.loads if text.lstrip().startswith("{") else _yaml_parser()
     try:
-        read = json.loads(text) if text.lstrip().startswith("{") else _yaml(text)
+        read: Any = parse(text)
     except ValueError as error:
         raise ConfigurationError(f"{where} is neither JSON nor YAML: {error}") from error
     if not isinstance(read, Mapping):
@@ -100,7 +101,7 @@ def _parsed(text: str, where: str) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", read)
 
 
-def _yaml(text: str) -> Any:
+def _yaml_parser() -> Callable[[str], Any]:
     try:
         import yaml  # noqa: PLC0415 - see `http_library`
     except ModuleNotFoundError as error:
@@ -113,10 +114,14 @@ def _yaml(text: str) -> Any:
         first: [(tag, pattern) for tag, pattern in known if tag != "tag:yaml.org,2002:timestamp"]
         for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
-    try:
-        return yaml.load(text, Loader)  # noqa: S506 - a safe loader, as above
-    except yaml.YAMLError as error:
-        raise ValueError(error) from error
+
+    def parse(text: str) -> Any:
+        try:
+            return yaml.load(text, Loader)  # noqa: S506 - a safe loader, as above
+        except yaml.YAMLError as error:
+            raise ValueError(error) from error
+
+    return parse
 
 
 _MISSING = "OpenAPITool needs libraries that are not installed; install towpath[openapi]"

@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from towpath.argument_types import check_arguments
 from towpath.errors import ConfigurationError
 from towpath.retry import ONCE, RetryPolicy
 from towpath.tools.confirmation import Confirmation
@@ -24,6 +25,7 @@ class OpenAPITool:
     """Makes tools of an OpenAPI document; see `from_spec`."""
 
     @classmethod
+    @check_arguments
     def from_spec(
         cls,
         spec_url: str | Path | Mapping[str, Any],

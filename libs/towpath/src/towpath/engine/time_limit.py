@@ -1,0 +1,48 @@
+"""Stops an attempt of a function at its time limit, wherever it goes on: also where it only waits, and after a crash."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from towpath.components import Component
+from towpath.engine.live_run import LiveRun
+from towpath.engine.tasks import outside
+
+_LOOK_AGAIN_AFTER_S = 0.001
+_REPLAYED_WITHIN_S = 60.0
+"""How much longer an attempt may take whose replay does not end."""
+
+
+@asynccontextmanager
+async def in_time(run: LiveRun, component: Component, attempt: int) -> AsyncGenerator[None]:
+    """Stop an attempt at its time limit, and say which limit it was.
+
+    The first attempt has begun with its run, and so has its time; a further one begins anew where it is made again. What
+    the journal has is repeated before the attempt is stopped. A run whose time ticks is held in memory while it waits.
+
+    Raises:
+        TimeoutError: If it was stopped.
+    """
+    if component.timeout_s is None:
+        yield
+        return
+    spent_s = run.clock() - run.started.at if attempt == 1 else 0.0
+    ends = asyncio.get_running_loop().time() + max(0.0, component.timeout_s - spent_s)
+    deadline = asyncio.timeout_at(ends + _REPLAYED_WITHIN_S)
+    try:
+        async with deadline:
+            ticking = outside(_tick(run, deadline, ends), "time limit")
+            try:
+                yield
+            finally:
+                ticking.cancel()
+    except TimeoutError as error:
+        if not deadline.expired():
+            raise
+        raise TimeoutError(f"{component.name} did not end within {component.timeout_s:g} s") from error
+
+
+async def _tick(run: LiveRun, deadline: asyncio.Timeout, ends: float) -> None:
+    while run.replaying:  # noqa: ASYNC110 - it ends in many places, none of which says so
+        await asyncio.sleep(_LOOK_AGAIN_AFTER_S)
+    deadline.reschedule(ends)
