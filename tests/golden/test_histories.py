@@ -186,7 +186,7 @@ def shapes() -> Iterator[type[Any]]:
 
 
 BY_OTHERS: Mapping[type[Any], set[str]] = {
-    RunStarted: {"forked_from", "forked_by", "traceparent", "gates", "priority"},
+    RunStarted: {"line", "forked_from", "forked_by", "taken_over", "traceparent", "gates", "priority"},
     RunFinished: {"attribution"},
 }
 """What only the router writes."""
@@ -206,7 +206,7 @@ def test_every_kind_of_record_and_every_field_of_it_occurs(recorded: list[Journa
         and name != "kind"
     ]
 
-    assert not never, f"no golden history has {never}; add a component to golden/app.py and a life of it"
+    assert not never, f"no golden history has {never}; add a component to golden/app and a life of it"
 
 
 def test_every_alternative_occurs(recorded: list[JournalRecord]) -> None:

@@ -45,7 +45,8 @@ def loaded_here_only() -> Generator[None]:
     known = [*REGISTRY]
     REGISTRY.clear()
     yield
-    sys.modules.pop(APP.stem, None)
+    for module in [name for name in sys.modules if name.startswith(APP)]:
+        del sys.modules[module]
     REGISTRY.clear()
     for component in known:
         REGISTRY.add(component)
@@ -56,7 +57,7 @@ async def client(tmp_path_factory: pytest.TempPathFactory, loaded_here_only: Non
     directory = tmp_path_factory.mktemp("platform")
     async with servers(directory) as started:
         plan = Plan(
-            app=str(APP),
+            app=APP,
             service_name=SERVICE,
             nats_url=started.nats.url,
             redis_url=started.redis.url,

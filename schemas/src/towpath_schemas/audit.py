@@ -54,6 +54,9 @@ class AuditEvent(Shape):
         successor: Of a run that ends, the run that goes on in its place.
         recalled: Of a question about memories, those that were found: their namespaces and keys, as entity keys; of
             more than one message can name, the first.
+        attempts: How often it was tried; of an attempt that failed, and is followed by another, its number.
+        next_at: Of an attempt that failed, when (seconds since 1970) the next one begins.
+        letter_id: Of a function's run that failed for good, the id of its dead letter.
         waiting_for: Of a run that is dropped from memory, what it waits for: keys of acts.
         source_stream: Stream of the record that this event is told from.
         source_sequence: Sequence of that record in its stream.
@@ -80,6 +83,8 @@ class AuditEvent(Shape):
     forked_by: Attribution | None = None
     successor: str | None = None
     recalled: tuple[str, ...] | None = None
+    next_at: float | None = None
+    letter_id: str | None = None
     waiting_for: tuple[str, ...] | None = None
     source_stream: str
     source_sequence: int

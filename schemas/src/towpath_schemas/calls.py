@@ -45,7 +45,7 @@ class ChildRequested(Shape):
         service: The service that offers the component; None where any may.
         parent: None where nobody waits for it: it goes on from another run.
         continues: The run that it goes on from, if it does.
-        inherits: Whether that one's journal may have something that it leaves; see `succession`.
+        inherits: Whether that one's journal has any signal or wish; see `succession`.
         priority: Where it waits at a gate, higher ones go first.
     """
 

@@ -18,6 +18,7 @@ from towpath_schemas import (
     requests,
     runs,
     schedules,
+    succession,
 )
 from towpath_schemas.shape import Shape
 
@@ -106,6 +107,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(calls.ControlSent, "inbox.v1.{run}.control.{id}", "router", "agent-runner, router"),
     EventType(calls.ChildRequested, "children.v1.{tenant}.{component}", "agent-runner", "router"),
     EventType(calls.RunClosed, "inbox.v1.{run}.closed.{run}", "agent-runner", "router"),
+    EventType(succession.RunLine, "lines.v1.{run}", "router", "router, clients"),
     EventType(calls.RunFollowed, "inbox.v1.{run}.follower.{id}", "router", "router"),
     EventType(gates.GateTicked, "inbox.v1.{gate}.gate.tick", "broker", "router"),
     EventType(gates.GateMoved, "gates.v1.{gate}", "router", "router"),
@@ -141,6 +143,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(journal.StepSettled, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.CallIntended, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.CallSettled, _JOURNAL, "agent-runner", "audit-sink"),
+    EventType(journal.ActGivenUp, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.ValueDrawn, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.HandedOff, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.SignalReceived, _JOURNAL, "agent-runner", "audit-sink"),
@@ -149,6 +152,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(journal.PauseReceived, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.RunSuspended, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.RunResumed, _JOURNAL, "agent-runner", "audit-sink"),
+    EventType(journal.AttemptFailed, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.RunFinished, _JOURNAL, "agent-runner, router", "audit-sink"),
     EventType(
         audit.AuditEvent, "audit.v1.{tenant}.{agent}.{kind}.{action}", "audit-sink", "anyone", public=True

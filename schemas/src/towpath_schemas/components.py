@@ -1,6 +1,9 @@
 """What a service offers: the catalogue by which the router knows where a component runs."""
 
+from operator import not_
 from typing import Any, Literal
+
+from pydantic import Field
 
 from towpath_schemas.inputs import ParameterNames
 from towpath_schemas.limits import Limit
@@ -40,11 +43,16 @@ class ComponentDescribed(Shape):
 
 
 class CodeOffered(Shape):
-    """The code of a component, of one version where it has any."""
+    """The code of a component, of one version where it has any.
+
+    Attributes:
+        methods: Of an entity, the names of its methods.
+    """
 
     kind: ComponentKind
     name: str
     version: str | None = None
+    methods: tuple[str, ...] = Field(default=(), exclude_if=not_)
 
 
 class EditionSeen(Shape):

@@ -51,8 +51,9 @@ class DeadLetter(Original):
         at: When it was given up, in seconds since 1970.
         published_at: When it was published, by the broker's clock.
         subject: Where it was published.
-        sequence: Its sequence in the stream it was in.
+        sequence: Its sequence in the stream it was in; 0 of a request that is written anew: see `run_id`.
         attribution: On whose behalf it was, as far as that is known.
+        run_id: The run of a function that failed for good; the message is the request that starts it again, as another run.
     """
 
     letter_id: str
@@ -65,6 +66,7 @@ class DeadLetter(Original):
     subject: str
     sequence: int
     attribution: Attribution | None = None
+    run_id: str | None = None
 
     @property
     def tenant(self) -> str:

@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from operator import not_
 from typing import Any, NamedTuple
+
+from pydantic import Field
 
 from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution, SessionOwner
@@ -211,9 +214,11 @@ class TurnProgress(Shape):
 
     Attributes:
         done: The outcomes of each, in order, by the turn's number from 0.
+        elsewhere: Numbers of turns that were not begun: other runners of the service have their code, and it has not.
     """
 
     done: dict[int, tuple[InvocationDone, ...]] = {}
+    elsewhere: tuple[int, ...] = Field(default=(), exclude_if=not_)
 
 
 class EntityCommitted(Shape):

@@ -73,6 +73,11 @@ def letter_id(stream: str, consumer: str, sequence: int, published_at: float) ->
     return derived_id("letter", stream, consumer, str(sequence), repr(published_at))
 
 
+def letter_of_run_id(run: str) -> str:
+    """Derive the id of the dead letter of a function's run that failed for good."""
+    return derived_id("letter-of-run", run)
+
+
 def redrive_id(letter: str) -> str:
     """Derive the id of the journal that says of a dead letter that it was redriven."""
     return derived_id("redrive", letter)

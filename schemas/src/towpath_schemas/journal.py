@@ -47,6 +47,20 @@ class Parent(Shape):
     close_policy: ClosePolicy = "abandon"
 
 
+class InLine(Shape):
+    """Where a run stands among those of which each goes on from the one before (`ctx.continue_as_new`).
+
+    Attributes:
+        first: The run that they all go on from.
+        number: How many were before it.
+        heard: Digests of the newest signals and wishes that those before it have taken, and that it does not take again.
+    """
+
+    first: str
+    number: Annotated[int, Field(ge=1)]
+    heard: tuple[str, ...] = ()
+
+
 class RunStarted(Record):
     """The run exists. Written by the router, under no claim; it is entry 0.
 
@@ -55,8 +69,10 @@ class RunStarted(Record):
         headers: What the requester said beside the input, for `ctx.headers()`.
         parent: The run that started it, if one did.
         continues: The run that it goes on from (`ctx.continue_as_new`), if it does.
+        line: Of one that goes on from another, where it stands among those that do.
         forked_from: The run whose first acts it has taken over, if it has; it is on behalf of the same.
         forked_by: Who asked for that.
+        taken_over: How many entries it has of that run; they follow this one. Its id may be among their arguments.
         gates: What it passes before it is handed to a runner, in this order.
         priority: Where it waits at a gate, higher ones go first.
     """
@@ -73,8 +89,10 @@ class RunStarted(Record):
     headers: dict[str, str] = {}
     parent: Parent | None = None
     continues: str | None = None
+    line: InLine | None = None
     forked_from: str | None = None
     forked_by: Attribution | None = None
+    taken_over: Annotated[int, Field(ge=0)] = 0
     gates: tuple[GatePassed, ...] = ()
     priority: int = 0
 
@@ -115,12 +133,14 @@ class RunPurged(Record):
 
     Attributes:
         component: What ran.
+        line: Where other runs have gone on from it, or it from others: the first of them all.
         reason: A sentence for people.
         attribution: Who asked for it.
     """
 
     kind: Literal["run.purged"] = "run.purged"
     component: str
+    line: str | None = None
     reason: str | None = None
     attribution: Attribution
     correlation_id: str
@@ -240,6 +260,21 @@ class CallSettled(Record):
     session_id: str | None = None
 
 
+class ActGivenUp(Record):
+    """The code gave an act up before it was told how that ended: no replay tells it. The act may end nevertheless.
+
+    Attributes:
+        act: What was given up; a wait for what nobody does, such as a signal, has ended instead.
+        target: As of its intent; of a step, its key.
+    """
+
+    kind: Literal["act.given_up"] = "act.given_up"
+    key: str
+    act: Act | Literal["step"]
+    target: str
+    agent: str | None = None
+
+
 Source = Literal["now", "uuid", "random", "config", "patched"]
 
 
@@ -314,11 +349,27 @@ class RunResumed(Record):
     epoch: int
 
 
+class AttemptFailed(Record):
+    """An attempt of a function that is a run of its own failed, and another follows.
+
+    Attributes:
+        attempt: Its number, from 1.
+        failure: How it failed.
+        next_at: When (seconds since 1970) the next attempt begins.
+    """
+
+    kind: Literal["attempt.failed"] = "attempt.failed"
+    attempt: Annotated[int, Field(ge=1)]
+    failure: Failure
+    next_at: float
+
+
 class RunFinished(Record):
     """The run ended; nothing can be written after it.
 
     Attributes:
         successor: The run that goes on in its place, where it `continued`.
+        attempts: How often a function was tried.
         attribution: Who ended it, where that was not the run itself.
     """
 
@@ -328,6 +379,11 @@ class RunFinished(Record):
     successor: str | None = None
     result: Any = None
     failure: Failure | None = None
+    attempts: int | None = None
+
+    def leaves_letter(self, component_kind: ComponentKind | None) -> bool:
+        """Tell whether a run of this kind leaves a dead letter: it is a function, and failed for good."""
+        return component_kind == "function" and self.end == "failed"
 
 
 JournalRecord = Annotated[
@@ -340,6 +396,7 @@ JournalRecord = Annotated[
     | StepSettled
     | CallIntended
     | CallSettled
+    | ActGivenUp
     | ValueDrawn
     | HandedOff
     | SignalReceived
@@ -348,6 +405,7 @@ JournalRecord = Annotated[
     | PauseReceived
     | RunSuspended
     | RunResumed
+    | AttemptFailed
     | RunFinished,
     Field(discriminator="kind"),
 ]

@@ -32,6 +32,8 @@ class RunView(Shape):
         waiting_for: What it waits for, as far as is known: keys of acts.
         parent: The run that started it.
         successor: The run that goes on in its place, where it `continued`.
+        attempts: Of a function, how often it was tried, as far as is known.
+        letter: Of a function that failed for good, the place of its dead letter, as far as is known.
         blocked: Why nobody goes on with it, where the version of its code is deployed nowhere.
     """
 
@@ -48,11 +50,15 @@ class RunView(Shape):
     waiting_for: tuple[str, ...] = ()
     parent: str | None = None
     successor: str | None = None
+    attempts: int | None = None
+    letter: int | None = None
     blocked: str | None = None
 
     @classmethod
-    def ended(cls, run_id: str, started: RunStarted, finished: RunFinished) -> Self:
-        """Show a run that has ended, from its first record and its last."""
+    def ended(
+        cls, run_id: str, started: RunStarted, finished: RunFinished, *, letter: int | None = None
+    ) -> Self:
+        """Show a run that has ended, from its first record and its last, and the place of its dead letter."""
         return cls(
             run_id=run_id,
             component=started.component,
@@ -66,6 +72,8 @@ class RunView(Shape):
             attribution=started.attribution,
             parent=started.parent.run_id if started.parent else None,
             successor=finished.successor,
+            attempts=finished.attempts,
+            letter=letter,
         )
 
 

@@ -29,6 +29,17 @@ class Shape(BaseModel):
         """
         return cls.model_validate_json(body)
 
+    @classmethod
+    def from_newer_body(cls, body: bytes) -> Self:
+        """Read the JSON body of a message that a newer version may have written: fields that it adds are left out.
+
+        Only for what describes something: whoever left out a part of a request or a record would do something else.
+
+        Raises:
+            pydantic.ValidationError: If a field is missing, or of another type; it names the path.
+        """
+        return cls.model_validate_json(body, extra="ignore")
+
 
 def problems(error: ValidationError) -> str:
     """Say what is wrong with a body: the first fields and why, without what they were, which may be a secret, or long.

@@ -85,6 +85,12 @@ INBOX = Stream(
     schedules=True,
     purpose="What arrives for a run that nobody holds in memory; timers are broker schedules into it.",
 )
+LINES = Stream(
+    name="LINES",
+    subjects=("lines.v1.*",),
+    last_only=True,
+    purpose="Of runs that go on from one another the one that goes on now; kept until the first and the last are purged.",
+)
 AUDIT = Stream(
     name="AUDIT",
     subjects=("audit.v1.>",),
@@ -141,6 +147,7 @@ STREAMS = (
     JOURNAL,
     SNAPSHOTS,
     INBOX,
+    LINES,
     GATES,
     AUDIT,
     OUTPUT,

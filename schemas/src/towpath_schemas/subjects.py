@@ -100,6 +100,7 @@ _OURS = frozenset(
         "gates",
         "inbox",
         "journal",
+        "lines",
         "live",
         "memories",
         "output",
@@ -481,6 +482,11 @@ def payload_pieces(owner: str, sha256: str) -> str:
 def payloads_of(owner: str) -> str:
     """Match all pieces of all payloads of a run or an entity."""
     return f"payloads.v1.{owner}.>"
+
+
+def line(first: str) -> str:
+    """Name where it is kept which run goes on of those that have gone on from `first`; the last message holds."""
+    return f"lines.v1.{token(first)}"
 
 
 def schedule(tenant: str, name: str) -> str:

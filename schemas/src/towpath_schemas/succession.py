@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from towpath_schemas.attribution import Attribution
-from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent
-from towpath_schemas.identity import successor_run_id
+from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent, event_id_of
+from towpath_schemas.identity import derived_id, successor_run_id
 from towpath_schemas.journal import (
     CallSettled,
     CancelReceived,
@@ -20,9 +20,30 @@ from towpath_schemas.journal import (
     SignalReturned,
 )
 from towpath_schemas.object_keys import turn_signal
+from towpath_schemas.shape import Shape
+
+_HEARD = 256
+"""How many of the events that were taken before a run knows: so long a repetition is known for one."""
 
 ForAnyOfThem = SignalSent | ControlSent
 """What may be handed on; an answer is for the run that asked."""
+
+
+class RunLine(Shape):
+    """Which run goes on, of those of which each goes on from the one before. Said before that one is written down.
+
+    Attributes:
+        newest: The run that goes on now, or is about to be written down.
+        number: How many were before it.
+        previous: The run before it.
+        has_ended: Whether the newest has ended for good, and is forgotten.
+    """
+
+    newest: str
+    number: int
+    previous: str
+    has_ended: bool = False
+    tenant: str
 
 
 def heir_of(run_id: str, finished: RunFinished) -> str | None:
@@ -51,6 +72,27 @@ def id_taken(record: JournalRecord) -> str | None:
             return record.event_id
         case _:
             return None
+
+
+def heard_digest(event_id: str) -> str:
+    """Write the id of an event as short as is sure to tell it from others."""
+    return derived_id("heard", event_id)[:16]
+
+
+def heard_before(
+    heard: Sequence[str], records: Sequence[JournalRecord], left: Sequence[RunEvent]
+) -> tuple[str, ...]:
+    """List, as digests, the newest events that an heir does not take again.
+
+    Args:
+        heard: What those before the run had taken.
+        records: The journal of the run.
+        left: What it leaves to the heir, which that one is to take.
+    """
+    taken = (event_id for record in records if (event_id := id_taken(record)) is not None)
+    is_left = {event_id_of(event) for event in left}
+    own = (heard_digest(event_id) for event_id in taken if event_id not in is_left)
+    return tuple(dict.fromkeys((*heard, *own)))[-_HEARD:]
 
 
 def left_over(heir: str, records: Sequence[JournalRecord]) -> list[ForAnyOfThem]:
@@ -85,21 +127,23 @@ def _wishes(heir: str, records: Sequence[JournalRecord]) -> list[ControlSent]:
 
 def _signals(heir: str, records: Sequence[JournalRecord]) -> list[SignalSent]:
     came: dict[str, SignalSent] = {}
-    left: dict[str, SignalSent] = {}
+    left: set[str] = set()
     for record in records:
         match record:
             case SignalReceived(signal_id=signal_id):
                 sent = _signal(heir, signal_id, record.name, record.payload, record.attribution)
-                came[signal_id] = left[signal_id] = sent
+                came.setdefault(signal_id, sent)
+                left.add(signal_id)
             case CallSettled(source=str() as signal_id):
                 sent = _signal(heir, signal_id, record.target, record.result, _requester(records))
                 came.setdefault(signal_id, sent)
-                left.pop(signal_id, None)
+                left.discard(signal_id)
             case SignalReturned(signal_id=signal_id):
-                left = {signal_id: came[signal_id], **left}  # it goes before those that came after it
+                left.add(signal_id)
             case _:
                 pass
-    return [one for one in left.values() if not _is_turn(one.name)]
+    in_order = (one for signal_id, one in came.items() if signal_id in left)  # also those that were returned
+    return [one for one in in_order if not _is_turn(one.name)]
 
 
 def _signal(heir: str, signal_id: str, name: str, payload: Any, by: Attribution) -> SignalSent:

@@ -53,6 +53,7 @@ async def test_a_message_that_is_given_up_is_kept_with_all_that_redriving_it_nee
         "body": '{"ü": 1}',
         "encoding": "utf-8",
         "attribution": None,
+        "run_id": None,
     }
     assert handler.bodies == ['{"ü": 1}'.encode()]
     await until_there_are(js, TOOLS, 0)

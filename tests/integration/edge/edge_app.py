@@ -56,6 +56,11 @@ async def lots(ctx: WorkflowContext) -> list[str]:
 
 
 @workflow
+async def signed(ctx: WorkflowContext) -> list[str]:
+    return [await ctx.task(greet, input={"name": ctx.run_id}), await ctx.step("lot", lot)]
+
+
+@workflow
 async def countdown(ctx: WorkflowContext, left: int) -> str:
     if left:
         ctx.continue_as_new({"left": left - 1})

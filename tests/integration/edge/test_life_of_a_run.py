@@ -151,6 +151,19 @@ async def test_a_result_that_was_purged_is_not_waited_for(client: Client, tenant
         await client.result(run_id, WITHIN_S)
 
 
+async def test_the_first_id_of_a_run_that_goes_on_is_good_though_it_was_purged(
+    client: Client, tenant: str
+) -> None:
+    run_id = await client.start("rounds", {}, tenant=tenant)
+    await client.signal(run_id, "next", "go on")
+    await until_status(client, await _successor(client, run_id), "suspended")
+    await client.purge(run_id)
+
+    await client.signal(run_id, "next", "stop")
+
+    assert await client.result(run_id, WITHIN_S) == 1
+
+
 async def _successor(client: Client, run_id: str) -> str:
     successor = (await client.ended(run_id, WITHIN_S)).successor
     assert successor is not None
@@ -252,6 +265,16 @@ async def test_a_fork_keeps_what_was_done_and_does_the_rest_anew(client: Client,
     assert forked[0] == first
     assert forked[1] != second
     await until_listed(client, [fork, run_id], tenant=tenant, status="completed")
+
+
+async def test_a_fork_of_a_run_that_has_passed_its_id_on_keeps_what_came_of_that(client: Client) -> None:
+    run_id = await client.start("signed", {})
+    said, lot = await client.result(run_id, WITHIN_S)
+
+    forked = await client.result(await client.fork(run_id, "lot#0"), WITHIN_S)
+
+    assert said == f"hello {run_id}" == forked[0]
+    assert forked[1] != lot
 
 
 async def test_a_fork_from_an_act_that_was_not_done_is_refused(client: Client) -> None:

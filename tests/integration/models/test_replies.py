@@ -238,7 +238,8 @@ async def test_reasoning_goes_back_to_who_signed_it_and_to_nobody_else() -> None
     ]
 
 
-async def test_tool_calls_that_come_whole_and_under_one_index_are_several() -> None:
+@pytest.mark.parametrize("arguments", ['{"order": 7}', {"order": 7}], ids=["text", "an object"])
+async def test_tool_calls_that_come_whole_and_under_one_index_are_several(arguments: Any) -> None:
     def chunk(*calls: dict[str, Any], reason: str | None = None) -> str:
         delta = {"role": "assistant", "content": "", "tool_calls": list(calls)}
         body = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": "llama3.2"}
@@ -246,13 +247,17 @@ async def test_tool_calls_that_come_whole_and_under_one_index_are_several() -> N
         return f"data: {json.dumps({**body, 'choices': [choice]})}\n\n"
 
     def call(call_id: str) -> dict[str, Any]:
-        return {"index": 0, "id": call_id, "function": {"name": "find", "arguments": "{}"}}
+        return {"index": 0, "id": call_id, "function": {"name": "find", "arguments": arguments}}
 
     body = chunk(call("c1")) + chunk(call("c2")) + chunk(reason="stop")
-    *_, reply = await heard(SaysGarbage(body, content_type="text/event-stream"))
+    *pieces, reply = await heard(SaysGarbage(body, content_type="text/event-stream"))
 
     assert isinstance(reply, ModelReply)
-    assert [one.id for one in reply.tool_calls] == ["c1", "c2"]
+    assert [(one.id, one.arguments) for one in reply.tool_calls] == [
+        ("c1", {"order": 7}),
+        ("c2", {"order": 7}),
+    ]
+    assert pieces == [ToolUsePiece(one, "find", '{"order": 7}') for one in ("c1", "c2")]
 
 
 async def test_tool_calls_without_an_id_get_one() -> None:

@@ -305,6 +305,19 @@ async def test_a_component_that_was_registered_a_moment_ago_is_known(
     assert (await first_entry(towpath.js, accepted.run_id)).service == "late"
 
 
+async def test_a_registration_of_a_newer_runner_counts_with_what_is_understood_of_it(
+    towpath: Platform, requester: Requester
+) -> None:
+    newer = {"kind": "function", "name": "later", "colour": {"of": "next year"}}
+    body = json.dumps({"service": "late", "version": "2", "since": 2030, "components": [newer]})
+    await towpath.js.publish(subjects.catalogue("late"), body.encode())
+
+    await requester.ask("later")
+
+    RunAccepted.from_body(await requester.heard())
+    assert await messages_in(towpath.js, DEAD) == 0
+
+
 async def test_a_registration_that_cannot_be_read_hides_no_other(
     towpath: Platform, requester: Requester
 ) -> None:

@@ -232,6 +232,7 @@ async def test_a_child_that_is_made_after_its_parents_end_is_asked_to_end_if_it_
 
 async def test_a_successor_goes_on_with_the_parent_of_the_run_before(towpath: Platform) -> None:
     successor = child_requested(run_id="next", continues="run-1")
+    await write_journal(towpath.js, "run-1", [run_started()])
 
     for _ in range(2):
         await close(towpath.js, "run-1", end="continued", successor=successor)

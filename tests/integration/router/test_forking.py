@@ -11,6 +11,7 @@ from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
     CallIntended,
     CallSettled,
+    InLine,
     JournalRecord,
     Parent,
     RunFinished,
@@ -41,7 +42,13 @@ DONE: list[JournalRecord] = [
     CallSettled(at=AT, key="tool:slow#0", act="tool", target="slow", result=3),
     RunFinished(at=AT, end="failed", failure=Failure(code="user_error", message="no")),
 ]
-ORIGIN = run_started(parent=Parent(run_id="up", key="run:x#0"), headers={"user-agent": "curl"}, version="7")
+ORIGIN = run_started(
+    parent=Parent(run_id="up", key="run:x#0"),
+    continues="run-0",
+    line=InLine(first="run-0", number=1),
+    headers={"user-agent": "curl"},
+    version="7",
+)
 FORK = identity.fork_run_id("run-1", "charge#0", "again")
 
 
@@ -69,6 +76,8 @@ async def test_a_fork_starts_with_what_had_ended_before_the_act(towpath: Platfor
     entries = await read_journal(towpath.js, FORK)
     assert [number for number, _ in entries] == [0, 1, 2, 3]
     assert [record for _, record in entries[1:]] == [DONE[0], DONE[4], DONE[5]]
+    assert isinstance(entries[0][1], RunStarted)
+    assert entries[0][1].taken_over == 3
     assert await dispatched(towpath.js) == [RunDispatched(run_id=FORK, reason="start")]
 
 
@@ -80,6 +89,7 @@ async def test_it_is_on_behalf_of_whom_its_origin_is_and_nobody_waits_for_it(tow
     ((_, started), *_) = await read_journal(towpath.js, FORK)
     assert isinstance(started, RunStarted)
     assert (started.forked_from, started.parent, started.correlation_id) == ("run-1", None, "request-1")
+    assert (started.continues, started.line) == (None, None)
     assert started.attribution == ORIGIN.attribution
     assert started.forked_by == Attribution(tenant=TENANT, user_id="grace")
     assert (started.component, started.service, started.input) == ("greet", SERVICE, ORIGIN.input)

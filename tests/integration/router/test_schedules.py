@@ -16,6 +16,7 @@ from towpath_schemas.journal import RunFinished, StartRefused, read_record
 from towpath_schemas.requests import ScheduleRequested
 from towpath_schemas.schedules import Misfire, Overlap, ScheduleDue, ScheduleRecord
 from towpath_schemas.streams import INBOX, JOURNAL, ROUTER_SCHEDULES, RUNS, SCHEDULES
+from towpath_schemas.succession import RunLine
 from towpath_testkit.builders import SERVICE, TENANT
 from towpath_testkit.hosting import Platform
 from towpath_testkit.journals import run_started, write_journal
@@ -219,6 +220,19 @@ async def test_what_becomes_of_a_moment_while_the_run_before_goes_on(
     )
     told = [ControlSent.from_body(one.body).control for one in controls]
     assert told == (["cancel"] if policy == "cancel" and not ended else [])
+
+
+async def test_the_run_before_goes_on_in_another_though_it_is_forgotten(towpath: Platform) -> None:
+    js = towpath.js
+    line = RunLine(newest="now", number=2, previous="second", tenant="acme")
+    await js.publish(subjects.line("first"), line.to_body())
+    await write_journal(js, "now", [run_started()])
+
+    await keep(js, missed_five(overlap="skip", last_run_id="first"))
+
+    record = await until(lambda: kept(js), lambda one: one is not None and one.started + one.overlapped > 0)
+    assert record is not None
+    assert (record.started, record.overlapped) == (0, 1)
 
 
 async def test_of_many_moments_at_once_a_schedule_whose_runs_may_not_overlap_starts_one(

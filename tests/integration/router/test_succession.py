@@ -1,66 +1,36 @@
 """What comes for a run that has continued as new comes for the one that goes on, once, wherever it was when that began."""
 
-from typing import Any
+import asyncio
 
 import pytest
 
 from towpath_chassis.inbox import keep
 from towpath_chassis.jetstream import JetStream
-from towpath_schemas import identity, subjects
-from towpath_schemas.attribution import Attribution
-from towpath_schemas.calls import ChildRequested, ControlSent, RunClosed, RunEvent, SignalSent, read_event
+from towpath_router.lines import Lines
+from towpath_router.runs import Runs
+from towpath_router.succession import Succession
+from towpath_schemas import subjects
+from towpath_schemas.calls import ControlSent, RunClosed, SignalSent
 from towpath_schemas.journal import (
+    CallSettled,
     CancelReceived,
-    JournalRecord,
+    InLine,
     PauseReceived,
     RunFinished,
-    SignalReceived,
+    RunStarted,
     read_record,
 )
 from towpath_schemas.requests import ControlRequested, RequestDone, SignalRequested
-from towpath_schemas.streams import INBOX, JOURNAL, ROUTER_INBOX
+from towpath_schemas.streams import INBOX, JOURNAL, REQUESTS, ROUTER_INBOX, ROUTER_REQUESTS
+from towpath_schemas.succession import RunLine, heard_digest
 from towpath_testkit.asking import ask, code_of
 from towpath_testkit.builders import TENANT
 from towpath_testkit.hosting import Platform
-from towpath_testkit.journals import AT, run_started, write_claim, write_journal
+from towpath_testkit.journals import AT, write_entry
+from towpath_testkit.lines import ACME, LAST, NEXT, begun, close, continued, events, goes_on, kept, signal
 from towpath_testkit.settled import settled, until
 
 pytestmark = pytest.mark.live
-
-ACME = Attribution(tenant=TENANT, user_id="u-1")
-NEXT = identity.successor_run_id("run-1")
-LAST = identity.successor_run_id(NEXT)
-
-
-def continued(run_id: str = "run-1") -> RunFinished:
-    return RunFinished(at=AT, end="continued", successor=identity.successor_run_id(run_id))
-
-
-async def begun(js: JetStream, run_id: str, *records: JournalRecord, **started: Any) -> None:
-    await write_journal(js, run_id, [run_started(**started), *records])
-    await write_claim(js, run_id)
-
-
-async def close(js: JetStream, **changes: Any) -> None:
-    """Report that run-1 has continued as new, as its runner does."""
-    successor = ChildRequested(
-        run_id=NEXT, component="greet", continues="run-1", attribution=ACME, correlation_id="c-1", **changes
-    )
-    closed = RunClosed(run_id="run-1", end="continued", successor=successor, attribution=ACME)
-    await js.publish(subjects.inbox("run-1", "closed", "run-1"), closed.to_body())
-    await settled(js, INBOX, ROUTER_INBOX)
-
-
-async def events(js: JetStream, run_id: str) -> list[RunEvent]:
-    return [read_event(one.body) for one in await js.following(INBOX, subjects.inbox_of(run_id), start=1)]
-
-
-def signal(signal_id: str, run_id: str = "run-1") -> SignalSent:
-    return SignalSent(signal_id=signal_id, run_id=run_id, name="paid", payload=signal_id, attribution=ACME)
-
-
-def kept(signal_id: str) -> SignalReceived:
-    return SignalReceived(at=AT, signal_id=signal_id, name="paid", payload=signal_id, attribution=ACME)
 
 
 async def test_a_successor_finds_what_was_not_heard_of_before_it_begins(towpath: Platform) -> None:
@@ -103,8 +73,8 @@ async def test_what_is_asked_of_the_first_run_reaches_the_one_that_goes_on(
 ) -> None:
     js = towpath.js
     await begun(js, "run-1", continued())
-    await begun(js, NEXT, continued(NEXT), continues="run-1")
-    await begun(js, LAST, continues=NEXT)
+    await goes_on(js, NEXT, continued(NEXT))
+    await goes_on(js, LAST)
     said = SignalRequested(name="paid", signal_id="s") if verb == "signal" else ControlRequested()
 
     for _ in range(2):
@@ -113,23 +83,109 @@ async def test_what_is_asked_of_the_first_run_reaches_the_one_that_goes_on(
     assert [one.run_id for one in await events(js, LAST)] == [LAST]
 
 
-async def test_a_signal_that_a_run_before_has_taken_is_not_taken_again(towpath: Platform) -> None:
+async def first_entry(js: JetStream, run_id: str) -> RunStarted:
+    found = await js.last(JOURNAL, subjects.journal_entry(run_id, 0))
+    assert found is not None
+    return RunStarted.from_body(found.body)
+
+
+async def test_a_successor_knows_what_those_before_it_have_taken_and_do_not_leave_to_it(
+    towpath: Platform,
+) -> None:
+    js, consumed = towpath.js, CallSettled(at=AT, key="signal:go#0", act="signal", target="go", source="used")
+    await begun(js, "run-1", kept("left"), consumed, continued())
+
+    await close(js)
+
+    (left,) = await events(js, NEXT)
+    assert left == signal("left", NEXT)
+    assert (await first_entry(js, NEXT)).line == InLine(
+        first="run-1", number=1, heard=(heard_digest("used"),)
+    )
+
+
+async def test_a_signal_that_a_run_has_taken_comes_late_in_vain(towpath: Platform) -> None:
     js = towpath.js
     await begun(js, "run-1", kept("s"), continued())
-    await begun(js, NEXT, continues="run-1")
+    await goes_on(js, NEXT)
 
-    word = await ask(js, "signal", "run-1", SignalRequested(name="paid", signal_id="s"))
     await keep(js, signal("s"))
-    await settled(js, INBOX, ROUTER_INBOX)
+    await until(lambda: events(js, "run-1"), lambda found: not found)
 
-    assert code_of(word) is None
-    assert (await events(js, "run-1"), await events(js, NEXT)) == ([], [])
+    assert await events(js, NEXT) == []
+
+
+async def test_a_line_that_has_ended_knows_what_any_of_it_has_taken(towpath: Platform) -> None:
+    js = towpath.js
+    await begun(js, "run-1", kept("first"), continued())
+    await goes_on(js, NEXT, kept("second"), RunFinished(at=AT, end="completed"), heard=("first",))
+
+    said = [SignalRequested(name="paid", signal_id=one) for one in ("first", "second", "third")]
+
+    assert [code_of(await ask(js, "signal", "run-1", one)) for one in said] == [None, None, "run_ended"]
+
+
+async def test_a_request_that_comes_again_after_a_hand_over_is_not_sent_again(towpath: Platform) -> None:
+    js, said = towpath.js, SignalRequested(name="paid", signal_id="s")
+    await begun(js, "run-1")
+    await ask(js, "signal", "run-1", said)
+    await js.clear(INBOX, subjects.inbox_of("run-1"))  # it was taken
+    await write_entry(js, "run-1", 1, continued())
+    await goes_on(js, NEXT)
+
+    assert isinstance(await ask(js, "signal", "run-1", said, request_id="again"), RequestDone)
+
+    assert await events(js, NEXT) == []
+
+
+async def test_the_run_that_goes_on_is_found_at_once_however_many_were_before(towpath: Platform) -> None:
+    js, runs = towpath.js, Runs(towpath.js)
+    await begun(js, "run-1", *(kept(f"s-{number}") for number in range(100)), continued())
+    said = RunLine(newest="far", number=10_000, previous="before", tenant=TENANT)
+    await js.publish(subjects.line("run-1"), said.to_body())
+    await begun(js, "far")
+    before = js.nats.stats["in_msgs"]
+
+    line = await Succession(js, runs, Lines(js, runs)).find("run-1")
+
+    assert line is not None
+    assert (line.newest, line.has_ended) == ("far", False)
+    assert js.nats.stats["in_msgs"] - before <= 5
+
+
+async def test_a_router_that_is_late_does_not_take_the_line_back(towpath: Platform) -> None:
+    js, runs = towpath.js, Runs(towpath.js)
+    await begun(js, "run-1", continued())
+    await goes_on(js, NEXT, continued(NEXT))
+    await goes_on(js, LAST)
+
+    await close(js)
+
+    line = await Succession(js, runs, Lines(js, runs)).find("run-1")
+    assert line is not None
+    assert line.newest == LAST
+
+
+async def test_what_comes_while_a_successor_is_announced_and_not_made_waits_for_it(towpath: Platform) -> None:
+    js = towpath.js
+    await begun(js, "run-1", continued())
+    said = RunLine(newest=NEXT, number=1, previous="run-1", tenant=TENANT)
+    await js.publish(subjects.line("run-1"), said.to_body())  # by a router that died right then
+
+    word = await ask(js, "signal", "run-1", SignalRequested(name="paid", signal_id="s", payload="s"))
+    await settled(js, INBOX, ROUTER_INBOX)
+    assert isinstance(word, RequestDone)
+    assert [one.run_id for one in await events(js, "run-1")] == ["run-1"]
+
+    await close(js, inherits=False)
+
+    assert [one.run_id for one in await events(js, NEXT)] == [NEXT]
 
 
 async def test_what_came_late_for_a_run_is_brought_to_the_one_that_goes_on(towpath: Platform) -> None:
     js = towpath.js
     await begun(js, "run-1", continued())
-    await begun(js, NEXT, continues="run-1")
+    await goes_on(js, NEXT)
 
     await keep(js, signal("late"))
 
@@ -140,7 +196,7 @@ async def test_what_came_late_for_a_run_is_brought_to_the_one_that_goes_on(towpa
 async def test_a_line_of_runs_that_has_ended_is_asked_in_vain(towpath: Platform) -> None:
     js = towpath.js
     await begun(js, "run-1", continued())
-    await begun(js, NEXT, RunFinished(at=AT, end="completed"), continues="run-1")
+    await goes_on(js, NEXT, RunFinished(at=AT, end="completed"))
 
     for verb in ("cancel", "terminate", "pause"):
         assert code_of(await ask(js, verb, "run-1", ControlRequested())) == "run_ended"
@@ -158,7 +214,7 @@ async def test_a_run_for_which_another_stands_is_not_that_other(towpath: Platfor
 async def test_the_one_that_goes_on_is_terminated_by_the_first_id(towpath: Platform) -> None:
     js = towpath.js
     await begun(js, "run-1", continued())
-    await begun(js, NEXT, continues="run-1")
+    await goes_on(js, NEXT)
 
     for _ in range(2):
         word = await ask(js, "terminate", "run-1", ControlRequested(), request_id="request-1")
@@ -174,7 +230,7 @@ async def test_the_one_that_goes_on_is_terminated_by_the_first_id(towpath: Platf
 async def test_a_child_that_has_continued_as_new_ends_with_its_parent(towpath: Platform) -> None:
     js = towpath.js
     await begun(js, "run-1", continued())
-    await begun(js, NEXT, continues="run-1")
+    await goes_on(js, NEXT)
 
     closed = RunClosed(run_id="up", end="failed", children=("run-1",), attribution=ACME)
     await js.publish(subjects.inbox("up", "closed", "up"), closed.to_body())
@@ -182,3 +238,39 @@ async def test_a_child_that_has_continued_as_new_ends_with_its_parent(towpath: P
     (cancel,) = await until(lambda: events(js, NEXT), bool)
     assert isinstance(cancel, ControlSent)
     assert cancel.control == "cancel"
+
+
+async def test_a_journal_is_not_read_for_each_event_that_waits(towpath: Platform) -> None:
+    js, entries, waiting = towpath.js, 100, 20
+    await begun(js, "run-1", *(kept(f"heard-{number}") for number in range(entries)), continued())
+    for number in range(waiting):
+        await keep(js, signal(f"waits-{number}"))
+    runs = Runs(js)
+    succession, before = Succession(js, runs, Lines(js, runs)), js.nats.stats["in_msgs"]
+
+    await succession.hand_over("run-1", NEXT, [])
+    await succession.clear("run-1", NEXT)
+
+    assert js.nats.stats["in_msgs"] - before < 5 * (entries + waiting)
+    assert len(await events(js, NEXT)) == waiting
+
+
+async def test_a_run_that_is_terminated_before_its_successor_is_made_ends_with_that(
+    towpath: Platform,
+) -> None:
+    js = towpath.js
+    await begun(js, "run-1", continued())
+
+    async def tried() -> int:
+        said = await js.api(f"CONSUMER.INFO.{REQUESTS.name}.{ROUTER_REQUESTS}")
+        return said["delivered"]["consumer_seq"]
+
+    asking = asyncio.create_task(ask(js, "terminate", "run-1", ControlRequested()))
+    await until(tried, lambda times: times > 1)
+    await close(js)
+
+    assert isinstance(await asking, RequestDone)
+    last = (await js.following(JOURNAL, subjects.journal_of(NEXT), start=1))[-1]
+    finished = read_record(last.body)
+    assert isinstance(finished, RunFinished)
+    assert finished.end == "terminated"

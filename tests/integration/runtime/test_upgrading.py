@@ -2,22 +2,33 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
+from itertools import count
+from random import random
+from typing import Any
 
 import pytest
 
 from towpath import Client, Context, function, workflow
 from towpath.components import REGISTRY, Registry
+from towpath.engine.call_execution import answer_of
+from towpath_chassis.inbox import place_of
+from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import newest_claim
+from towpath_chassis.messages import Message
 from towpath_router.catalogue import Catalogue
 from towpath_schemas import subjects
+from towpath_schemas.calls import Answered, CallRequested
 from towpath_schemas.journal import RunStarted, RunSuspended
-from towpath_schemas.streams import runner_consumer
-from towpath_testkit.builders import SERVICE
+from towpath_schemas.streams import INBOX, TOOLS, runner_consumer, tools_consumer
+from towpath_testkit.builders import SERVICE, call_requested
 from towpath_testkit.hosting import Platform
 from towpath_testkit.servers import Servers
 from towpath_testkit.settled import until
 
 pytestmark = pytest.mark.live
+
+TOOLS_CONSUMER = f"{TOOLS.name}.{tools_consumer(SERVICE)}"
 
 
 def code(define: Callable[[], object]) -> Registry:
@@ -31,19 +42,23 @@ def code(define: Callable[[], object]) -> Registry:
 
 
 def of_version(version: str) -> Registry:
+    """Make the code of a version as each process makes it: with a default of its own."""
+
     def define() -> None:
         @workflow(version=version)
-        async def pinned(ctx: Context) -> str:
+        async def pinned(ctx: Context, drawn: float = random()) -> str:  # noqa: S311 - no secret
+            assert drawn >= 0
             await ctx.signal("go")
             return f"by {version}"
 
     return code(define)
 
 
-def newer() -> Registry:
+def newer(charged: Callable[[], object] = lambda: None) -> Registry:
     def define() -> None:
         @function(retries=1)
         async def charge() -> str:
+            charged()
             return "charged"
 
         @workflow
@@ -74,6 +89,44 @@ async def test_old_runners_leave_to_new_ones_what_only_those_have(towpath: Platf
     assert [(one.result, one.failure) for one in finished] == [("charged", None)] * 12
 
 
+async def given_back(towpath: Platform, call: CallRequested) -> None:
+    """Have a call delivered as to a tool-runner that ends before it acknowledges; no other may be there."""
+    js = towpath.js
+    await until(lambda: tools_delivered(js), lambda said: said["num_waiting"] == 0)
+    await js.publish(subjects.call(SERVICE, call.name), call.to_body())
+    inbox, given = js.nats.new_inbox(), asyncio.Queue[Message]()
+    subscription = await js.subscribe(inbox, given.put)
+    await js.nats.publish(f"$JS.API.CONSUMER.MSG.NEXT.{TOOLS_CONSUMER}", reply=inbox)
+    await (await given.get()).nak()
+    await js.unsubscribe(subscription)
+
+
+async def tools_delivered(js: JetStream) -> dict[str, Any]:
+    return await js.api(f"CONSUMER.INFO.{TOOLS_CONSUMER}")
+
+
+async def test_what_may_have_been_executed_is_not_executed_again_by_whom_an_old_runner_leaves_it_to(
+    towpath: Platform,
+) -> None:
+    executions, call = count(), call_requested("charge")
+    old, new = of_version("1"), newer(partial(next, executions))
+    _, begun = await asyncio.gather(towpath.agent_runner(new), towpath.tool_runner(new))
+    await begun.stop()
+    await given_back(towpath, call)
+
+    await towpath.tool_runner(old)
+    await until(lambda: tools_delivered(towpath.js), lambda said: said["delivered"]["consumer_seq"] > 1)
+    await towpath.tool_runner(new)
+    place = place_of(answer_of(call))
+    answer = await until(lambda: towpath.js.last(INBOX, place), bool)
+
+    assert next(executions) == 0
+    assert answer is not None
+    failure = Answered.from_body(answer.body).failure
+    assert failure is not None
+    assert failure.code == "unknown_outcome"
+
+
 async def test_a_run_whose_code_is_deployed_nowhere_any_more_fails(towpath: Platform) -> None:
     _, first = await asyncio.gather(towpath.router(), towpath.agent_runner(newer()))
     await first.stop()
@@ -96,14 +149,13 @@ async def test_an_edition_that_cannot_be_read_keeps_nobody_from_serving(towpath:
 
 
 async def test_an_old_runner_that_starts_again_does_not_take_the_catalogue_back(towpath: Platform) -> None:
-    old, new = of_version("1"), of_version("2")
-    await towpath.agent_runner(old)
-    newest = await towpath.agent_runner(new)
+    await towpath.agent_runner(of_version("1"))
+    newest = await towpath.agent_runner(of_version("2"))
 
-    again = await towpath.agent_runner(old)
+    again = await towpath.agent_runner(of_version("1"))
     described = await version_of_new_runs(towpath)
     await asyncio.gather(newest.stop(), again.stop())
-    await towpath.agent_runner(old)
+    await towpath.agent_runner(of_version("1"))
 
     assert described == "2"
     assert await version_of_new_runs(towpath) == "1"

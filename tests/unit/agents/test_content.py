@@ -8,18 +8,23 @@ from hypothesis import given, strategies as st
 from towpath.agents.content import Translation, copied, dict_messages, port_messages
 from towpath.errors import InvalidInputError
 from towpath.models.images import Image
-from towpath.models.port import Message
+from towpath.models.port import Citation, Message
 from towpath.tools.calls import ToolCall
 
 texts = st.text(max_size=5)
 calls = st.builds(ToolCall, id=texts, name=texts, arguments=st.dictionaries(texts, st.integers(), max_size=2))
 images = st.sampled_from([Image(url="https://example.com/a.png"), Image.of(b"\x89PNG\r\n\x1a\n")])
+sources = st.builds(Citation, title=st.none() | texts, url=texts) | st.builds(Citation, file_id=texts)
+spans = st.tuples(sources, st.integers(0, 9), st.integers(0, 9)).map(
+    lambda of: of[0].model_copy(update={"start": of[1], "end": of[2]})
+)
 assistants = st.builds(
     Message,
     role=st.just("assistant"),
     content=texts,
     tool_calls=st.lists(calls, max_size=2).map(tuple),
     reasoning=texts,
+    citations=st.lists(sources | spans, max_size=2).map(tuple),
 )
 users = st.builds(
     Message, role=st.just("user"), content=texts, images=st.lists(images, max_size=2).map(tuple)
@@ -63,6 +68,14 @@ def test_what_has_not_changed_is_not_translated_again() -> None:
 def test_a_block_of_another_kind_is_refused_by_name() -> None:
     with pytest.raises(InvalidInputError, match="'video', which models are not told"):
         port_messages({"role": "user", "content": [{"video": {}}]})
+
+
+def test_what_a_block_of_citations_says_is_told() -> None:
+    block = {"content": [{"text": "At noon."}], "citations": [{"title": "Tides", "location": {"page": 3}}]}
+
+    (told,) = port_messages({"role": "assistant", "content": [{"citationsContent": block}]})
+
+    assert (told.content, told.citations) == ("At noon.", (Citation(title="Tides"),))
 
 
 def test_a_copy_shares_no_lists_and_dicts() -> None:

@@ -1,32 +1,16 @@
 """What agents cost: told in results, metrics and journals, where somebody has said what their models cost."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
 
 from towpath import Agent, Context, ModelReply, tool, tool_call, workflow
-from towpath.models.prices import clear_prices, priced, set_prices
+from towpath.models.prices import set_prices
 from towpath.testing import VirtualPlatform, scripted
 from towpath_schemas.journal import CallSettled
 from towpath_schemas.usage import Usage
 
-USAGES = st.builds(
-    Usage,
-    input_tokens=st.integers(0, 5),
-    output_tokens=st.integers(0, 5),
-    cost=st.none() | st.integers(0, 8).map(lambda eighths: eighths / 8),
-)
-
-
-@pytest.fixture(autouse=True)
-def prices(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv("TOWPATH_MODEL_PRICES", raising=False)
-    clear_prices()
-    yield
-    clear_prices()
+pytestmark = pytest.mark.usefixtures("no_prices")
 
 
 @tool
@@ -121,30 +105,3 @@ async def test_a_replay_repeats_the_cost_whatever_the_prices_are_then() -> None:
         await platform.advance(seconds=3_600)
 
         assert await run.result() == [7.0, 14.0]
-
-
-def test_prices_that_cannot_be_read_are_warned_of_and_cost_nobody_an_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = tmp_path / "prices.json"
-    file.write_text("{")
-    monkeypatch.setenv("TOWPATH_MODEL_PRICES", str(file))
-
-    with pytest.warns(RuntimeWarning, match="what test/a costs is not known: TOWPATH_MODEL_PRICES="):
-        answered = priced("test/a", reply("hello"))
-
-    assert answered == reply("hello")
-
-
-def test_a_reply_that_says_what_it_cost_is_believed() -> None:
-    set_prices({"test/*": {"input": 1, "output": 1}})
-    said = ModelReply(text="hello", usage=Usage(input_tokens=3, cost=0.5))
-
-    assert priced("test/a", said) is said
-
-
-@given(USAGES, USAGES, USAGES)
-def test_usages_add_up_in_any_order(one: Usage, two: Usage, three: Usage) -> None:
-    assert one + (two + three) == (one + two) + three
-    assert one + two == two + one
-    assert one + Usage() == one

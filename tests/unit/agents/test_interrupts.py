@@ -104,9 +104,11 @@ async def test_another_process_goes_on_where_this_one_stopped() -> None:
         ("go on", TypeError),
         (None, TypeError),
         ([{"text": "yes"}], TypeError),
+        ([{"interruptResponse": {"id": "v1:another", "response": "yes"}}], TypeError),
+        ([{"interruptResponse": "yes"}], TypeError),
         (answers(("v1:another", "yes")), KeyError),
     ],
-    ids=["text", "nothing", "blocks", "another question"],
+    ids=["text", "nothing", "blocks", "a misspelt answer", "a bare answer", "another question"],
 )
 async def test_a_conversation_that_waits_takes_nothing_but_answers(
     prompt: Any, error: type[Exception]
@@ -116,6 +118,16 @@ async def test_a_conversation_that_waits_takes_nothing_but_answers(
 
     with pytest.raises(error):
         await desk.agent.invoke_async(prompt)
+
+
+async def test_of_answers_one_of_which_cannot_be_none_is_taken() -> None:
+    desk = Desk()
+    (asked,) = (await desk.agent.invoke_async("q")).interrupts
+
+    with pytest.raises(KeyError, match="'v1:another' was raised"):
+        await desk.agent.invoke_async(answers((asked.id, "yes"), ("v1:another", "yes")))
+
+    assert desk.agent.conversation.interrupts.pending == [asked]
 
 
 async def test_the_question_is_told() -> None:

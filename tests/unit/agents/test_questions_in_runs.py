@@ -1,6 +1,7 @@
 """Questions of hooks in runs, which do not stop for them: a person decides, as about a tool that wants a yes."""
 
 from collections.abc import Callable, Iterator
+from io import StringIO
 from itertools import count
 from typing import Any
 
@@ -137,19 +138,17 @@ async def test_an_answer_that_the_hook_knows_already_asks_nobody() -> None:
     assert (await desk(knows).run("q")).output == "known already"
 
 
-async def test_at_the_terminal_the_question_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown: list[str] = []
+@pytest.mark.parametrize(("typed", "deleted"), [("Y\n", ["drafts"]), ("n\n", []), ("\n", [])])
+async def test_at_the_terminal_the_question_is_shown(
+    typed: str, deleted: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", StringIO(typed))
 
-    def types(text: str) -> str:
-        shown.append(text)
-        return "y"
-
-    monkeypatch.setattr("builtins.input", types)
     with confirming(ask_at_terminal):
         await desk().run("q")
 
-    assert shown == ["delete {'path': 'drafts'}\nsure: {'why': 'it is final'}\nRun it? [y/N] "]
-    assert done == ["drafts"]
+    asked = "delete {'path': 'drafts'}\nsure: {'why': 'it is final'}\nRun it? [y/N] "
+    assert (capsys.readouterr().out, done) == (asked, deleted)
 
 
 # --- On the platform ----------------------------------------------------------------------------------

@@ -96,6 +96,14 @@ def test_what_is_no_strategy_is_refused() -> None:
         Agent(retry_strategy=5)
 
 
+@pytest.mark.parametrize("name", ["max_attempts", "initial_delay", "max_delay"])
+def test_a_number_that_is_too_small_is_named(name: str) -> None:
+    given: Any = {name: -1}
+
+    with pytest.raises(ConfigurationError, match=name):
+        ModelRetryStrategy(**given)
+
+
 # --- Plugins ---------------------------------------------------------------------------------------------
 
 

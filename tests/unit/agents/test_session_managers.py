@@ -12,14 +12,14 @@ from hypothesis import given, settings, strategies as st
 
 from towpath import Agent, LanguageModel, Session, script, tool, tool_call
 from towpath.agents.content import DictMessage
-from towpath.agents.hooks import MessageAddedEvent
+from towpath.agents.hooks import BeforeInvocationEvent, BeforeToolCallEvent, MessageAddedEvent
 from towpath.agents.managers.sliding_window import SlidingWindowConversationManager
 from towpath.agents.session_managers.files import FileRepository, FileSessionManager
 from towpath.agents.session_managers.repair import repaired
 from towpath.agents.session_managers.repository import MessageRecord
 from towpath.components import REGISTRY
-from towpath.errors import ConfigurationError, SessionError
-from towpath.models.port import ModelReply, ModelRequest
+from towpath.errors import ConfigurationError, NotSerialisableError, SessionError
+from towpath.models.port import Citation, ModelReply, ModelRequest
 
 
 def kept(folder: Path, session_id: str = "s1", **said: Any) -> Agent:
@@ -409,6 +409,39 @@ async def test_a_turn_that_failed_is_not_kept() -> None:
     assert texts(agent.messages) == ["first", "answer to 1 messages", "third", "answer to 3 messages"]
 
 
+async def test_a_turn_that_cannot_be_kept_is_forgotten_as_a_whole() -> None:
+    reasons: list[Any] = [object(), "it is Friday"]
+
+    def ask(event: BeforeToolCallEvent) -> None:
+        event.agent.state.set("asked", "yes")
+        event.interrupt("sure", reason=reasons.pop(0))
+
+    @tool
+    def deploy() -> str:
+        """Deploy."""
+        return "live"
+
+    script("deployer", lambda _request: tool_call("deploy"))
+    agent = Agent(
+        "test/deployer",
+        tools=[deploy],
+        hooks=[ask],
+        state={"step": 1},
+        callback_handler=None,
+        session=Session("talk-9"),
+    )
+
+    with pytest.raises(NotSerialisableError, match="reason"):
+        await agent.invoke_async("first")
+    states: list[Any] = []
+    agent.add_hook(lambda event: states.append(event.agent.state.get()), BeforeInvocationEvent)
+    result = await agent.invoke_async("second")
+
+    assert states == [{"step": 1}]
+    assert [one.reason for one in result.interrupts] == ["it is Friday"]
+    assert [message.content for message in await Session("talk-9").history()] == ["second", ""]
+
+
 async def test_in_a_session_the_second_conversation_waits_for_the_first() -> None:
     class Slow:
         name = "test/slow"
@@ -446,6 +479,22 @@ async def test_a_paused_turn_goes_on_in_another_process_of_the_session() -> None
     assert (paused.status, str(result)) == ("paused", "done\n")
     roles = [message.role for message in await Session("talk-7").history()]
     assert roles == ["user", "assistant", "tool", "assistant"]
+
+
+@pytest.mark.parametrize("verb", ["run", "invoke_async"])
+async def test_where_an_answer_comes_from_is_kept_in_the_session(verb: str) -> None:
+    tides = Citation(title="Tides", url="https://tides.example", start=0, end=7)
+    script("cites", [ModelReply(text="At noon.", citations=(tides,)), "You are welcome."])
+
+    def made() -> Agent:
+        return Agent("test/cites", callback_handler=None, session=Session(f"cited-{verb}"))
+
+    first = await getattr(made(), verb)("When?")
+    again = made()
+    await again.invoke_async("Thanks")
+
+    assert (await Session(f"cited-{verb}").history())[1].citations == (tides,)
+    assert again.messages[1]["content"] == first.message["content"]
 
 
 def test_both_names_of_one_slot_are_one_too_many(tmp_path: Path) -> None:

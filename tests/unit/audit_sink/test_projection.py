@@ -12,10 +12,13 @@ from towpath_audit_sink.projection import author, project, unreadable
 from towpath_audit_sink.runs import Run
 from towpath_audit_sink.telling import link
 from towpath_chassis.digests import digest
+from towpath_schemas import identity
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
+    ActGivenUp,
+    AttemptFailed,
     CallIntended,
     CallSettled,
     CancelReceived,
@@ -25,6 +28,7 @@ from towpath_schemas.journal import (
     MemoriesErased,
     Parent,
     PauseReceived,
+    RunEnd,
     RunFinished,
     RunResumed,
     RunSuspended,
@@ -89,6 +93,10 @@ RECORDS: dict[str, tuple[JournalRecord, tuple[str, str, str, str | None]]] = {
     "run resumed": (RunResumed(at=AT, runner="r", epoch=2), ("run", "resumed", "greet", None)),
     "run completed": (RunFinished(at=AT, end="completed"), ("run", "completed", "greet", "ok")),
     "run failed": (RunFinished(at=AT, end="failed", failure=FAILED), ("run", "failed", "greet", "error")),
+    "attempt failed": (
+        AttemptFailed(at=AT, attempt=1, failure=FAILED, next_at=AT + 2),
+        ("run", "attempt_failed", "greet", "error"),
+    ),
     "run cancelled": (RunFinished(at=AT, end="cancelled"), ("run", "cancelled", "greet", "error")),
     "step completed": (StepSettled(at=AT, key="s"), ("step", "completed", "s", "ok")),
     "step failed": (StepSettled(at=AT, key="s", failure=FAILED), ("step", "failed", "s", "error")),
@@ -104,6 +112,18 @@ RECORDS: dict[str, tuple[JournalRecord, tuple[str, str, str, str | None]]] = {
     "tool unknown": (
         CallSettled(at=AT, key="k", act="tool", target="t", failure=NEVER_SEEN),
         ("tool", "failed", "t", "unknown"),
+    ),
+    "task given up": (
+        ActGivenUp(at=AT, key="k", act="task", target="t"),
+        ("task", "given_up", "t", None),
+    ),
+    "child given up": (
+        ActGivenUp(at=AT, key="k", act="run", target="trip"),
+        ("child", "given_up", "trip", None),
+    ),
+    "step given up": (
+        ActGivenUp(at=AT, key="k#0", act="step", target="k#0"),
+        ("step", "given_up", "k#0", None),
     ),
     "memory searched": (
         CallSettled(at=AT, key="k", act="memory", target="search", result={}),
@@ -202,6 +222,29 @@ def test_a_call_is_told_with_what_it_cost_and_how_often_it_was_tried() -> None:
     event = project(settled, run(), 1)
 
     assert (event.attempts, event.usage, event.agent) == (2, Usage(input_tokens=3), "billing")
+
+
+def test_an_attempt_that_failed_is_told_with_its_number_and_when_the_next_begins() -> None:
+    failed = AttemptFailed(at=AT, attempt=2, failure=FAILED, next_at=AT + 8)
+
+    event = project(failed, Run.told_by("run-1", run_started(), "s"), 8)
+
+    assert (event.attempts, event.next_at, event.failure) == (2, AT + 8, FAILED)
+
+
+@pytest.mark.parametrize(
+    ("kind", "end", "leaves"),
+    [("function", "failed", True), ("function", "cancelled", False), ("workflow", "failed", False)],
+)
+def test_the_end_of_a_function_that_failed_for_good_names_its_letter(
+    kind: str, end: RunEnd, *, leaves: bool
+) -> None:
+    run = Run.told_by("run-1", run_started(component_kind=kind), "s")
+
+    event = project(RunFinished(at=AT, end=end, attempts=3), run, 8)
+
+    assert event.attempts == 3
+    assert event.letter_id == (identity.letter_of_run_id("run-1") if leaves else None)
 
 
 def test_a_question_about_memories_is_told_with_what_it_found() -> None:

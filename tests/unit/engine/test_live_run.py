@@ -161,11 +161,11 @@ async def test_a_run_whose_command_is_not_sent_yet_does_not_merely_wait() -> Non
     run = held(CALL, outbox=SlowOutbox())
     calling = asyncio.create_task(Actor(run).sent_and_answered(CALL))
     await asyncio.sleep(0)
-    waited_before = run.only_waits
+    waited_before = run.idling.only_waits
 
     sent.set()
     for _ in range(3):
         await asyncio.sleep(0)
 
-    assert (waited_before, run.only_waits) == (False, True)
+    assert (waited_before, run.idling.only_waits) == (False, True)
     calling.cancel()

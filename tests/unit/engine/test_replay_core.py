@@ -3,18 +3,23 @@
 import pytest
 
 from towpath.engine.asked import Asked, call_asked
+from towpath.engine.closing import closed
 from towpath.engine.history import History
 from towpath.errors import NonDeterminismError
+from towpath_schemas.attribution import Attribution
+from towpath_schemas.calls import ControlSent, SignalSent
 from towpath_schemas.journal import (
     CallIntended,
     CallSettled,
     HandedOff,
+    InLine,
     JournalRecord,
     RunFinished,
     RunSuspended,
     StepSettled,
     ValueDrawn,
 )
+from towpath_schemas.succession import heard_digest
 from towpath_testkit.builders import answered
 from towpath_testkit.journals import AT, run_started
 
@@ -152,3 +157,33 @@ def test_a_run_is_suspended_only_if_nothing_came_after() -> None:
     assert history(suspended).suspended
     assert not history(suspended, step("a#0")).suspended
     assert history(end).finished == end
+
+
+def test_what_those_before_have_taken_is_not_taken_by_the_run_that_goes_on() -> None:
+    line = InLine(first="first", number=2, heard=(heard_digest("s-1"), heard_digest("c-1")))
+    past = History(enumerate([run_started(continues="before", line=line)]))
+    acme = Attribution(tenant="acme")
+
+    def signal(signal_id: str) -> SignalSent:
+        return SignalSent(signal_id=signal_id, run_id="run-1", name="paid", attribution=acme)
+
+    assert past.reception(signal("s-1"), AT) is None
+    assert past.reception(signal("s-2"), AT) is not None
+    for event_id, is_taken in {"c-1": False, "c-2": True}.items():
+        wish = ControlSent(event_id=event_id, run_id="run-1", control="cancel", attribution=acme)
+        assert (past.reception(wish, AT) is not None) is is_taken
+
+
+@pytest.mark.parametrize("has_taken", [True, False])
+def test_the_run_that_goes_on_is_told_whether_anything_came_before_it(*, has_taken: bool) -> None:
+    wait = CallIntended(at=AT, key="signal:go#0", act="signal", target="go")
+    got = CallSettled(
+        at=AT, key="signal:go#0", act="signal", target="go", source="s-1" if has_taken else None
+    )
+    end = RunFinished(at=AT, end="continued", successor="next")
+
+    left = closed("run-1", history(wait, got, end))
+
+    assert left is not None
+    assert left.successor is not None
+    assert left.successor.inherits == has_taken

@@ -265,9 +265,12 @@ async def execute(
     context = DurableContext(run, Registry())
     for call in on_the_way(past):
         await run.take(signal_for(call, run))
-    async with asyncio.timeout(5):
+
+    async def code() -> list[Any]:
         with counted(run.tasks), running_in(context):
-            result = await play(context, program)
+            return await play(context, program)
+
+    result = await asyncio.wait_for(asyncio.create_task(code()), 5)
     assert not run.history.replaying
     await run.append(RunFinished(at=AT, end="completed"))
     return result, entries.stored[:-1]

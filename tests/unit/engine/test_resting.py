@@ -112,7 +112,7 @@ async def test_code_that_waits_for_acts_through_other_code_only_waits(
     run = held()
     ending = started(run, beside_a_signal(branch))
 
-    await until_so(lambda: run.only_waits)
+    await until_so(lambda: run.idling.only_waits)
 
     ending.cancel()
 
@@ -193,7 +193,7 @@ async def test_code_with_a_branch_that_does_something_of_its_own_does_not_only_w
 
     await all_wait(run)
 
-    assert not run.only_waits
+    assert not run.idling.only_waits
     ending.cancel()
     await asyncio.gather(ending, return_exceptions=True)
 
@@ -210,7 +210,7 @@ async def test_a_library_that_waits_for_an_event_may_wait_for_a_socket(started: 
     ending = started(run, asks)
     await all_wait(run)
 
-    assert not run.only_waits
+    assert not run.idling.only_waits
     ending.cancel()
 
 
@@ -226,7 +226,7 @@ async def test_what_a_step_has_left_behind_is_nothing_that_the_run_does(started:
         await ctx.signal("never")
 
     ending = started(run, opens)
-    await until_so(lambda: run.only_waits)
+    await until_so(lambda: run.idling.only_waits)
 
     assert not left[0].done()
     left[0].cancel()

@@ -20,7 +20,7 @@ CANCEL = CancelReceived(at=AT, event_id="c-1", attribution=Attribution(tenant="a
 
 async def test_nothing_behind_a_place_is_told_before_that_place_had_its_turn() -> None:
     told: list[int] = []
-    turns = Turns(lambda: 0)
+    turns = Turns(lambda: 0, lambda _number: False)
 
     async def take(number: int) -> None:
         await turns.turn(number)
@@ -41,7 +41,7 @@ async def test_nothing_behind_a_place_is_told_before_that_place_had_its_turn() -
 
 async def test_all_that_wait_for_one_outcome_are_told_of_it_before_the_next() -> None:
     told: list[int] = []
-    turns = Turns(lambda: 0)
+    turns = Turns(lambda: 0, lambda _number: False)
 
     async def take(number: int) -> None:
         await turns.turn(number)
@@ -83,13 +83,13 @@ async def test_a_run_that_is_about_to_hear_of_its_end_does_not_only_wait(started
     intent = CallIntended(at=AT, key="signal:never#0", act="signal", target="never")
     run = held(intent, entries=Notebook())
     ending = started(run, waits)
-    await until_so(lambda: run.only_waits)
-    assert run.waits_long(10)
+    await until_so(lambda: run.idling.only_waits)
+    assert run.idling.waits_long(10)
 
     run.history.add(2, CANCEL)
 
-    assert run.catching_up
-    assert not run.waits_long(10)
+    assert run.idling.catching_up
+    assert not run.idling.waits_long(10)
     run.cancelling.tell()
     assert (await asyncio.wait_for(ending, 5)).end == "cancelled"
 
@@ -104,7 +104,7 @@ async def test_code_that_has_not_repeated_all_it_did_does_not_only_wait(started:
     ending = started(run, diverged)
     await until_so(lambda: run.waiting_for == (intent.key,))
 
-    assert not run.waits_long(10)
+    assert not run.idling.waits_long(10)
     assert (await asyncio.wait_for(ending, 5)).end == "failed"
 
 

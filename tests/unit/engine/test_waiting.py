@@ -261,7 +261,7 @@ async def test_a_timer_fires_once_and_replay_does_not_wait_again(started: Starte
     ending = started(run, sleeps)
     await at_rest()
     assert outbox.sent[0].until == 1_000 + 86_400 * 30
-    assert run.waits_long(10)
+    assert run.idling.waits_long(10)
 
     await run.take(alarm("run-1", outbox.sent[0]))
     await run.take(alarm("run-1", outbox.sent[0]))
@@ -381,7 +381,7 @@ async def test_a_paused_run_begins_nothing_new_until_it_is_told_to_go_on(started
     await run.take(sent("go", 1))
     await at_rest()
     assert kinds(notebook) == ["call.intended", "run.paused", "call.settled"]
-    assert run.waits_long(10)
+    assert run.idling.waits_long(10)
 
     await run.take(control("unpause"))
 

@@ -11,6 +11,7 @@ from towpath_entity_store.runs.changes import Change, begun, changes, in_
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
+    AttemptFailed,
     CallIntended,
     CallSettled,
     CancelReceived,
@@ -84,6 +85,16 @@ def test_every_end_is_one(end: RunEnd) -> None:
     assert change.part == "state"
     assert (fields(change)["status"], fields(change)["successor"]) == (end, "next")
     assert float(fields(change)["finished_at"]) == AT
+
+
+def test_how_often_a_function_was_tried_is_known_from_each_attempt_that_failed_and_from_its_end() -> None:
+    (failed,) = told(AttemptFailed(at=AT, attempt=2, failure=NO, next_at=AT + 1))
+    _, ended = told(RunFinished(at=AT, end="failed", attempts=3))
+
+    assert [(one.part, fields(one)) for one in (failed, ended)] == [
+        ("attempts", {"attempts": "2"}),
+        ("attempts", {"attempts": "3"}),
+    ]
 
 
 def test_a_wait_opens_and_whatever_ends_it_closes_it() -> None:

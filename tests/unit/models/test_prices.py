@@ -1,25 +1,25 @@
 """What models cost is what the user says; what nobody said is an error, not a guess."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
 
 from towpath.errors import ConfigurationError
-from towpath.models.prices import Price, clear_prices, cost_of, price_of, set_prices
+from towpath.models.port import ModelReply
+from towpath.models.prices import Price, cost_of, price_of, priced, set_prices
 from towpath_schemas.usage import Usage
 
 TOKENS = st.integers(0, 10**6)
 COSTS = st.floats(0, 1_000)
+USAGES = st.builds(
+    Usage,
+    input_tokens=st.integers(0, 5),
+    output_tokens=st.integers(0, 5),
+    cost=st.none() | st.integers(0, 8).map(lambda eighths: eighths / 8),
+)
 
-
-@pytest.fixture(autouse=True)
-def prices(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.delenv("TOWPATH_MODEL_PRICES", raising=False)
-    clear_prices()
-    yield
-    clear_prices()
+pytestmark = pytest.mark.usefixtures("no_prices")
 
 
 def test_tokens_from_the_cache_have_their_own_price() -> None:
@@ -94,3 +94,30 @@ def test_a_file_that_says_no_prices_is_named(
 def test_a_price_that_is_none_names_the_model() -> None:
     with pytest.raises(ConfigurationError, match=r"set_prices: openai/gpt-4o\.output: Field required"):
         set_prices({"openai/gpt-4o": {"input": 1}})
+
+
+def test_prices_that_cannot_be_read_are_warned_of_and_cost_nobody_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "prices.json"
+    file.write_text("{")
+    monkeypatch.setenv("TOWPATH_MODEL_PRICES", str(file))
+
+    with pytest.warns(RuntimeWarning, match="what test/a costs is not known: TOWPATH_MODEL_PRICES="):
+        answered = priced("test/a", ModelReply(text="hello"))
+
+    assert answered == ModelReply(text="hello")
+
+
+def test_a_reply_that_says_what_it_cost_is_believed() -> None:
+    set_prices({"test/*": {"input": 1, "output": 1}})
+    said = ModelReply(text="hello", usage=Usage(input_tokens=3, cost=0.5))
+
+    assert priced("test/a", said) is said
+
+
+@given(USAGES, USAGES, USAGES)
+def test_usages_add_up_in_any_order(one: Usage, two: Usage, three: Usage) -> None:
+    assert one + (two + three) == (one + two) + three
+    assert one + two == two + one
+    assert one + Usage() == one

@@ -6,8 +6,10 @@ from hypothesis import given, strategies as st
 from towpath_router.forking import past
 from towpath_router.requests import RefusedError
 from towpath_schemas.attribution import Attribution
+from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
     Act,
+    AttemptFailed,
     CallIntended,
     CallSettled,
     CancelReceived,
@@ -102,6 +104,16 @@ def test_a_fork_of_a_fork_is_the_fork(records: list[JournalRecord], until: str) 
     again = [run_started(), *once, StepSettled(at=AT, key=until)]
 
     assert past(again, until) == once
+
+
+def test_a_fork_goes_on_in_the_attempt_in_which_the_act_was_done() -> None:
+    failed = AttemptFailed(at=AT, attempt=1, failure=Failure(code="user_error", message="no"), next_at=AT + 1)
+    wait = (intended("attempt@2", "timer"), settled("attempt@2", "timer"))
+    first, second = StepSettled(at=AT, key="a#0"), StepSettled(at=AT, key="b#0")
+    records: list[JournalRecord] = [run_started(), first, failed, *wait, second]
+
+    assert failed in past(records, "b#0")
+    assert past(records, "a#0") == []
 
 
 def test_what_models_consumed_is_not_counted_again() -> None:

@@ -15,7 +15,7 @@ from towpath_schemas.journal import (
     SignalReturned,
 )
 from towpath_schemas.object_keys import turn_signal
-from towpath_schemas.succession import heir_of, left_over, readdressed
+from towpath_schemas.succession import heard_before, heard_digest, heir_of, left_over, readdressed
 from towpath_testkit.journals import AT, run_started
 
 GRACE = Attribution(tenant="acme", user_id="grace")
@@ -47,11 +47,24 @@ CANCEL = CancelReceived(at=AT, event_id="cancel", reason="enough", attribution=G
         ([came("a"), came("b"), taken("a")], ["b"]),
         ([came("a"), came("b"), taken("a"), returned("a")], ["a", "b"]),
         ([taken("a"), came("b"), returned("a")], ["a", "b"]),
+        (
+            [taken("a", "1"), taken("b", "2"), came("c"), returned("a", "1"), returned("b", "2")],
+            ["a", "b", "c"],
+        ),
         ([came("turn", turn_signal("run-1:join#0"))], []),
         ([pause(paused=True), CANCEL, came("a")], ["pause-True", "cancel", "a"]),
         ([pause(paused=True), pause(paused=False)], []),
     ],
-    ids=["nothing", "not-taken", "returned", "returned-to-none", "turn", "wishes", "unpaused"],
+    ids=[
+        "nothing",
+        "not-taken",
+        "returned",
+        "returned-to-none",
+        "several-returned",
+        "turn",
+        "wishes",
+        "unpaused",
+    ],
 )
 def test_a_run_leaves_what_no_wait_got_and_the_wishes_that_still_hold(
     records: list[JournalRecord], left: list[str]
@@ -63,7 +76,7 @@ def test_a_run_leaves_what_no_wait_got_and_the_wishes_that_still_hold(
 
 
 def test_a_signal_is_left_with_what_it_says_and_who_sent_it_if_that_is_known() -> None:
-    kept, direct = left_over("next", [run_started(), came("a"), taken("b"), returned("b")])[::-1]
+    kept, direct = left_over("next", [run_started(), came("a"), taken("b"), returned("b")])
 
     assert isinstance(kept, SignalSent)
     assert (kept.name, kept.payload, kept.attribution) == ("paid", "a", GRACE)
@@ -93,3 +106,20 @@ def test_only_who_goes_on_from_a_run_is_its_heir() -> None:
     assert heir_of("run-1", RunFinished(at=AT, end="continued", successor=heir)) == heir
     assert heir_of("run-1", RunFinished(at=AT, end="continued", successor="holder")) is None
     assert heir_of("run-1", RunFinished(at=AT, end="completed")) is None
+
+
+def test_an_heir_knows_what_was_taken_before_it_and_is_not_left_to_it() -> None:
+    records = [run_started(), came("left"), taken("used"), CANCEL, pause(paused=True), pause(paused=False)]
+
+    heard = heard_before([heard_digest("earlier")], records, left_over("next", records))
+
+    assert heard == tuple(map(heard_digest, ("earlier", "used", "pause-True", "pause-False")))
+
+
+def test_of_what_was_taken_long_before_it_an_heir_knows_nothing() -> None:
+    earlier = [heard_digest(f"signal-{number}") for number in range(1_000)]
+
+    heard = heard_before(earlier, [taken("used")], [])
+
+    assert len(heard) == 256
+    assert heard == (*earlier[-255:], heard_digest("used"))

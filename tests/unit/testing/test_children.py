@@ -280,3 +280,27 @@ async def test_a_child_that_is_started_twice_by_one_key_is_intended_once(grow: A
 
         assert await run.result() == [10, 10]
         assert [record.kind for record in run.journal].count("call.intended") == 1
+
+
+@pytest.mark.parametrize("always_replay", [False, True])
+async def test_a_run_that_is_only_dropped_from_memory_cancels_no_children(
+    always_replay: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    @workflow
+    async def child(ctx: Context) -> str:
+        await ctx.sleep(3_600)
+        return "done"
+
+    @workflow
+    async def tidy(ctx: Context) -> str:
+        working = ctx.spawn(child)
+        try:
+            return await working.result()
+        finally:
+            await working.cancel("it is not needed any more")
+
+    async with VirtualPlatform(always_replay=always_replay) as platform:
+        run = await platform.start(tidy)
+        await platform.advance(minutes=5)
+        assert not run.in_memory
+        assert await run.result() == "done"

@@ -12,7 +12,6 @@ from towpath import (
     Context,
     InMemoryMemoryService,
     Memory,
-    ModelRequest,
     Session,
     VectorMemoryService,
     entity,
@@ -21,7 +20,7 @@ from towpath import (
     tool_call,
     workflow,
 )
-from towpath.testing import VirtualPlatform, crash_everywhere
+from towpath.testing import FunctionModel, VirtualPlatform, crash_everywhere
 from towpath_schemas.attribution import AttributionClaim
 from towpath_schemas.journal import CallSettled
 
@@ -41,16 +40,8 @@ async def platform(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
-def asked() -> list[ModelRequest]:
-    """Have `test/listens` answer, and keep what it is asked."""
-    heard: list[ModelRequest] = []
-
-    def answers(request: ModelRequest) -> str:
-        heard.append(request)
-        return "I see."
-
-    script("listens", answers)
-    return heard
+def listens() -> FunctionModel:
+    return FunctionModel(lambda _request: "I see.", name="listens")
 
 
 async def test_what_one_run_stored_another_recalls_and_nobody_else(platform: VirtualPlatform) -> None:
@@ -98,10 +89,10 @@ async def test_a_run_that_is_replayed_sees_what_it_saw_though_more_is_known_by_t
 
 
 async def test_a_question_is_one_record_that_names_what_was_found(
-    platform: VirtualPlatform, asked: list[ModelRequest]
+    platform: VirtualPlatform, listens: FunctionModel
 ) -> None:
     memory = Memory()
-    agent = Agent(name="crew", model="test/listens", memory=memory)
+    agent = Agent(name="crew", model=listens, memory=memory)
 
     @workflow
     async def learn(ctx: Context) -> None:
@@ -117,11 +108,11 @@ async def test_a_question_is_one_record_that_names_what_was_found(
     ]
     found = questions[0].result["app/-x/user/ada"]["found"]
     assert [(one["key"], one["content"]) for one in found] == [("boat", "sails a boat")]
-    assert "sails a boat" in (asked[-1].system or "")
+    assert "sails a boat" in (listens.requests[-1].system or "")
 
 
 async def test_what_a_tool_remembers_is_of_the_user_and_app_of_the_session_and_nobody_else_is_reminded(
-    platform: VirtualPlatform, asked: list[ModelRequest]
+    platform: VirtualPlatform, listens: FunctionModel
 ) -> None:
     memory = Memory()
 
@@ -134,7 +125,7 @@ async def test_what_a_tool_remembers_is_of_the_user_and_app_of_the_session_and_n
 
     script("keeps", [tool_call("keep", fact="ada sails a boat"), "Kept."])
     clerk = Agent(name="clerk", model="test/keeps", tools=[keep])
-    crew = Agent(name="crew", model="test/listens", memory=memory)
+    crew = Agent(name="crew", model=listens, memory=memory)
 
     @workflow
     async def kept(ctx: Context) -> Any:
@@ -149,9 +140,9 @@ async def test_what_a_tool_remembers_is_of_the_user_and_app_of_the_session_and_n
 
     assert await platform.run(kept) == ["keep", []]
     for user_id, app_name in (("ada", "shop"), ("bob", "shop"), ("ada", "bank")):
-        asked.clear()
+        listens.requests.clear()
         await platform.run(told, {"user_id": user_id, "app_name": app_name})
-        told_of_it = (asked[-1].system or "").count("ada sails a boat")
+        told_of_it = (listens.requests[-1].system or "").count("ada sails a boat")
         assert told_of_it == (2 if (user_id, app_name) == ("ada", "shop") else 0)
 
 
@@ -181,9 +172,9 @@ async def test_a_method_that_an_agent_calls_remembers_for_the_user_of_its_sessio
     assert await platform.run(kept) == [[], ["noted"]]
 
 
-async def test_memories_survive_a_crash_at_any_moment(asked: list[ModelRequest]) -> None:
+async def test_memories_survive_a_crash_at_any_moment(listens: FunctionModel) -> None:
     memory = Memory()
-    agent = Agent(name="crew", model="test/listens", memory=memory)
+    agent = Agent(name="crew", model=listens, memory=memory)
 
     @workflow
     async def voyage(ctx: Context) -> Any:

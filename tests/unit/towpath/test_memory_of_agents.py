@@ -9,12 +9,12 @@ from towpath import (
     Context,
     InvalidInputError,
     Memory,
-    ModelRequest,
     Session,
     script,
     tool,
     tool_call,
 )
+from towpath.testing import FunctionModel
 from towpath_testkit.remembered import run_of
 
 pytestmark = pytest.mark.usefixtures("nothing_kept")
@@ -23,43 +23,36 @@ pytestmark = pytest.mark.usefixtures("nothing_kept")
 # --- Agents -----------------------------------------------------------------------------------------
 
 
-def listening() -> list[ModelRequest]:
-    asked: list[ModelRequest] = []
-
-    def answers(request: ModelRequest) -> str:
-        asked.append(request)
-        return "I see."
-
-    script("listens", answers)
-    return asked
+def listening() -> FunctionModel:
+    return FunctionModel(lambda _request: "I see.")
 
 
 async def test_an_agent_is_reminded_once_of_what_matters() -> None:
-    asked, memory = listening(), Memory()
+    model, memory = listening(), Memory()
     await memory.store("tools", "prefers PyTorch for attention models")
     await memory.store("lunch", "has lunch at noon")
-    agent = Agent(name="tutor", model="test/listens", instructions="Be kind.", memory=memory)
+    agent = Agent(name="tutor", model=model, instructions="Be kind.", memory=memory)
 
     await agent.run("Help me with attention models in PyTorch")
     await agent.run("Zzz")
 
-    assert asked[0].system is not None
-    assert asked[0].system.startswith("Be kind.\n\nWhat you remember")
-    assert "- prefers PyTorch for attention models" in asked[0].system
-    assert "lunch" not in asked[0].system
-    assert asked[1].system == "Be kind."
+    assert model.requests[0].system is not None
+    assert model.requests[0].system.startswith("Be kind.\n\nWhat you remember")
+    assert "- prefers PyTorch for attention models" in model.requests[0].system
+    assert "lunch" not in model.requests[0].system
+    assert model.requests[1].system == "Be kind."
 
 
 async def test_an_agent_knows_the_user_of_its_session_in_any_session() -> None:
-    asked, memory = listening(), Memory()
+    model, memory = listening(), Memory()
     await memory.store("boat", "ada sails a boat", user_id="ada")
-    agent = Agent(name="crew", model="test/listens", memory=memory)
+    agent = Agent(name="crew", model=model, memory=memory)
 
     await agent.run("which boat", session=Session("one", user_id="ada"))
     await agent.run("which boat", session=Session("two", user_id="bob"))
 
-    assert "ada sails" in (asked[0].system or "")
-    assert asked[1].system is None
+    assert "ada sails" in (model.requests[0].system or "")
+    assert model.requests[1].system is None
     assert "ada sails" not in str(await Session("one", user_id="ada").history())
 
 
@@ -84,7 +77,7 @@ async def test_what_a_tool_remembers_in_a_session_is_its_users() -> None:
 
 @pytest.mark.parametrize("verb", ["run", "invoke_async"])
 async def test_a_session_knows_its_user_where_nobody_says_who_that_is(verb: str) -> None:
-    asked, memory = listening(), Memory()
+    model, memory = listening(), Memory()
     await memory.store("boat", "ada sails a boat", user_id="ada")
     await Session("one", user_id="ada").send_message("Hello")
 
@@ -95,27 +88,62 @@ async def test_a_session_knows_its_user_where_nobody_says_who_that_is(verb: str)
         return "kept"
 
     script("keeps", [tool_call("keep", fact="ada earns 5000"), "Kept."])
-    for model in ("test/keeps", "test/listens"):
-        agent = Agent(name="crew", model=model, memory=memory, session=Session("one"), tools=[keep])
+    for speaker in ("test/keeps", model):
+        agent = Agent(name="crew", model=speaker, memory=memory, session=Session("one"), tools=[keep])
         await getattr(agent, verb)("which boat")
 
-    assert "ada sails" in (asked[0].system or "")
+    assert "ada sails" in (model.requests[0].system or "")
     assert await Memory().list_keys() == []
     assert await Memory().list_keys("ada") == ["boat", "fact"]
 
 
+async def test_an_agent_that_is_a_tool_knows_the_user_of_its_own_session_and_not_the_callers() -> None:
+    model, memory = listening(), Memory()
+    await memory.store("boat", "ada sails a boat", user_id="ada")
+    await memory.store("plane", "bob flies a plane", user_id="bob")
+    await Session("hers", user_id="ada").send_message("Hello")
+    helper = Agent(name="helper", model=model, memory=memory, session=Session("hers"))
+    script("guide", [tool_call("helper", input="boat or plane"), "Done."])
+
+    await Agent(model="test/guide", tools=[helper]).run("go", session=Session("his", user_id="bob"))
+
+    assert "ada sails" in (model.requests[0].system or "")
+    assert "bob flies" not in (model.requests[0].system or "")
+
+
+async def test_it_remembers_for_that_user_when_it_goes_on_after_a_question_too() -> None:
+    @tool(confirmation=True)
+    async def keep(ctx: Context, fact: str) -> str:
+        """Keep a fact."""
+        await ctx.memory.set("fact", fact)
+        return "kept"
+
+    await Session("hers", user_id="ada").send_message("Hello")
+    script("keeps", [tool_call("keep", fact="ada earns 5000"), "Kept."])
+    helper = Agent(name="helper", model="test/keeps", tools=[keep], session=Session("hers"))
+    script("guide", [tool_call("helper", input="keep it"), "Done."])
+    guide = Agent(
+        model="test/guide", tools=[helper], session=Session("his", user_id="bob"), callback_handler=None
+    )
+
+    (asked,) = (await guide.invoke_async("go")).interrupts
+    await guide.invoke_async([{"interruptResponse": {"interruptId": asked.id, "response": "yes"}}])
+
+    assert [await Memory().list_keys(user) for user in ("ada", "bob")] == [["fact"], []]
+
+
 async def test_a_run_may_have_another_memory_and_no_more_than_it_says() -> None:
-    asked = listening()
+    model = listening()
     few = Memory(recall_limit=2, recall_min_score=-1.0)
     for number in range(4):
         await few.store(f"n{number}", f"thing {number}")
-    agent = Agent(name="crew", model="test/listens")
+    agent = Agent(name="crew", model=model)
 
     await agent.run("thing", memory=few)
     await agent.run("thing")
 
-    assert (asked[0].system or "").count("- thing") == 2
-    assert asked[1].system is None
+    assert (model.requests[0].system or "").count("- thing") == 2
+    assert model.requests[1].system is None
 
 
 # --- Ingesting --------------------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """Whose memories are: of a run's user, of the user of the session it speaks in, of an app, or nobody's."""
 
+from collections.abc import Coroutine
+from typing import Any
+
 import pytest
 
 from towpath import (
@@ -17,6 +20,20 @@ from towpath_schemas.attribution import Attribution
 from towpath_testkit.remembered import keys, run_of
 
 pytestmark = pytest.mark.usefixtures("nothing_kept")
+
+
+def acts_for(memory: Memory, user_id: str) -> list[Coroutine[Any, Any, Any]]:
+    """Everything that a memory does for a user who is named."""
+    return [
+        memory.store("tea", "likes tea", user_id=user_id),
+        memory.update("tea", user_id=user_id),
+        memory.search("tea", user_id=user_id),
+        memory.recall("tea", user_id=user_id),
+        memory.list_keys(user_id),
+        memory.forget("tea", user_id=user_id),
+        memory.erase(user_id),
+        memory.reindex(user_id=user_id),
+    ]
 
 
 async def test_a_run_of_one_user_never_sees_what_is_anothers(memory: Memory) -> None:
@@ -38,17 +55,8 @@ async def test_a_run_of_one_user_never_sees_what_is_anothers(memory: Memory) -> 
 async def test_a_run_of_a_user_cannot_name_another(memory: Memory) -> None:
     with run_of("ada"):
         await memory.store("mine", "hers", user_id="ada")
-        acts = [
-            memory.store("theirs", "his", user_id="bob"),
-            memory.update("theirs", user_id="bob"),
-            memory.search("his", user_id="bob"),
-            memory.recall("theirs", user_id="bob"),
-            memory.list_keys("bob"),
-            memory.forget("theirs", user_id="bob"),
-            memory.erase("bob"),
-            memory.ingest_from_session(Session("chat", user_id="bob"), "all"),
-        ]
-        for act in acts:
+        chat = Session("chat", user_id="bob")
+        for act in (*acts_for(memory, "bob"), memory.ingest_from_session(chat, "all")):
             with pytest.raises(ContextError, match="this run is of user 'ada'"):
                 await act
 
@@ -147,17 +155,7 @@ async def test_a_user_cannot_be_named_where_memories_have_none(memory: Memory) -
     app = Memory(service=memory.service, scope="app", app_name="shop")
     await app.store("hours", "open from nine to five")
     await memory.store("tea", "ada likes tea", user_id="ada")
-    acts = [
-        app.store("tea", "ada likes tea", user_id="ada"),
-        app.update("hours", user_id="ada"),
-        app.search("tea", user_id="ada"),
-        app.recall("hours", user_id="ada"),
-        app.list_keys("ada"),
-        app.forget("hours", user_id="ada"),
-        app.erase("ada"),
-        app.reindex(user_id="ada"),
-    ]
-    for act in acts:
+    for act in acts_for(app, "ada"):
         with pytest.raises(
             InvalidInputError, match=r"user_id is 'ada', but memories of scope 'app' .*scope='user'"
         ):

@@ -181,6 +181,22 @@ async def test_each_further_attempt_is_told_with_its_reason_and_wait() -> None:
     assert [(one.attempt, one.wait_s, str(one.error)) for one in told] == [(1, 10, "busy"), (2, 20, "busy")]
 
 
+async def test_attempts_that_were_made_elsewhere_count() -> None:
+    made: list[int] = []
+    followed: list[int] = []
+
+    async def work(attempt: int) -> None:
+        made.append(attempt)
+        raise ConnectionError
+
+    async def between(retry: Retry) -> None:
+        followed.append(retry.attempt)
+
+    ended = await attempted(work, RetryPolicy(max_attempts=4), first=3, between=between)
+
+    assert (made, followed, ended.attempts) == ([3, 4], [3], 4)
+
+
 # --- What cannot be ---------------------------------------------------------------------------------
 
 
@@ -198,6 +214,20 @@ async def test_each_further_attempt_is_told_with_its_reason_and_wait() -> None:
 def test_a_policy_that_cannot_be_is_refused_with_the_remedy(retries: Any, backoff: Any, said: str) -> None:
     with pytest.raises(RegistrationError, match=said):
         retry_policy(retries, backoff)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"max_attempts": 0}, "max_attempts: Input should be greater than or equal to 1"),
+        ({"attempts": 2}, "attempts: Extra inputs are not permitted; its fields are max_attempts, backoff"),
+    ],
+)
+def test_a_policy_refuses_what_it_cannot_be_as_other_constructors_do(
+    given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        RetryPolicy(**given)
 
 
 @pytest.mark.parametrize(

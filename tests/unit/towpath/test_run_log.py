@@ -45,6 +45,9 @@ def test_every_level_of_a_standard_logger_is_there() -> None:
     ("values", "said", "line"),
     [
         (("paid %s of %d", "ada", 5), NOTHING, ("paid ada of 5", NOTHING)),
+        (("paid %(who)s", {"who": "ada"}), NOTHING, ("paid ada", NOTHING)),
+        (("paid %s", {"who": "ada"}), NOTHING, ("paid {'who': 'ada'}", NOTHING)),
+        (("paid", {"who": "ada"}), NOTHING, ("paid ({'who': 'ada'},)", NOTHING)),
         (("100% sure",), NOTHING, ("100% sure", NOTHING)),
         (("too many", 1), NOTHING, ("too many (1,)", NOTHING)),
         (("paid",), {"extra": {"order": 7}, "by": "ada"}, ("paid", {"by": "ada", "order": 7})),

@@ -22,6 +22,19 @@ async def told(*attempts: list[Any]) -> list[tuple[int, Any, int]]:
     return heard
 
 
+async def test_an_attempt_that_goes_on_in_another_process_takes_the_place_of_all_that_was_told() -> None:
+    heard: list[tuple[int, Any, int]] = []
+
+    async def tell(index: int, chunk: Any, attempt: int) -> None:
+        heard.append((index, chunk, attempt))
+
+    tell_of = Telling(tell, first=2).of(2)
+    await tell_of(0, "a")
+    await tell_of(1, "B")
+
+    assert heard == [(0, "a", 2), (1, "B", 2)]
+
+
 @pytest.mark.parametrize(
     ("attempts", "heard"),
     [

@@ -59,7 +59,15 @@ async def bury(js: JetStream, message: Unhandled, *, reason: str, attempts: int)
     Raises:
         BrokerError: If it could not be kept; then nobody may let go of the message.
     """
-    letter = _letter(message, reason, attempts, await _attribution(js, message))
+    return await keep_letter(js, _letter(message, reason, attempts, await _attribution(js, message)))
+
+
+async def keep_letter(js: JetStream, letter: DeadLetter) -> int:
+    """Keep a letter, unless it is there; return its place.
+
+    Raises:
+        BrokerError: If it could not be kept.
+    """
     place = subjects.dead_letter(letter.stream, letter.consumer, letter.letter_id)
     try:
         kept = await js.publish(place, letter.to_body(), expect=Expect(0))

@@ -70,6 +70,16 @@ async def newest_claim(js: JetStream, run_id: str) -> Claim | None:
     return Claim(run_id, subjects.read_claim(found.subject)[1], found.sequence, claimant)
 
 
+async def first_claimed_at(js: JetStream, run_id: str) -> float | None:
+    """Tell when a run was claimed for the first time, in seconds since 1970; None if nobody has claimed it.
+
+    Raises:
+        UnconfirmedError: If the broker could not be asked.
+    """
+    found = await js.last(JOURNAL, subjects.claim(run_id, 1))
+    return Claimed.from_body(found.body).at if found else None
+
+
 async def claim(js: JetStream, run_id: str, claimant: str, *, epoch: int, kept_s: int | None = None) -> Claim:
     """Become the owner of a run for `epoch`, which only one can; for the first, only where there is no claim at all.
 

@@ -14,7 +14,7 @@ from towpath_chassis.payloads import is_by_reference, named, outline_of, without
 from towpath_schemas import identity, subjects
 from towpath_schemas.dead import DeadLetter, LetterFilter, Original
 from towpath_schemas.journal import LetterRedriven, read_record
-from towpath_schemas.streams import DEAD, JOURNAL
+from towpath_schemas.streams import DEAD, JOURNAL, REQUESTS, runner_consumer
 
 _PAGE = 64
 _WINDOW = 512
@@ -42,6 +42,19 @@ async def letter_at(js: JetStream, place: int) -> DeadLetter | None:
         return None
     letter = _read(found.body) if found else None
     return letter and await _with_payload(js, letter)
+
+
+async def place_of_run(js: JetStream, run_id: str, service: str) -> int | None:
+    """Tell the place of the letter that a function's run of a service has left; None where there is none any more.
+
+    Raises:
+        BrokerError: If the broker could not be asked.
+    """
+    letter_id = identity.letter_of_run_id(run_id)
+    kept = await js.last(
+        DEAD, subjects.dead_letter(REQUESTS.name, runner_consumer(service), letter_id), whole=False
+    )
+    return kept.sequence if kept else None
 
 
 async def letters(

@@ -121,8 +121,8 @@ async def connection(url: str, *, name: str) -> AsyncGenerator[tuple[NatsBroker,
     finally:
         try:
             await broker.stop()
-        except NatsError as error:  # not connected: there is nothing to take leave of
-            log.info("the broker is not there to say goodbye to", reason=repr(error))
+        except* NatsError as errors:  # not connected: there is nothing to take leave of
+            log.info("the broker is not there to say goodbye to", reason=repr(errors.exceptions[0]))
             await nats.close()
 
 

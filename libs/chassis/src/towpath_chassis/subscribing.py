@@ -60,7 +60,8 @@ async def subscribed(
     try:
         yield
     finally:
-        await subscriber.stop()
+        with suppress(NatsError):  # not connected: there is nothing to unsubscribe from
+            await subscriber.stop()
 
 
 async def _as_it_came(message: NatsMessage) -> Msg:

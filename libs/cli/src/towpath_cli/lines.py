@@ -14,7 +14,7 @@ from towpath.sessions.head import Head
 from towpath_schemas.approvals import ApprovalView
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent, AuditOutcome
-from towpath_schemas.dead import LetterView
+from towpath_schemas.dead import DeadLetter, LetterView
 from towpath_schemas.runs import RunView
 from towpath_schemas.schedules import ScheduleRecord
 
@@ -76,7 +76,11 @@ def run_text(run: RunView) -> Text:
         "waits for": ", ".join(run.waiting_for),
         "parent": run.parent,
         "successor": run.successor,
+        "attempts": str(run.attempts) if run.attempts else None,
         "failure": run.failure.message if run.failure else None,
+        "dead letter": f"{run.letter}, which `towpath dead redrive {run.letter}` starts anew"
+        if run.letter
+        else None,
         "result": json.dumps(run.result) if run.status == "completed" else None,
     }
     return _facts(facts)
@@ -209,7 +213,7 @@ def letter_text(view: LetterView) -> Text:
         "kept": day_and_clock(letter.at),
         "given up by": f"{letter.consumer}, after {letter.attempts} tries",
         "subject": letter.subject,
-        "was": f"message {letter.sequence} of {letter.stream}, published {day_and_clock(letter.published_at)}",
+        "was": _was(letter),
         "for": _who(letter.attribution),
         "redriven": f"{day_and_clock(view.redriven_at)} for {_who(view.redriven_by)}"
         if view.redriven_at
@@ -218,6 +222,13 @@ def letter_text(view: LetterView) -> Text:
         "body": letter.body if letter.encoding == "utf-8" else f"(base64) {letter.body}",
     }
     return _facts(facts)
+
+
+def _was(letter: DeadLetter) -> str:
+    what = f"message {letter.sequence} of {letter.stream}"
+    if letter.run_id is not None:
+        what = f"what started run {letter.run_id}"
+    return f"{what}, published {day_and_clock(letter.published_at)}"
 
 
 def _facts(facts: Mapping[str, str | None]) -> Text:

@@ -40,6 +40,10 @@ Work = Callable[..., Any] | Coroutine[Any, Any, Any] | Awaitable[Any]
 class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
     """What a component may ask of whatever runs it.
 
+    Its acts are durable, and so are the times that they take: `ctx.sleep`, `timeout_ms=`. The clock of asyncio is not:
+    each replay waits for an `asyncio.sleep` of the component's own code once more, and a time limit (`asyncio.timeout`)
+    begins anew.
+
     Attributes:
         run_id: The run this code belongs to; also `invocation_id`.
         attempt: Which attempt of this component is running, from 1.

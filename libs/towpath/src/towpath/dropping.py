@@ -4,13 +4,14 @@ Python can only ask a coroutine to end. What does not, after it was asked and gi
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import coroutine
 from typing import Any, NoReturn, TypeVar
 
+from towpath.around import Around, Code
+
 T = TypeVar("T")
-Code = Coroutine[Any, Any, T] | Generator[Any, Any, T]
 
 GRACE_S = 1.0
 """Seconds that code may take to clean up after it was cancelled."""
@@ -19,40 +20,29 @@ _left: list[Code[Any]] = []
 """What was dropped; Python would close it, which such code does not let happen either, at any time and in any thread."""
 
 
-class Droppable(Coroutine[Any, Any, T], Generator[Any, Any, T]):
-    """Code that ends, as cancelled, at the latest when it goes on after `is_over` says so.
+class Droppable(Around[T]):
+    """Code that ends, as cancelled, at the latest when it goes on after `is_over` says so."""
 
-    A class, since a coroutine around it would leave it unawaited where its task is cancelled before it begins.
-    """
-
-    __slots__ = ("_code", "_is_over", "_name")
+    __slots__ = ("_is_over", "_name")
 
     def __init__(self, code: Code[T], is_over: Callable[[], bool], *, name: str | None = None) -> None:
-        self._code = code
+        super().__init__(code)
         self._is_over = is_over
         self._name = name or getattr(code, "__qualname__", "")
 
     def send(self, value: Any, /) -> Any:
         """Go on with the code, unless it is over."""
-        return self._leave() if self._is_over() else self._asked(self._code.send(value))
+        return self._leave() if self._is_over() else self._asked(self.code.send(value))
 
     def throw(self, *error: Any) -> Any:
         """Go on with the code, which hears of an error, unless it is over."""
-        return self._leave() if self._is_over() else self._asked(self._code.throw(*error))
-
-    def close(self) -> None:
-        """Have Python close the code."""
-        self._code.close()
-
-    def __await__(self) -> "Droppable[T]":
-        """Return what is awaited: itself."""
-        return self
+        return self._leave() if self._is_over() else self._asked(self.code.throw(*error))
 
     def _asked(self, awaited: Any) -> Any:
         return self._leave() if awaited is _DROP else awaited
 
     def _leave(self) -> NoReturn:
-        _left.append(self._code)
+        _left.append(self.code)
         import structlog  # noqa: PLC0415 - most programs never need it
 
         log = structlog.get_logger(__name__)

@@ -58,7 +58,8 @@ def function(
     Args:
         name: What it is called by; its own name if not given.
         streaming: Insist that it is a generator; every generator streams, whether this is said or not.
-        retries: How often it is tried at the most (3 if not given), or a whole policy.
+        retries: How often it is tried at the most (3 if not given), or a whole policy. A run of its own waits for the next
+            attempt durably, and a crash begins none anew; where it fails for good, it leaves a dead letter.
         backoff: How the waits between attempts grow: `constant`, `linear` or `exponential`.
         timeout_ms: How long one attempt may take, what it waits for included; a sync one that takes longer is not waited for
             any more. A run of its own is held in memory while its time passes, and a crash gives it no more of it.

@@ -7,9 +7,9 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from towpath.errors import (
     ComponentError,
@@ -21,6 +21,7 @@ from towpath.errors import (
 )
 from towpath.groups import is_group, leaves
 from towpath_schemas.failure import Failure
+from towpath_schemas.shape import problems
 
 Backoff = Literal["constant", "linear", "exponential"]
 
@@ -35,6 +36,9 @@ class RetryPolicy(BaseModel):
         max_interval_s: Seconds no wait exceeds, unless the error itself asks for more (`Retry-After`).
         jitter: Share of each wait that is random, 0 to 1.
         non_retryable: Exception classes, or their names, that end it at once; their subclasses do so too.
+
+    Raises:
+        ConfigurationError: If a value is out of range or a name unknown; the message names it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +50,17 @@ class RetryPolicy(BaseModel):
     max_interval_s: Annotated[float, Field(ge=0)] = 30.0
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.2
     non_retryable: frozenset[str | type[BaseException]] = frozenset()
+
+    if not TYPE_CHECKING:  # who checks types reads the parameters off the fields
+
+        def __init__(self, /, **given: Any) -> None:
+            try:
+                super().__init__(**given)
+            except ValidationError as error:
+                names = ", ".join(RetryPolicy.model_fields)
+                raise ConfigurationError(
+                    f"no RetryPolicy: {problems(error)}; its fields are {names}"
+                ) from error
 
     def allows(self, error: Exception, attempt: int) -> bool:
         """Tell whether `error` in attempt number `attempt`, from 1, is tried again: of a group, whether each leaf would be."""
@@ -157,7 +172,9 @@ async def attempted(
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     on_retry: Callable[[Retry], None] | None = None,
+    between: Callable[[Retry], Awaitable[None]] | None = None,
     allows: Callable[[Exception, int], bool] | None = None,
+    first: int = 1,
 ) -> Attempted:
     """Try `work`, which is told the number of the attempt, as often as `policy` allows.
 
@@ -166,9 +183,11 @@ async def attempted(
         policy: How often, and after which waits.
         sleep: Waits for so many seconds.
         on_retry: Told of each attempt that failed and is followed by another.
+        between: Does all there is to do between an attempt that failed and the next, the waiting included.
         allows: Judges whether there is another attempt; `policy.allows` if not given.
+        first: The number of the first attempt: those before were made elsewhere.
     """
-    attempt, allows = 1, allows or policy.allows
+    attempt, allows = first, allows or policy.allows
     while True:
         try:
             return Attempted(await work(attempt), None, attempt)
@@ -178,7 +197,7 @@ async def attempted(
             retry = Retry(attempt, error, policy.wait_s(attempt, error))
             if on_retry is not None:
                 on_retry(retry)
-            await sleep(retry.wait_s)
+            await (sleep(retry.wait_s) if between is None else between(retry))
             attempt += 1
 
 

@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from pydantic import ValidationError
-
 from towpath.errors import ConfigurationError
 from towpath.retry import DEFAULT_RETRY, RetryPolicy
-from towpath.values import path_text
 
 Retries = int | Mapping[str, Any] | RetryPolicy
 """How often something is tried at the most, a mapping of a policy's fields, or a policy.
@@ -36,12 +33,7 @@ def policy_of(
     """
     if backoff is None and (retries is None or isinstance(retries, RetryPolicy)):
         return otherwise if retries is None else retries
-    try:
-        return RetryPolicy.model_validate(_attempts(name, retries) | _backoff(backoff))
-    except ValidationError as error:
-        problems = "; ".join(f"{path_text(one['loc'])}: {one['msg']}" for one in error.errors())
-        fields = ", ".join(RetryPolicy.model_fields)
-        raise ConfigurationError(f"no RetryPolicy: {problems}; its fields are {fields}") from error
+    return RetryPolicy(**(_attempts(name, retries) | _backoff(backoff)))
 
 
 def _attempts(name: str, retries: Any) -> dict[str, Any]:

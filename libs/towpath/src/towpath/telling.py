@@ -18,12 +18,16 @@ class Telling:
 
     What an attempt repeats of what was told is not told again. From its first chunk that differs, it is told as what
     this attempt said: that takes the place of the chunk which had its number, and of all behind it.
+
+    Args:
+        tell: Tells a chunk.
+        first: The attempt that is made first here; what those before it have told elsewhere it tells anew.
     """
 
-    def __init__(self, tell: TellOf) -> None:
+    def __init__(self, tell: TellOf, first: int = 1) -> None:
         self._tell = tell
         self._told: list[bytes] = []
-        self._attempt = 1
+        self._attempt = first
 
     def of(self, attempt: int) -> TellChunk:
         """Tell the chunks of an attempt, from 1."""

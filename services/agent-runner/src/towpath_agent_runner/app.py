@@ -3,14 +3,11 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from towpath.components import REGISTRY, Registry
+from towpath.components import Registry
 from towpath.runtime.entity_host import EntityHost
-from towpath.runtime.loading import load_app
-from towpath.runtime.registration import registered
+from towpath.runtime.registration import loaded, registered
 from towpath.runtime.run_host import RunHost
-from towpath.secrecy import redacted
 from towpath_agent_runner.settings import Settings
-from towpath_chassis.logs import redact_logs
 from towpath_chassis.pulling import pulled
 from towpath_chassis.service import Chassis
 from towpath_chassis.tasks import background
@@ -21,10 +18,7 @@ from towpath_schemas.streams import RUNS, runner_consumer
 @asynccontextmanager
 async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     """Host runs until the end of the block."""
-    load_app(chassis.settings.app)
-    chassis.tracing.include_user_code()
-    redact_logs(redacted)
-    async with serving(chassis, REGISTRY):
+    async with serving(chassis, loaded(chassis)):
         yield
 
 
@@ -46,6 +40,6 @@ async def serving(chassis: Chassis[Settings], registry: Registry) -> AsyncGenera
             runs.on_dispatch,
             capacity=settings.capacity,
         ),
-        registered(chassis, registry, service=settings.service, version=settings.service_version),
+        registered(chassis, registry),
     ):
         yield

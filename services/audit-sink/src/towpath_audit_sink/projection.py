@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from towpath_audit_sink.bounding import told_failure
 from towpath_audit_sink.runs import Run
 from towpath_chassis.digests import digest
-from towpath_schemas import subjects
+from towpath_schemas import identity, subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent, AuditKind, AuditOutcome
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
     Act,
+    ActGivenUp,
+    AttemptFailed,
     CallIntended,
     CallSettled,
     CancelReceived,
@@ -78,7 +80,7 @@ def project(
         outcome=_outcome(told, failure),
         failure=told_failure(failure),
         usage=says.get("usage"),
-        attempts=says.get("attempts"),
+        attempts=says.get("attempts") or says.get("attempt"),
         attribution=run.attribution,
         correlation_id=run.correlation_id,
         input_sha256=digest(told.input) or _digest_of(left_out, "input", "payload"),
@@ -89,10 +91,17 @@ def project(
         forked_by=says.get("forked_by"),
         successor=says.get("successor"),
         recalled=_recalled(record),
+        next_at=says.get("next_at"),
+        letter_id=_letter(record, run),
         waiting_for=says.get("waiting_for"),
         source_stream=JOURNAL.name,
         source_sequence=sequence,
     )
+
+
+def _letter(record: JournalRecord, run: Run) -> str | None:
+    left = isinstance(record, RunFinished) and record.leaves_letter(run.component_kind)
+    return identity.letter_of_run_id(run.run_id) if left else None
 
 
 def _parent(parent: Parent | None) -> str | None:
@@ -137,7 +146,7 @@ def unreadable(subject: str, at: float, run: Run, sequence: int) -> AuditEvent:
 
 def _told(record: JournalRecord, run: Run) -> _Told:
     match record:
-        case CallIntended() | CallSettled() | StepSettled() | ValueDrawn() | HandedOff():
+        case CallIntended() | CallSettled() | StepSettled() | ActGivenUp() | ValueDrawn() | HandedOff():
             return _act(record)
         case SignalReceived() | SignalReturned() | CancelReceived() | PauseReceived():
             return _received(record, run.component or run.run_id)
@@ -151,11 +160,19 @@ def _told(record: JournalRecord, run: Run) -> _Told:
                 record.definition.model_dump(mode="json", exclude_none=True) if record.definition else None
             )
             return _Told("schedule", record.change, record.name, input=asked)
-        case RunStarted() | RunSuspended() | RunResumed() | RunFinished() | RunPurged() | StartRefused():
+        case (
+            RunStarted()
+            | RunSuspended()
+            | RunResumed()
+            | AttemptFailed()
+            | RunFinished()
+            | RunPurged()
+            | StartRefused()
+        ):
             return _turn(record, run.component or run.run_id)
 
 
-def _act(record: CallIntended | CallSettled | StepSettled | ValueDrawn | HandedOff) -> _Told:
+def _act(record: CallIntended | CallSettled | StepSettled | ActGivenUp | ValueDrawn | HandedOff) -> _Told:
     match record:
         case CallIntended():
             return _Told(_kind(record.act), "intended", record.target, input=record.input)
@@ -163,13 +180,15 @@ def _act(record: CallIntended | CallSettled | StepSettled | ValueDrawn | HandedO
             return _Told(_kind(record.act), _settled(record), record.target, result=record.result)
         case StepSettled():
             return _Told("step", _ended(record.failure), record.key, result=record.result)
+        case ActGivenUp():
+            return _Told(_kind(record.act), "given_up", record.target)
         case ValueDrawn():
             return _Told("value", "drawn", record.source, result=record.value)
         case HandedOff():
             return _Told("agent", "handed_off", record.to)
 
 
-def _kind(act: Act) -> AuditKind:
+def _kind(act: Act | Literal["step"]) -> AuditKind:
     return "child" if act == "run" else act
 
 
@@ -210,15 +229,16 @@ def _received(
 
 
 def _turn(
-    record: RunStarted | RunSuspended | RunResumed | RunFinished | RunPurged | StartRefused, component: str
+    record: RunStarted | RunSuspended | RunResumed | AttemptFailed | RunFinished | RunPurged | StartRefused,
+    component: str,
 ) -> _Told:
     match record:
         case RunStarted():
             return _Told("run", "started", component, input=record.input)
-        case RunSuspended():
-            return _Told("run", "suspended", component)
-        case RunResumed():
-            return _Told("run", "resumed", component)
+        case RunSuspended() | RunResumed():
+            return _Told("run", "suspended" if isinstance(record, RunSuspended) else "resumed", component)
+        case AttemptFailed():
+            return _Told("run", "attempt_failed", component)
         case RunFinished():
             return _Told("run", record.end, component, result=record.result)
         case RunPurged():

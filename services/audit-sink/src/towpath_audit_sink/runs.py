@@ -13,6 +13,7 @@ from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent
 from towpath_schemas.catalogue import event_type_of
+from towpath_schemas.components import ComponentKind
 from towpath_schemas.envelope import Envelope
 from towpath_schemas.journal import (
     JournalRecord,
@@ -34,6 +35,7 @@ class Run:
 
     Attributes:
         component: What runs; None where entry 0 is not there to tell.
+        component_kind: What kind of component that is, where entry 0 tells.
         agent: The agent that acts where a record names none.
         headers: The headers that all events of the run share.
     """
@@ -44,6 +46,7 @@ class Run:
     attribution: Attribution
     correlation_id: str
     traceparent: str | None = None
+    component_kind: ComponentKind | None = None
     headers: dict[str, str] = field(default_factory=dict[str, str])
 
     @classmethod
@@ -63,7 +66,9 @@ class Run:
             case _:
                 of = (None, None, Attribution(tenant=subjects.NOBODY))
                 caused = (run_id, None)
-        return cls(run_id, *of, *caused, headers=_headers(run_id, of[2], *caused, source))
+        kind = entry.component_kind if isinstance(entry, RunStarted) else None
+        headers = _headers(run_id, of[2], *caused, source)
+        return cls(run_id, *of, *caused, component_kind=kind, headers=headers)
 
     def by(self, author: Attribution, source: str) -> Self:
         """Write the same run for what somebody else had to do with it."""

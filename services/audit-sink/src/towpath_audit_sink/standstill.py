@@ -41,8 +41,8 @@ class Standstill:
             self._sequence = sequence
             self.went_on()
         now = self._clock()
-        last = self._since + _PATIENCE_S - _SAID_EVERY_S if self._said_at is None else self._said_at
-        if now - last >= _SAID_EVERY_S:
+        due = self._since + _PATIENCE_S if self._said_at is None else self._said_at + _SAID_EVERY_S
+        if now >= due:
             self._said_at = now
             log.warning(
                 "the audit stream stands still: what is told is refused each time",

@@ -17,6 +17,7 @@ from towpath_router.followers import Followers
 from towpath_router.gates.gates import Gates
 from towpath_router.gates.rulings import Rulings
 from towpath_router.handlers import handling
+from towpath_router.lines import Lines
 from towpath_router.passing import Passage
 from towpath_router.recovery import Recovery
 from towpath_router.runs import Runs
@@ -44,19 +45,24 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     unbegun = Unbegun(js, runs, finisher)
     passage = Passage(js, runs, gates, dispatcher, unbegun)
     starter = Starter(js, catalogue, runs, dispatcher, passage)
-    succession = Succession(js, runs)
+    lines = Lines(js, runs)
+    succession = Succession(js, runs, lines)
     waker = Waker(js, runs, succession, starter, unbegun)
     children = Children(js, catalogue, runs, starter, succession)
     ending = Ending(js, succession, children, passage, followers)
     schedules, scheduled = Schedules(js), ScheduledRuns(catalogue, starter, chassis.tracing)
     changer = ScheduleChanger(js, catalogue, schedules, scheduled)
-    declared, due = DeclaredSchedules(js, catalogue, schedules), DueSchedules(js, schedules, runs, scheduled)
+    declared, due = (
+        DeclaredSchedules(js, catalogue, schedules),
+        DueSchedules(js, schedules, runs, succession, scheduled),
+    )
     offered = verbs(
         chassis,
         catalogue,
         runs,
         succession,
         starter,
+        lines=lines,
         ending=ending,
         finisher=finisher,
         schedules=changer,

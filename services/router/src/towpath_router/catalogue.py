@@ -70,7 +70,7 @@ class Catalogue:
     async def _take(self, message: StoredMessage) -> None:
         try:
             whole = await self._js.whole_stored(message)
-            registered = ServiceRegistered.from_body(whole.body)
+            registered = ServiceRegistered.from_newer_body(whole.body)
         except PayloadLostError as lost:
             await self._give_up(message, str(lost))
             return

@@ -11,7 +11,7 @@ from towpath_router.catalogue import Catalogue
 from towpath_router.requests import RefusedError
 from towpath_router.runs import Runs
 from towpath_router.starting import Starter
-from towpath_router.succession import Succession
+from towpath_router.succession import Legacy, Succession
 from towpath_schemas import identity
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import Answered, ChildRequested, ControlSent
@@ -44,6 +44,9 @@ class Children:
         if found is None:
             await self._refuse(child)
             return
+        legacy = await self._succession.legacy(child.continues, child) if child.continues else None
+        if child.continues is not None and legacy is None:
+            return  # what it goes on from is forgotten, which is only done once it is made
         started = RunStarted(
             at=time.time(),
             component=child.component,
@@ -57,19 +60,26 @@ class Children:
             headers=child.headers,
             parent=child.parent,
             continues=child.continues,
+            line=legacy.line if legacy else None,
             gates=gates,
             priority=child.priority,
         )
         try:
-            if child.continues is not None:
-                await self._starter.write_down(child.run_id, started)
-                await self._succession.hand_over(child.continues, child.run_id, journaled=child.inherits)
+            if child.continues is not None and legacy is not None:
+                await self._write_down(child.run_id, started, legacy, before=child.continues)
             await self._starter.start(child.run_id, started)
         except RefusedError as refused:
             await self._answer_or_give_up(child, refused.failure)
             return
         if child.parent is not None and child.parent.close_policy == "cancel":
             await self._end_with(child.parent, child)
+
+    async def _write_down(self, run_id: str, started: RunStarted, legacy: Legacy, *, before: str) -> None:
+        """Make a run that goes on from another, and bring it what that one leaves; it is not on its way yet."""
+        tenant = started.attribution.tenant
+        await self._succession.announce(run_id, legacy.line, previous=before, tenant=tenant)
+        await self._starter.write_down(run_id, started)
+        await self._succession.hand_over(before, run_id, legacy.events)
 
     async def _refuse(self, child: ChildRequested) -> None:
         message = self._catalogue.unknown(child.component, service=child.service)

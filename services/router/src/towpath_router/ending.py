@@ -48,8 +48,9 @@ class Ending:
         if closed.parent is not None:
             await self._tell(closed, closed.parent)
         for child in closed.children:  # one that does not exist yet is ended when it is made: see `Children`
-            if await self._succession.goes_on(child):
-                await keep(self._js, orphaned(child, closed.run_id, closed.attribution))
+            line = await self._succession.find(child)
+            if line is not None and not line.has_ended:
+                await self._succession.send(orphaned(child, closed.run_id, closed.attribution), line)
         await self._leave(closed)
         if closed.successor is not None:
             await self._go_on_as(closed, closed.successor)

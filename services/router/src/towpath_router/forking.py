@@ -11,6 +11,8 @@ from towpath_router.runs import Runs
 from towpath_router.starting import Starter
 from towpath_schemas import identity, subjects
 from towpath_schemas.journal import (
+    ActGivenUp,
+    AttemptFailed,
     CallIntended,
     CallSettled,
     CancelReceived,
@@ -27,8 +29,8 @@ from towpath_schemas.requests import ForkRequested, RunAccepted
 
 _NAMED = 20
 
-_OfAct = StepSettled | CallIntended | CallSettled | ValueDrawn | HandedOff
-_TakenOver = _OfAct | SignalReceived | SignalReturned | CancelReceived
+_OfAct = StepSettled | CallIntended | CallSettled | ActGivenUp | ValueDrawn | HandedOff
+_TakenOver = _OfAct | SignalReceived | SignalReturned | CancelReceived | AttemptFailed
 """What replay goes by. That a run was held, dropped or paused says nothing about another."""
 
 _JOINED, _LEFT = f"{OBJECT_KEY}.{JOIN}", f"{OBJECT_KEY}.{LEAVE}"
@@ -80,6 +82,7 @@ class Forker:
 
 def _fork(asked: Asked[ForkRequested], origin: RunStarted, records: list[JournalRecord]) -> _Fork:
     key = asked.said.idempotency_key or asked.own_id
+    taken_over = past(records, asked.said.until)
     changed = {
         "at": asked.at,
         "forked_by": asked.by,
@@ -87,13 +90,15 @@ def _fork(asked: Asked[ForkRequested], origin: RunStarted, records: list[Journal
         "traceparent": asked.traceparent,
         "parent": None,
         "continues": None,
+        "line": None,
         "forked_from": asked.target,
+        "taken_over": len(taken_over),
         "gates": tuple(gate for gate in origin.gates if not gate.merges),
     }
     return _Fork(
         identity.fork_run_id(asked.target, asked.said.until, key),
         origin.model_copy(update=changed),
-        past(records, asked.said.until),
+        taken_over,
     )
 
 

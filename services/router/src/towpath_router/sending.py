@@ -3,7 +3,6 @@
 from typing import Any
 
 from towpath_router.requests import Asked
-from towpath_router.runs import Runs
 from towpath_router.succession import Succession
 from towpath_schemas.calls import Control, ControlSent, RunEvent, SignalSent
 from towpath_schemas.identity import derived_id
@@ -13,8 +12,7 @@ from towpath_schemas.requests import ControlRequested, RequestDone, SignalReques
 class Sender:
     """Sends events to the runs that requests name."""
 
-    def __init__(self, runs: Runs, succession: Succession) -> None:
-        self._runs = runs
+    def __init__(self, succession: Succession) -> None:
         self._succession = succession
 
     async def signal(self, asked: Asked[SignalRequested]) -> RequestDone:
@@ -47,8 +45,7 @@ class Sender:
         Raises:
             RefusedError: If the tenant has no such run, or it has ended without having taken the event before.
         """
-        await self._runs.named(asked)
-        await self._succession.send(event)
+        await self._succession.send(event, await self._succession.named(asked))
         return RequestDone(subject=asked.request.subject, targets=(event.run_id,))
 
 

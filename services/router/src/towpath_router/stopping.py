@@ -25,8 +25,6 @@ from towpath_schemas.object_keys import PlaceInLine, places_in_line
 from towpath_schemas.requests import ControlRequested, RequestDone
 from towpath_schemas.succession import heir_of
 
-_MADE_WITHIN_S = 0.2
-
 
 class Stopper:
     """Ends runs: where one has continued as new, the one that goes on.
@@ -59,21 +57,21 @@ class Stopper:
             FencedError: If a runner took it at the same time; ask again.
             RetryLater: If another run is about to go on from it.
         """
-        await self._runs.named(asked)
-        run_id, finished = await self._goes_on_as(asked.target), _end(asked, "terminated")
+        line, finished = await self._succession.named(asked), _end(asked, "terminated")
+        run_id = line.newest
         written = await self._runs.finished(run_id)
+        if written is None and line.has_ended:
+            raise ended(asked.target)
         if written is None:
             newest = await newest_claim(self._js, run_id)
             epoch = newest.epoch + 1 if newest else 1
             written = await self._finisher.finish(run_id, finished, epoch=epoch)
         if not _is_same(written, finished):
-            raise ended(run_id) if heir_of(run_id, written) is None else _continuing(run_id)
+            goes_on = not line.has_ended and heir_of(run_id, written) is not None
+            raise _continuing(run_id) if goes_on else ended(run_id)
         await self._drop(run_id, asked)
         await self._conclude(run_id, written)
         return RequestDone(subject=asked.request.subject, targets=(asked.target,))
-
-    async def _goes_on_as(self, run_id: str) -> str:
-        return (await self._succession.line_of(run_id)).newest
 
     async def cancel(self, asked: Asked[ControlRequested]) -> RequestDone:
         """Ask a run to end; one that nobody has begun has nothing to clean up, and is ended.
@@ -86,10 +84,10 @@ class Stopper:
         return RequestDone(subject=asked.request.subject, targets=(asked.target,))
 
     async def _end_unbegun(self, asked: Asked[ControlRequested]) -> bool:
-        await self._runs.named(asked)
-        run_id, finished = await self._goes_on_as(asked.target), _end(asked, "cancelled")
+        line, finished = await self._succession.named(asked), _end(asked, "cancelled")
+        run_id = line.newest
         written = await self._runs.finished(run_id)
-        if written is None:
+        if written is None and not line.has_ended:
             written = await self._finisher.finish_unbegun(run_id, finished)
         if written is None or not _is_same(written, finished):
             return False
@@ -120,7 +118,7 @@ class Stopper:
 
 
 def _continuing(run_id: str) -> RetryLater:
-    return RetryLater(f"run {run_id} goes on as another one, which is being made", after_s=_MADE_WITHIN_S)
+    return RetryLater(f"run {run_id} goes on as another one, which is not made yet")
 
 
 def _places(service: str, records: Sequence[JournalRecord]) -> tuple[PlaceInLine, ...]:

@@ -12,6 +12,7 @@ from towpath_router.ending import Ending
 from towpath_router.entity_calls import EntityCalls
 from towpath_router.finishing import Finisher
 from towpath_router.forking import Forker
+from towpath_router.lines import Lines
 from towpath_router.purging import VERB as PURGE, Purger
 from towpath_router.redriving import VERB as REDRIVE, Redriving
 from towpath_router.runs import Runs
@@ -41,12 +42,13 @@ def verbs(
     succession: Succession,
     starter: Starter,
     *,
+    lines: Lines,
     ending: Ending,
     finisher: Finisher,
     schedules: ScheduleChanger,
 ) -> dict[str, Verb[Any]]:
     """List the verbs; another one is another line."""
-    js, sender = chassis.js, Sender(runs, succession)
+    js, sender = chassis.js, Sender(succession)
     stopper = Stopper(js, runs, succession, sender, ending=ending, finisher=finisher)
     return {
         "start": Verb(StartRequested, Admission(catalogue, starter).start),
@@ -56,7 +58,7 @@ def verbs(
         "unpause": Verb(ControlRequested, sender.unpause),
         "cancel": Verb(ControlRequested, stopper.cancel),
         "terminate": Verb(ControlRequested, stopper.terminate),
-        PURGE: Verb(ControlRequested, Purger(js, runs).purge),
+        PURGE: Verb(ControlRequested, Purger(js, runs, succession, lines).purge),
         "decide": Verb(DecisionRequested, Decider(js, runs).decide),
         "entity": Verb(EntityCallRequested, EntityCalls(js, catalogue).call),
         "fork": Verb(ForkRequested, Forker(js, runs, starter).fork),

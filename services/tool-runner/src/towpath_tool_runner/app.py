@@ -3,12 +3,9 @@
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from towpath.components import REGISTRY, Registry
-from towpath.runtime.loading import load_app
-from towpath.runtime.registration import registered
+from towpath.components import Registry
+from towpath.runtime.registration import loaded, registered
 from towpath.runtime.tool_host import ToolHost
-from towpath.secrecy import redacted
-from towpath_chassis.logs import redact_logs
 from towpath_chassis.pulling import pulled
 from towpath_chassis.service import Chassis
 from towpath_schemas import subjects
@@ -19,10 +16,7 @@ from towpath_tool_runner.settings import Settings
 @asynccontextmanager
 async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     """Execute calls until the end of the block."""
-    load_app(chassis.settings.app)
-    chassis.tracing.include_user_code()
-    redact_logs(redacted)
-    async with serving(chassis, REGISTRY):
+    async with serving(chassis, loaded(chassis)):
         yield
 
 
@@ -40,6 +34,6 @@ async def serving(chassis: Chassis[Settings], registry: Registry) -> AsyncGenera
             host.on_call,
             capacity=settings.capacity,
         ),
-        registered(chassis, registry, service=settings.service, version=settings.service_version),
+        registered(chassis, registry),
     ):
         yield

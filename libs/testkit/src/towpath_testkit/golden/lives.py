@@ -104,6 +104,7 @@ LIVES: dict[str, Life] = {
     "race_won_by_a_signal": Life("race", script=_pay),
     "race_won_by_a_timer": Life("race"),
     "signal_that_is_given_back": Life("patient_race", disturbance=_SignalAsATimerRings),
+    "acts_that_are_given_up": Life("impatient"),
     "timers": Life("timers"),
     "signals": Life("signals", script=_send_signals),
     "approvals": Life("approvals", script=_decide),
@@ -128,6 +129,7 @@ LIVES: dict[str, Life] = {
     "entities": Life("banking"),
     "agent": Life("desk", "How is it?"),
     "agent_with_costs_and_citations": Life("till", "Bread, please."),
+    "agent_that_is_given_up": Life("hurries_an_agent"),
     "agents_in_a_workflow": Life("asks_agents", "How is it?"),
     "memories": Life("remembers"),
     "session": Life("chats"),
@@ -135,4 +137,7 @@ LIVES: dict[str, Life] = {
     "models": Life("asks_models"),
     "streaming_function": Life("spelled", "abc"),
     "retried_function": Life("careful"),
+    "attempts_of_a_function": Life("persistent", 2),
+    "attempts_of_a_killed_process": Life("persistent", 2, disturbance=lambda: Kill("after write", 14)),
+    "function_that_fails_for_good": Life("persistent", 3),
 }

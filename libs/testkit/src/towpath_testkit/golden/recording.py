@@ -9,8 +9,12 @@ from towpath.components import REGISTRY, Registry
 from towpath.testing import VirtualPlatform, run_virtual
 from towpath_testkit.golden.lives import LIVES, Life
 
-APP = Path(__file__).with_name("app.py")
-SOURCE = APP.read_text("utf-8")
+APP = "towpath_testkit.golden.app"
+MODULES = ("acts", "others")
+SOURCE = "\n\n".join(
+    Path(__file__).with_name("app").joinpath(f"{name}.py").read_text("utf-8") for name in MODULES
+)
+"""The code, as one text."""
 
 
 def release() -> str:

@@ -151,10 +151,7 @@ class Api:
             raise refused(10131)
         if config.get("durable_name", name) != name:
             raise NotModelledError("a durable name that is not in the subject")
-        consumer = self._stream(names).make_consumer(name, {**config, "name": name}, asked.get("action", ""))
-        said = consumer.info()
-        consumer.begin()
-        return said
+        return self._stream(names).make_consumer(name, {**config, "name": name}, asked.get("action", ""))
 
     def _consumer_info(self, names: tuple[str, ...], body: bytes) -> Said:
         _expect_nothing(body)

@@ -53,7 +53,6 @@ class Consumer:
         self._waiting = 0
         self._counted_until = 0
         self._gone: list[int] = []
-        self._has_room = False
 
     # --- Its life ---------------------------------------------------------------------------------
 
@@ -72,10 +71,12 @@ class Consumer:
         if self.flight.pending:
             self._redelivery.set(min(self.config.ack_wait, SECOND // 2 + self._around.jitter_ns()))
 
-    def change(self, config: ConsumerConfig) -> None:
-        """Take another configuration, which was checked; what it lets be delivered is delivered by `begin`."""
+    def change(self, config: ConsumerConfig) -> dict[str, Any]:
+        """Take another configuration, which was checked, and tell how it stands then.
+
+        After that is told, another limit has the server look what can be delivered; no other change has.
+        """
         before, changed = self.config, config
-        self._has_room |= config.max_ack_pending != before.max_ack_pending
         if config.inactive_threshold != before.inactive_threshold:
             changed = stamped(config)
         self.config = self.flight.config = self._dispatch.config = changed
@@ -86,12 +87,10 @@ class Consumer:
             self._live()
         if changed.filters != before.filters:
             self._count_waiting()
-
-    def begin(self) -> None:
-        """Deliver, if the configuration has another limit now: no other change of it makes the server look."""
-        if self._has_room:
-            self._has_room = False
+        said = self.info()
+        if changed.max_ack_pending != before.max_ack_pending:
             self.signal()
+        return said
 
     def stop(self) -> None:
         """End, and tell those who pull."""

@@ -181,8 +181,8 @@ class Stream:
 
     # --- Consumers --------------------------------------------------------------------------------
 
-    def make_consumer(self, name: str, asked: dict[str, Any], action: str) -> Consumer:
-        """Make a consumer, or change the one that is there.
+    def make_consumer(self, name: str, asked: dict[str, Any], action: str) -> dict[str, Any]:
+        """Make a consumer, or change the one that is there, and tell how it stands.
 
         Raises:
             RefusedError: If the server would refuse it.
@@ -190,23 +190,22 @@ class Stream:
         config = replace(ConsumerConfig.asked(asked, self.config), name=name)
         present = self.consumers.get(name)
         if present is not None:
-            self._change_consumer(present, config, action)
-            return present
+            return self._change_consumer(present, config, action)
         if action == "update":
             raise refused(10149)
         if self.config.retention == "workqueue":
             check_workqueue(config, [other.config for other in self.consumers.values()])
         made = self.consumers[name] = Consumer(self._around, name, config, self)
         made.start()
-        return made
+        return made.info()
 
-    def _change_consumer(self, present: Consumer, config: ConsumerConfig, action: str) -> None:
+    def _change_consumer(self, present: Consumer, config: ConsumerConfig, action: str) -> dict[str, Any]:
         if action == "create" and config != present.config:
             raise refused(10148)
         if self.config.retention == "workqueue":
             check_alone(config, [one.config for one in self.consumers.values() if one is not present])
         consumer_config.check_update(present.config, config)
-        present.change(config)
+        return present.change(config)
 
     def drop_consumer(self, name: str) -> None:
         """Delete a consumer.

@@ -5,6 +5,7 @@ from collections.abc import Generator
 
 from towpath_schemas import identity
 from towpath_schemas.journal import (
+    ActGivenUp,
     CallIntended,
     CallSettled,
     HandedOff,
@@ -119,6 +120,8 @@ def _of_keys(run_id: str, records: list[JournalRecord]) -> Wrongs:
                 if record.key in ended:
                     yield f"{run_id} ends {record.key} twice"
                 ended.add(record.key)
+            case ActGivenUp():
+                begun.discard(record.key)
             case _:
                 pass
     if begun - ended and not _was_given_up(records):

@@ -147,6 +147,10 @@ class Process:
             await asyncio.Event().wait()
 
     def _ended(self, main: asyncio.Task[None]) -> None:
+        if (
+            self._is_over.is_set()
+        ):  # it was killed; what is cleared away when all is over is no part of the story
+            return
         with suppress(asyncio.CancelledError):
             self._world.note(f"{self.name} ends: {main.exception()!r}")
         self._world.network.hang_up(self.name, lossy=False)

@@ -36,6 +36,7 @@ def _told(role: Any, blocks: Sequence[Mapping[str, Any]]) -> Message:
     texts: list[str] = []
     calls: list[ToolCall] = []
     images: list[Image] = []
+    citations: list[Citation] = []
     thought: Mapping[str, Any] = {}
     for block in blocks:
         match block:
@@ -49,8 +50,11 @@ def _told(role: Any, blocks: Sequence[Mapping[str, Any]]) -> Message:
                 thought = reasoning
             case {"reasoningContent": {"redactedContent": bytes() as data}}:
                 thought = {"signature": data.decode(errors="replace"), **thought}
-            case {"reasoningContent": _} | {"cachePoint": _} | {"citationsContent": _}:
-                pass  # what only the provider reads that wrote it, and what is for people
+            case {"citationsContent": {**cited}}:
+                texts.extend(part["text"] for part in cited.get("content", ()) if "text" in part)
+                citations.extend(map(_citation, cited.get("citations", ())))
+            case {"reasoningContent": _} | {"cachePoint": _}:
+                pass  # what only the provider reads that wrote it
             case _:
                 raise InvalidInputError(f"a message holds {_kinds(block)}, which models are not told")
     return Message(
@@ -60,6 +64,19 @@ def _told(role: Any, blocks: Sequence[Mapping[str, Any]]) -> Message:
         images=tuple(images),
         reasoning=thought.get("text", ""),
         reasoning_signature=thought.get("signature"),
+        citations=tuple(citations),
+    )
+
+
+def _citation(written: Mapping[str, Any]) -> Citation:
+    """Read what `citation_block` wrote."""
+    location, span = written.get("location", {}), written.get("span", {})
+    return Citation(
+        title=written.get("title"),
+        url=location.get("web", {}).get("url"),
+        file_id=location.get("file", {}).get("fileId"),
+        start=span.get("start"),
+        end=span.get("end"),
     )
 
 
@@ -127,10 +144,7 @@ def dict_messages(messages: Iterable[Message]) -> list[DictMessage]:
 
 def reply_message(reply: ModelReply) -> DictMessage:
     """Write what a model answered as a dict message."""
-    blocks = _spoken(reply.reasoning, reply.reasoning_signature, reply)
-    if reply.citations:
-        blocks.append({"citationsContent": {"citations": [*map(citation_block, reply.citations)]}})
-    return {"role": "assistant", "content": blocks}
+    return {"role": "assistant", "content": _blocks(reply.as_message())}
 
 
 def citation_block(citation: Citation) -> dict[str, Any]:
@@ -144,21 +158,19 @@ def citation_block(citation: Citation) -> dict[str, Any]:
 
 
 def _blocks(message: Message) -> list[dict[str, Any]]:
-    images = [_image_block(image) for image in message.images]
-    return _spoken(message.reasoning, message.reasoning_signature, message) + images
-
-
-def _spoken(reasoning: str, signature: str | None, said: Message | ModelReply) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
-    if reasoning:
-        thought = {"text": reasoning} | ({} if signature is None else {"signature": signature})
+    if message.reasoning:
+        signature = message.reasoning_signature
+        thought = {"text": message.reasoning} | ({} if signature is None else {"signature": signature})
         blocks.append({"reasoningContent": {"reasoningText": thought}})
-    elif signature:
-        blocks.append({"reasoningContent": {"redactedContent": signature.encode()}})
-    text = said.text if isinstance(said, ModelReply) else said.content
-    if text or not said.tool_calls:
-        blocks.append({"text": text})
-    blocks.extend({"toolUse": use_of(call)} for call in said.tool_calls)
+    elif message.reasoning_signature:
+        blocks.append({"reasoningContent": {"redactedContent": message.reasoning_signature.encode()}})
+    if message.content or not message.tool_calls:
+        blocks.append({"text": message.content})
+    blocks.extend({"toolUse": use_of(call)} for call in message.tool_calls)
+    blocks.extend(map(_image_block, message.images))
+    if message.citations:
+        blocks.append({"citationsContent": {"citations": [*map(citation_block, message.citations)]}})
     return blocks
 
 

@@ -29,6 +29,7 @@ from towpath.local.local_context import LocalContext
 from towpath.memory.memory import Memory
 from towpath.memory.reminding import reminder
 from towpath.models.port import Message
+from towpath.scopes import SessionScope
 from towpath.sessions.session import Session
 
 T = TypeVar("T")
@@ -135,14 +136,13 @@ async def run_asked(agent: Any, run: AgentRun, asked: Asked, listener: Listener 
 async def _run_asked(
     agent: Any, run: AgentRun, context: Context, asked: Asked, listener: Listener | None
 ) -> AgentResult:
-    opened = None if asked.session is None else await asked.session.opened()
-    conversation = agent.own_conversation([] if opened is None else dict_messages(opened.messages))
+    conversation, scope = await conversation_in(agent, asked.session)
     conversation.cancellation = run.cancellation
     invocation = invocation_of(agent, conversation, context, asked, listener)
     invocation.inbox = run.inbox
     if asked.plan is not None:
         invocation.told("plan", content=str(asked.plan), result=asked.plan)
-    with context.in_session(None if opened is None else opened.scope):
+    with context.in_session(scope):
         return await _answered(invocation, asked)
 
 
@@ -159,9 +159,12 @@ async def _answered(invocation: Invocation, asked: Asked) -> AgentResult:
     return result
 
 
-async def conversation_in(agent: Any, session: Session | None) -> Conversation:
-    """Make a conversation of its own, which begins with what was said in a session."""
-    return agent.own_conversation([] if session is None else dict_messages((await session.opened()).messages))
+async def conversation_in(agent: Any, session: Session | None) -> tuple[Conversation, SessionScope | None]:
+    """Make a conversation of its own, which begins with what was said in a session; tell also whose the session is."""
+    if session is None:
+        return agent.own_conversation(), None
+    opened = await session.opened()
+    return agent.own_conversation(dict_messages(opened.messages)), opened.scope
 
 
 def invocation_of(

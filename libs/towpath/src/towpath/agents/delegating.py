@@ -23,7 +23,7 @@ from towpath.agents.result import AgentResult
 from towpath.agents.structured_output import output_of
 from towpath.context import Context
 from towpath.errors import ApprovalRequiredError, ContextError, InterruptError
-from towpath.scopes import current_scope
+from towpath.scopes import SessionScope, current_scope
 from towpath.sessions.session import Session
 from towpath.tools.results import ToolResult, text_result
 from towpath.tools.tool_context import ToolContext
@@ -95,27 +95,21 @@ async def _apart(
     kept = _taken(caller, call_id)
     prompt = asked.prompt if caller is None or kept is None else _answers(caller, kept, call_id)
     with context.in_session(asked.session):
-        invocation = await _invocation(agent, context, asked, listener, kept)
-        invocation.can_pause = caller is not None and caller.can_pause
-        result = await converse(invocation, prompt)
+        conversation, scope = await (
+            conversation_in(agent, asked.session) if kept is None else _restored(agent, kept, asked.session)
+        )
+        with context.in_session(scope):
+            invocation = invocation_of(agent, conversation, context, asked, listener)
+            invocation.can_pause = caller is not None and caller.can_pause
+            if kept is None:
+                invocation.reminder = await remembered(invocation, asked)
+            else:
+                invocation.added, invocation.reminder = [*kept["added"]], kept["reminder"]
+            result = await converse(invocation, prompt)
         if caller is not None and result.status == "paused":
             raise _pausing(caller, call_id, _kept(invocation, asked))
         await keep_in(asked.session, invocation)
     return result
-
-
-async def _invocation(
-    agent: Any, context: Context, asked: Asked, listener: Listener | None, kept: Mapping[str, Any] | None
-) -> Invocation:
-    """Set up the invocation; one that was paused goes on with what is kept of it."""
-    if kept is not None:
-        again = invocation_of(agent, _restored(agent, kept), context, asked, listener)
-        again.added, again.reminder = [*kept["added"]], kept["reminder"]
-        return again
-    conversation = await conversation_in(agent, asked.session)
-    invocation = invocation_of(agent, conversation, context, asked, listener)
-    invocation.reminder = await remembered(invocation, asked)
-    return invocation
 
 
 # --- Questions to a person ------------------------------------------------------------------------------------
@@ -134,14 +128,16 @@ def _kept(invocation: Invocation, asked: Asked) -> dict[str, Any]:
     }
 
 
-def _restored(agent: Any, kept: Mapping[str, Any]) -> Conversation:
-    """Read the conversation that `_kept` wrote."""
+async def _restored(
+    agent: Any, kept: Mapping[str, Any], session: Session | None
+) -> tuple[Conversation, SessionScope | None]:
+    """Read the conversation that `_kept` wrote; tell also whose the session is in which it goes on."""
     conversation: Conversation = agent.own_conversation()
     conversation.messages = copied([*kept["messages"]])
     conversation.state.replace(kept["state"])
     conversation.manager.restore_from_session(kept["conversation_manager_state"])
     conversation.interrupts = InterruptState.from_dict(kept["interrupts"])
-    return conversation
+    return conversation, None if session is None else session.scope(await session.head())
 
 
 def _pausing(caller: Invocation, call_id: str, kept: dict[str, Any]) -> InterruptError:

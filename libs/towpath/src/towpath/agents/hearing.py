@@ -7,6 +7,7 @@ from pydantic_core import to_json
 from towpath.agents.content import citation_block
 from towpath.agents.events import Event, Tell
 from towpath.errors import ModelError
+from towpath.models.pieces import ArgumentsSoFar
 from towpath.models.port import (
     CitationPiece,
     LanguageModel,
@@ -21,7 +22,7 @@ from towpath.models.relaying import Relay
 from towpath_schemas.failure import Failure
 
 
-class HeardModel(Relay):
+class EventRelay(Relay):
     """Stands for a model in one act; see `Relay`.
 
     Attributes:
@@ -32,7 +33,7 @@ class HeardModel(Relay):
         super().__init__(model, self._told, takes_back=takes_back)
         self.broken: Exception | None = None
         self._tell_event = tell
-        self._arguments: dict[str, str] = {}
+        self._arguments = ArgumentsSoFar()
         self._told_of: set[str] = set()
 
     async def generate(self, request: ModelRequest) -> ModelReply:
@@ -61,14 +62,8 @@ class HeardModel(Relay):
                 return Event("signature", content=signature, detail=is_redacted)
             case CitationPiece(citation):
                 return Event("citation", detail=citation_block(citation))
-            case ToolUsePiece(call_id, name, so_far):
-                return Event(
-                    "tool_call.delta", content=self._new(call_id, so_far), detail=_use(call_id, name, so_far)
-                )
-
-    def _new(self, call_id: str, so_far: str) -> str:
-        before, self._arguments[call_id] = self._arguments.get(call_id, ""), so_far
-        return so_far.removeprefix(before)
+            case ToolUsePiece():
+                return Event("tool_call.delta", content=self._arguments.added_by(piece), detail=_use(piece))
 
     def catch_up(self, reply: ModelReply) -> None:
         """Tell of an answer what was not heard in pieces: of one that came whole, as from a journal, everything."""
@@ -81,14 +76,12 @@ class HeardModel(Relay):
         for call in reply.tool_calls:
             if call.id not in self._arguments:
                 written = to_json(call.arguments).decode()
-                self._tell_event(
-                    Event("tool_call.delta", content=written, detail=_use(call.id, call.name, written))
-                )
+                self._tell_event(self._event(ToolUsePiece(call.id, call.name, written)))
 
     def _tell_unheard(self, event: Event) -> None:
         if event.type not in self._told_of:
             self._tell_event(event)
 
 
-def _use(call_id: str, name: str, so_far: str) -> dict[str, Any]:
-    return {"toolUseId": call_id, "name": name, "input": so_far}
+def _use(piece: ToolUsePiece) -> dict[str, Any]:
+    return {"toolUseId": piece.call_id, "name": piece.name, "input": piece.arguments_so_far}

@@ -135,13 +135,14 @@ class BeforeToolCallEvent(HookEvent):
     Attributes:
         selected_tool: Which; None where there is none of that name. May be replaced.
         tool_use: With what (`toolUseId`, `name`, `input`). May be replaced; the conversation keeps the model's own.
+        questions: Where `interrupt` asks.
         cancel_tool: Set it to text or True, and the tool is not called: the model is told so.
     """
 
     selected_tool: Any
     tool_use: dict[str, Any]
     invocation_state: dict[str, Any]
-    interrupts: Questions
+    questions: Questions
     cancel_tool: bool | str = False
 
     writable = frozenset({"selected_tool", "tool_use", "cancel_tool"})
@@ -151,18 +152,19 @@ class BeforeToolCallEvent(HookEvent):
 
         The agent's own conversation stops here; when it goes on, callbacks are told again, and this returns the answer.
 
-        A run does not stop for a question. It is decided as a call of a tool that wants a yes is: by the handler of
-        `confirming`; else, on the platform, by an approval `interrupt:<name>`, which shows the tool, its arguments, the
-        name and the reason, is for the roles of the tool's own `Confirmation` and expires as that says, and without one
-        is for anybody, for a day. Approved, callbacks are told again, and this returns the comment, or "yes" where there
-        is none; an approval carries no other answer. Rejected or expired, the tool is not called, and the model told so.
+        A run does not stop for a question. It is decided like a call of a tool that wants a yes: by the handler of
+        `confirming`, or else, on the platform, by an approval named `interrupt:<name>`, which shows the tool, its
+        arguments, the name and the reason. Who may decide, and for how long, is as the tool's own `Confirmation` says;
+        without one, anybody, for a day. If it is approved, callbacks are told again, and this returns the comment, or
+        "yes" where there is none; an approval carries no other answer. If it is rejected or expires, the tool is not
+        called, and the model is told so.
 
         Args:
             name: What the question is called; another one for each question about a tool call.
             reason: What the person is to know; JSON. The same each time that callbacks are told of a call.
             response: The answer, where it is known already.
         """
-        return self.interrupts.ask(self, name, reason, response)
+        return self.questions.ask(self, name, reason, response)
 
 
 @dataclass

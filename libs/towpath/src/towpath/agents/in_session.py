@@ -33,6 +33,7 @@ class InSession:
         self._given = copied([*given])
         self._view: View | None = None
         self._kept: Any = None
+        self._first_state: Any = None
 
     async def turn(self, invocation: Invocation, take: Callable[[], Awaitable[T]]) -> T:
         """Take a turn: after what is kept was taken in, and before it is kept itself."""
@@ -42,10 +43,10 @@ class InSession:
             await self._restore(invocation.conversation, head.view)
             try:
                 taken = await take()
+                await self._keep(invocation)
             except BaseException:
                 self._view = None
                 raise
-            await self._keep(invocation)
         return taken
 
     async def _restore(self, conversation: Conversation, view: View) -> None:
@@ -71,8 +72,14 @@ class InSession:
             self._view = self._view.with_new(appended[0].number, len(appended))
 
     async def _restore_state(self, conversation: Conversation) -> None:
+        """Take in what is kept beside what was said; where nothing is yet, what the agent was made with."""
         await self.session.load()
         self._kept = self.session.get_state(self._name)
-        if self._kept is not None:
+        if self._first_state is None:
+            self._first_state = conversation.state.get()
+        if self._kept is None:
+            conversation.state.replace(self._first_state)
+            conversation.interrupts = InterruptState()
+        else:
             conversation.state.replace(self._kept["state"])
             conversation.interrupts = InterruptState.from_dict(decoded(self._kept["interrupts"]))

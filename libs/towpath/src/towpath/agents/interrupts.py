@@ -95,7 +95,7 @@ class InterruptState:
         self.context, self.output, self.activated = results, output, True
 
     def resume(self, prompt: Any) -> None:
-        """Take in answers; where none is missing any more, as after a crash, there may be no prompt.
+        """Take in answers, all or none; where none is missing any more, as after a crash, there may be no prompt.
 
         Raises:
             TypeError: If the prompt is anything but a list of `{"interruptResponse": {...}}`.
@@ -103,13 +103,12 @@ class InterruptState:
         """
         if prompt is None and not self.pending:
             return
-        for block in _responses(prompt, self.pending):
-            answer = block[RESPONSE]
-            if answer["interruptId"] not in self.interrupts:
-                raise KeyError(
-                    f"no interrupt {answer['interruptId']!r} was raised; there is {[*self.interrupts]}"
-                )
-            self.interrupts[answer["interruptId"]].response = answer["response"]
+        responses = _responses(prompt, self.pending)
+        for number in responses:
+            if number not in self.interrupts:
+                raise KeyError(f"no interrupt {number!r} was raised; there is {[*self.interrupts]}")
+        for number, response in responses.items():
+            self.interrupts[number].response = response
 
     def clear(self) -> None:
         """Forget everything: the turn has gone on."""
@@ -134,12 +133,21 @@ class InterruptState:
         )
 
 
-def _responses(prompt: Any, pending: Sequence[Interrupt]) -> list[Mapping[str, Any]]:
+def _responses(prompt: Any, pending: Sequence[Interrupt]) -> dict[str, Any]:
+    """Read the responses in a prompt, by the ids of their interrupts."""
     blocks = cast("Sequence[Any]", prompt) if isinstance(prompt, list | tuple) else ()
-    if not blocks or not all(isinstance(block, Mapping) and RESPONSE in block for block in blocks):
+    if not blocks or not all(map(_is_answer, blocks)):
         there = "" if pending else ", or no prompt, since it has all"
         raise TypeError(
             "the conversation waits for answers; give it a list of "
             f'{{"interruptResponse": {{"interruptId": ..., "response": ...}}}}{there}'
         )
-    return cast("list[Mapping[str, Any]]", blocks)
+    return {block[RESPONSE]["interruptId"]: block[RESPONSE]["response"] for block in blocks}
+
+
+def _is_answer(block: Any) -> bool:
+    match block:
+        case {"interruptResponse": {"interruptId": str(), "response": _}}:
+            return True
+        case _:
+            return False

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from typing import Any, NamedTuple
 
 from towpath.agents.content import DictMessage, port_messages, reply_message
-from towpath.agents.hearing import HeardModel
+from towpath.agents.hearing import EventRelay
 from towpath.agents.hooks import AfterModelCallEvent, BeforeModelCallEvent, ModelStopResponse
 from towpath.agents.invocation import Invocation
 from towpath.agents.meters import MeteredCall
@@ -182,7 +182,7 @@ async def _silent_reply(invocation: Invocation, request: ModelRequest) -> ModelR
 
 async def _heard_reply(invocation: Invocation, request: ModelRequest) -> ModelReply:
     takes_back = invocation.listener is not None and invocation.listener.takes_back
-    heard = HeardModel(invocation.agent.language_model(), invocation.tell, takes_back=takes_back)
+    heard = EventRelay(invocation.agent.language_model(), invocation.tell, takes_back=takes_back)
     try:
         with invocation.conversation.cancellation.guarded():
             reply = await invocation.context.invoke_model(

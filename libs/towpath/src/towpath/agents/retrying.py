@@ -16,10 +16,16 @@ class ModelRetryStrategy(RetryPolicy):
         max_attempts: How often it is tried, the first time included.
         initial_delay: Seconds before the second attempt; they double with each further one.
         max_delay: Seconds no wait exceeds, unless the provider asks for more.
+
+    Raises:
+        ConfigurationError: If a number is too small.
     """
 
     @check_arguments
     def __init__(self, *, max_attempts: int = 6, initial_delay: float = 4, max_delay: float = 240) -> None:
+        for name, seconds in (("initial_delay", initial_delay), ("max_delay", max_delay)):
+            if not seconds >= 0:
+                raise ConfigurationError(f"ModelRetryStrategy({name}={seconds!r}): give seconds, 0 or more")
         super().__init__(
             max_attempts=max_attempts,
             initial_interval_s=initial_delay,

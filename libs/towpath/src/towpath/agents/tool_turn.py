@@ -15,7 +15,7 @@ from towpath.agents.questions import Answers
 from towpath.errors import ApprovalRequiredError, BudgetExhaustedError, InterruptError
 from towpath.failures import component_error
 from towpath.tools.calls import ToolCall
-from towpath.tools.confirmation import Confirmation, call_sha256, confirming, decide
+from towpath.tools.confirmation import Confirmation, call_sha256, confirming, decide, is_yes
 from towpath.tools.results import ToolResult, text_result, tool_result, unknown_tool
 from towpath.tools.tool import Tool
 from towpath.tools.tool_context import ToolContext, calling
@@ -24,7 +24,6 @@ from towpath.waiting import Approval
 
 CANCELLED = "Tool execution cancelled"
 _CANCELLED_BY_HOOK = "tool cancelled by user"
-_YES = frozenset({"y", "yes", "approve", "approved", "true"})
 
 
 class ToolTurn(NamedTuple):
@@ -146,8 +145,8 @@ async def _before(invocation: Invocation, call: ToolCall, tool: Tool | None) -> 
         ApprovalRequiredError: If a hook asks something, and nobody can answer.
         InterruptError: If it does, and the conversation stops for it.
     """
-    answers = Answers(invocation.context)
-    asked = invocation.conversation.interrupts if invocation.can_pause else answers
+    decided = Answers(invocation.context)
+    asked = invocation.conversation.interrupts if invocation.can_pause else decided
     while True:
         event = BeforeToolCallEvent(invocation.view, tool, use_of(call), invocation.state, asked)
         try:
@@ -155,7 +154,7 @@ async def _before(invocation: Invocation, call: ToolCall, tool: Tool | None) -> 
         except InterruptError as question:
             if invocation.can_pause:
                 raise
-            event.cancel_tool = await answers.refusal_of(event, question.interrupt) or False
+            event.cancel_tool = await decided.refusal_of(event, question.interrupt) or False
         if event.cancel_tool:
             return event
 
@@ -260,8 +259,4 @@ def _answered(invocation: Invocation, tool: Tool, confirmation: Confirmation, ca
         return Approval("expired")
     if asked.response is None:
         raise InterruptError(asked)
-    return Approval("approved" if _is_yes(asked.response) else "rejected")
-
-
-def _is_yes(answer: Any) -> bool:
-    return answer is True or (isinstance(answer, str) and answer.strip().lower() in _YES)
+    return Approval("approved" if is_yes(asked.response) else "rejected")

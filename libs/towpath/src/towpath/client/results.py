@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from towpath.client.output import tells_end
 from towpath.client.starting import Starting, StartOptions
-from towpath.client.views import view, was_purged
+from towpath.client.views import line_of_forgotten, view, was_purged
 from towpath.errors import ComponentError, RunStoppedError, UnavailableError, UnknownRunError
 from towpath_chassis.listening import listening
 from towpath_schemas import subjects
@@ -43,10 +43,10 @@ class Results(Starting):
             TimeoutError: If it has not ended within `timeout_s` seconds; it goes on.
         """
         async with _within(timeout_s, run_id):
-            last = await self._end_of(run_id)
+            last = await self._end_of_line(run_id)
             while last.status == "continued" and last.successor is not None:
                 is_made = last.successor != successor_run_id(last.run_id)  # it stood for this one
-                last = await self._end_of(last.successor, exists=is_made)
+                last = await self._end_of_line(last.successor, exists=is_made)
         if last.status == "completed" and last.failure is None:
             return last.result
         message = f"run {last.run_id} of {last.component!r} was {last.status}"
@@ -63,6 +63,16 @@ class Results(Starting):
         """
         async with _within(timeout_s, run_id):
             return await self._end_of(run_id)
+
+    async def _end_of_line(self, run_id: str, *, exists: bool = True) -> RunView:
+        """Wait for the end of a run; of one that is purged and from which others go on, for that of the newest."""
+        try:
+            return await self._end_of(run_id, exists=exists)
+        except UnknownRunError:
+            line = await line_of_forgotten(self._connected, run_id)
+            if line is None or line.has_ended:
+                raise
+            return await self._end_of(line.newest, exists=False)
 
     async def _end_of(self, run_id: str, *, exists: bool = True) -> RunView:
         if subjects.token(run_id) != run_id:

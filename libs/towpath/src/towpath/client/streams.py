@@ -15,7 +15,7 @@ _NAME = re.compile(r"[^\s.*>/\\]{1,255}")
 _SUBJECT = re.compile(r"[^\s.*>]+(?:\.[^\s.*>]+)*")
 _PATTERN = re.compile(r"(?:(?:\*|[^\s.*>]+)\.)*(?:\*|>|[^\s.*>]+)")
 _LONGEST = 2_000
-"""Characters of a subject; the broker takes lines of 4,096 bytes, in which more stands beside it."""
+"""Bytes of a subject; the broker takes lines of 4,096 bytes, in which more stands beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +93,10 @@ class Streams:
 def _refuse(into: str, subject: str) -> None:
     """Refuse what nothing can be published to, or what would act again."""
     for named in (into, subject):
-        if len(named.encode(errors="replace")) > _LONGEST:
+        size = len(named.encode(errors="replace"))
+        if size > _LONGEST:
             raise InvalidInputError(
-                f"a subject of {len(named):,} characters is longer than the broker takes; the limit is {_LONGEST:,}"
+                f"a subject of {size:,} bytes is longer than the broker takes; the limit is {_LONGEST:,}"
             )
     if _SUBJECT.fullmatch(into) is None:
         raise InvalidInputError(

@@ -7,11 +7,13 @@ from towpath_chassis.editions import undeployed
 from towpath_chassis.errors import BrokerError, PayloadLostError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import newest_outline
+from towpath_chassis.letters import place_of_run
 from towpath_chassis.messages import StoredMessage
 from towpath_chassis.payloads import is_by_reference
 from towpath_schemas import subjects
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
+    AttemptFailed,
     JournalRecord,
     PauseReceived,
     RunFinished,
@@ -22,7 +24,8 @@ from towpath_schemas.journal import (
     read_record,
 )
 from towpath_schemas.runs import RunStatus, RunView
-from towpath_schemas.streams import JOURNAL
+from towpath_schemas.streams import JOURNAL, LINES
+from towpath_schemas.succession import RunLine
 
 
 async def view(js: JetStream, run_id: str) -> RunView | None:
@@ -66,7 +69,30 @@ async def tenant_of(js: JetStream, run_id: str) -> str:
         case RunStarted() | StartRefused():
             return first.attribution.tenant
         case _:
-            raise UnknownRunError(run_id)
+            line = await line_of_forgotten(js, run_id)
+    if line is None:
+        raise UnknownRunError(run_id)
+    return line.tenant
+
+
+async def line_of_forgotten(js: JetStream, run_id: str) -> RunLine | None:
+    """Tell which run goes on from one that is purged; None where none does.
+
+    Raises:
+        UnavailableError: If the broker could not be asked.
+    """
+    if subjects.token(run_id) != run_id:
+        return None  # no run has such an id
+    newest = await _newest(js, subjects.journal_of(run_id))
+    note = _read(newest) if newest else None
+    if newest is not None and not isinstance(note, RunPurged):
+        return None
+    first = note.line if isinstance(note, RunPurged) and note.line else run_id
+    try:
+        stored = await js.last(LINES, subjects.line(first))
+    except BrokerError as error:
+        raise UnavailableError(f"it cannot be read now which run goes on: {error}") from error
+    return RunLine.from_body(stored.body) if stored else None
 
 
 async def entry_0(js: JetStream, run_id: str) -> StoredMessage | None:
@@ -98,7 +124,7 @@ async def _started(js: JetStream, run_id: str, first: RunStarted, stored: Stored
     newest = _read(stored)
     if isinstance(newest, RunFinished):
         ended = await _with_result(js, run_id, newest) if is_by_reference(stored.headers) else newest
-        return RunView.ended(run_id, first, ended)
+        return RunView.ended(run_id, first, ended, letter=await _letter(js, run_id, first, ended))
     return RunView(
         run_id=run_id,
         component=first.component,
@@ -109,6 +135,7 @@ async def _started(js: JetStream, run_id: str, first: RunStarted, stored: Stored
         attribution=first.attribution,
         waiting_for=newest.waiting_for if isinstance(newest, RunSuspended) else (),
         parent=first.parent.run_id if first.parent else None,
+        attempts=newest.attempt if isinstance(newest, AttemptFailed) else None,
         blocked=await _undeployed(js, first),
     )
 
@@ -118,6 +145,15 @@ async def _undeployed(js: JetStream, first: RunStarted) -> str | None:
         return await undeployed(js, first)
     except BrokerError as error:
         raise UnavailableError(f"the catalogue cannot be read now: {error}") from error
+
+
+async def _letter(js: JetStream, run_id: str, first: RunStarted, ended: RunFinished) -> int | None:
+    if not ended.leaves_letter(first.component_kind):
+        return None
+    try:
+        return await place_of_run(js, run_id, first.service)
+    except BrokerError as error:
+        raise UnavailableError(f"the dead letters cannot be read now: {error}") from error
 
 
 async def _with_result(js: JetStream, run_id: str, outline: RunFinished) -> RunFinished:

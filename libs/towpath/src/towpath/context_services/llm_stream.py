@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Generator
 from typing import Any, Generic, NamedTuple, Self, TypeVar
 
-from towpath.models.heard import ListenedModel, pieces_of
+from towpath.models.pieces import RecordingRelay, pieces_of
 from towpath.models.port import (
     Citation,
     CitationPiece,
@@ -44,8 +44,9 @@ class LLMStream(Awaitable["LLMStream[Response]"], AsyncIterable[LLMChunk[Respons
 
     The call is journaled as one act, when it has ended, with the pieces in which it was heard: replay gives the same
     chunks. A call whose end was not seen is made again, and may say other things. So pieces are for those who watch; what
-    is to last is done with the whole text. Where the listener stops early, what was said until then is the answer. A provider that fails after it has begun to answer is not asked again by itself, since what was
-    heard cannot be taken back.
+    is to last is done with the whole text. Where the listener stops early, what was said until then is the answer. A
+    provider that fails after it has begun to answer is not asked again by itself, since what was heard cannot be taken
+    back.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class LLMStream(Awaitable["LLMStream[Response]"], AsyncIterable[LLMChunk[Respons
 
     async def _chunks(self) -> AsyncGenerator[LLMChunk[Response]]:
         pieces: asyncio.Queue[Piece | None] = asyncio.Queue()
-        relay = ListenedModel(self._model, pieces.put_nowait)
+        relay = RecordingRelay(self._model, pieces.put_nowait)
         call = asyncio.ensure_future(self._invoke(relay, self._request))
         call.add_done_callback(lambda _: pieces.put_nowait(None))
         call.add_done_callback(_heard)

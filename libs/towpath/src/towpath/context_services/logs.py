@@ -1,6 +1,7 @@
 """`ctx.log()`: what a run's logger is."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, Literal
 
 Level = Literal["debug", "info", "warning", "error", "critical"]
@@ -9,8 +10,8 @@ Level = Literal["debug", "info", "warning", "error", "critical"]
 class RunLog(ABC):
     """A logger on which run, step, trace and attribution are bound already.
 
-    It understands what loggers of `logging` and of structlog are told: an event, values for its `%s`, fields by name or
-    in `extra`, and `exc_info`.
+    It understands what loggers of `logging` and of structlog are told: an event, values for its `%s` (or one mapping for
+    its `%(name)s`), fields by name or in `extra`, and `exc_info`.
     """
 
     def debug(self, event: str, /, *values: Any, **fields: Any) -> None:
@@ -68,7 +69,8 @@ def _formatted(event: str, values: tuple[Any, ...]) -> str:
     """Put values into a sentence; where they do not fit they stand behind it, as a log line is no reason to fail."""
     if not values:
         return event
+    named = "%(" in event and len(values) == 1 and isinstance(values[0], Mapping)
     try:
-        return event % values
+        return event % (values[0] if named else values)
     except (TypeError, ValueError):
         return f"{event} {values!r}"

@@ -1,10 +1,10 @@
 """Begins acts that others do, and waits for how they end: one intent before, one outcome after."""
 
-import asyncio
 from typing import Any, NamedTuple
 
 from towpath.engine.alarms import alarm
-from towpath.engine.asked import ABANDONABLE, Asked, call_asked
+from towpath.engine.asked import Asked, call_asked
+from towpath.engine.giving_up import giving_up
 from towpath.engine.live_run import LiveRun
 from towpath.errors import ComponentError
 from towpath.retry import RetryPolicy
@@ -49,11 +49,12 @@ class Actor:
             NonDeterminismError: If the journal has the call with other arguments: branches that run at the same
                 time and call one name need `key=`, or their answers would change places.
         """
-        settled = await self._run.ask(call.asked)
-        if isinstance(settled, CallSettled):
-            return settled
-        intent = self._run.history.intended(call.place)
-        return await self.sent_and_answered(intent or await self.intend(call))
+        with giving_up(self._run, call.asked):
+            settled = await self._run.ask(call.asked)
+            if isinstance(settled, CallSettled):
+                return settled
+            intent = self._run.history.intended(call.place)
+            return await self.sent_and_answered(intent or await self.intend(call))
 
     async def call_repeatedly(self, call: Call, policy: RetryPolicy) -> CallSettled:
         """Have a call made until it succeeds; each further attempt, and the wait before it, is an act of its own.
@@ -92,9 +93,12 @@ class Actor:
 
     async def read(self, call: Call) -> CallSettled:
         """Ask a shared method of an entity: nothing changes, so one record of the answer is enough."""
-        settled = await self._run.ask(call_asked(call.place, call.act, call.target))
-        if isinstance(settled, CallSettled):
-            return settled
+        asked = call_asked(call.place, call.act, call.target)
+        with giving_up(self._run, asked):
+            settled = await self._run.ask(asked)
+            return settled if isinstance(settled, CallSettled) else await self._read(call)
+
+    async def _read(self, call: Call) -> CallSettled:
         with self._run.busy():
             answer = await self._run.outbox.read(self.intent(call))
         return await self._run.tell(
@@ -115,10 +119,6 @@ class Actor:
         try:
             await self._send(intent)
             settled = await answer
-        except asyncio.CancelledError:
-            if intent.act in ABANDONABLE:
-                self._run.reception.give_up(intent.key)
-            raise
         finally:
             answer.close()
         if intent.until is not None and intent.act != "timer":

@@ -1,16 +1,33 @@
 """The acts of a run's code, as they can be compared with the records of its journal."""
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
 
-from towpath_schemas.journal import Act, CallIntended, CallSettled, HandedOff, StepSettled, ValueDrawn
+from towpath_schemas.failure import Failure
+from towpath_schemas.journal import (
+    Act,
+    ActGivenUp,
+    CallIntended,
+    CallSettled,
+    HandedOff,
+    JournalRecord,
+    SignalReturned,
+    StepSettled,
+    ValueDrawn,
+)
 
 Settled = StepSettled | CallSettled | ValueDrawn | HandedOff
 """A record that ends an act: replay returns what it says."""
 
 ABANDONABLE = frozenset({"signal", "timer", "approval"})
-"""Acts that nobody does: one that the code gives up is recorded as cancelled."""
+"""Acts that nobody does: one that the code gives up has ended as cancelled."""
 
+_ATTEMPT = "attempt@"
+"""What the keys of waits for a further attempt of the run's code begin with; no act of the code has one like that."""
+
+AGAIN = "!"
+"""What follows the key of an act, with a number, that an attempt of what is around it does not have from those before."""
 
 _SHOWN_CHARS = 200
 _UNSAID: Any = object()
@@ -33,11 +50,13 @@ class Asked:
         return f"{self.kind} {self.key!r}" + (f" of {self.target!r}" if self.target else "")
 
 
-def asked_of(record: Settled | CallIntended) -> Asked:
+def asked_of(record: Settled | CallIntended | ActGivenUp) -> Asked:
     """Tell which act of the code a record belongs to."""
     match record:
-        case StepSettled():
+        case StepSettled() | ActGivenUp(act="step"):
             return Asked(record.key, "step")
+        case ActGivenUp():
+            return Asked(record.key, record.act, record.target)
         case CallIntended() | CallSettled():
             return call_asked(record.key, record.act, record.target)
         case ValueDrawn():
@@ -56,21 +75,55 @@ def with_arguments(key: str, arguments: Any) -> str:
     return f"{key!r} called with {repr(arguments)[:_SHOWN_CHARS]}"
 
 
-def was_abandoned(settled: Settled) -> bool:
-    """Tell whether the code gave an act up before it had ended."""
-    if not isinstance(settled, CallSettled) or settled.failure is None:
-        return False
-    return settled.act in ABANDONABLE and settled.failure.code == "cancelled"
+def says_given_up(record: JournalRecord) -> bool:
+    """Tell whether a record says that the code gave its act up before it was told of its end."""
+    match record:
+        case ActGivenUp() | SignalReturned():
+            return True
+        case CallSettled(failure=Failure(code="cancelled")):
+            return record.act in ABANDONABLE
+        case _:
+            return False
+
+
+def place_of_attempt(number: int) -> str:
+    """Name the wait for attempt `number` of the run's code."""
+    return f"{_ATTEMPT}{number}"
+
+
+def is_before_attempt(key: str) -> bool:
+    """Tell whether an act is the wait for an attempt, which the engine does, and no code of the run."""
+    return key.startswith(_ATTEMPT) and "#" not in key
+
+
+def done_again(key: str) -> str:
+    """Name the act that a further attempt does where it does not have the one of this key from those before.
+
+    >>> done_again("task:pay#0"), done_again("task:pay#0!2")
+    ('task:pay#0!2', 'task:pay#0!3')
+    """
+    first, _, number = key.rpartition(AGAIN)
+    return f"{first}{AGAIN}{int(number) + 1}" if first and number.isdecimal() else f"{key}{AGAIN}2"
 
 
 @dataclass(slots=True)
 class Expected:
-    """The acts of the journal that the code has not asked about yet."""
+    """What the journal has that the code has not repeated yet.
 
-    acts: dict[str, Asked] = field(default_factory=dict[str, Asked])
+    Attributes:
+        acts: The acts that it has not asked about.
+        inside: Which of them are inside of which.
+        given_up: Those that it is to give up, and the places in the journal where it has.
+    """
+
+    acts: OrderedDict[str, Asked] = field(default_factory=OrderedDict[str, Asked])  # finds its first at once
     inside: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    given_up: dict[str, int] = field(default_factory=dict[str, int])
 
-    def add(self, record: Settled | CallIntended) -> None:
+    def __len__(self) -> int:
+        return len(self.acts) + len(self.given_up)
+
+    def add(self, record: Settled | CallIntended | ActGivenUp) -> None:
         """Expect the act of a record."""
         if isinstance(record, ValueDrawn) and record.source == "patched":  # a patch may be removed again
             return
@@ -79,10 +132,15 @@ class Expected:
         for outer in enclosing(asked.key):
             self.inside.setdefault(outer, []).append(asked.key)
 
+    def add_given_up(self, key: str, number: int) -> None:
+        """Expect that the code gives an act up, as the record at place `number` says."""
+        self.given_up[key] = number
+
     def forgive_inside(self, key: str) -> None:
         """Expect no more acts of a step that has ended: its code will not run again."""
         for inner in self.inside.pop(key, ()):
             self.acts.pop(inner, None)
+            self.given_up.pop(inner, None)
 
     def has_inside(self, key: str) -> bool:
         """Tell whether acts inside of a step are expected."""

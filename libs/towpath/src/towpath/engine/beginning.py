@@ -3,8 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from towpath.engine.asked import Asked
+from towpath.engine.asked import Asked, done_again
 from towpath.engine.history import History
+from towpath.engine.holding_back import NotGivenUpError
 from towpath.errors import DuplicateStepError
 from towpath.scopes import current_scope, key_of_begun
 
@@ -25,10 +26,6 @@ class Beginning(Protocol):
         ...
 
 
-_AGAIN = "!"
-"""What follows the key of an act, with a number, that an attempt of the step around it does not have from those before."""
-
-
 async def begun(run: Beginning, named: Asked, named_in: str, act: Callable[[str], Awaitable[T]]) -> T:
     """Do an act.
 
@@ -42,24 +39,31 @@ async def begun(run: Beginning, named: Asked, named_in: str, act: Callable[[str]
         DuplicateStepError: If an act of this key is in flight.
     """
     key = key_of(run.history, named, named_in)
-    if key in run.in_flight:
-        raise DuplicateStepError(named.key.rpartition("/")[2].partition("#")[0])
-    run.in_flight.add(key)
-    try:
-        return await act(key)
-    finally:
-        run.in_flight.discard(key)
+    while True:
+        if key in run.in_flight:
+            raise DuplicateStepError(named.key.rpartition("/")[2].partition("#")[0])
+        run.in_flight.add(key)
+        try:
+            return await act(key)
+        except NotGivenUpError:
+            key = done_again(key)
+        finally:
+            run.in_flight.discard(key)
 
 
 def key_of(history: History, named: Asked, named_in: str) -> str:
     """Tell the key of an act that begins now; see `begun`.
 
-    A further attempt of a step is told what those before it have done. What they have given up, or called with other
-    arguments, it does anew.
+    Work that begins again, for a further attempt or after a crash, is told what it has done before. What it has given up,
+    or called with other arguments, a further attempt does anew; after a crash it is given up again, and no other call is
+    made: that is no reason to pay twice.
     """
-    first = key = key_of_begun(named.key, named_in)
-    for number in range(2, current_scope().attempt + 1):
-        if history.repeats(key, named):
+    key = key_of_begun(named.key, named_in)
+    inside, failed = current_scope().step, current_scope().attempt - 1 + history.failed_attempts
+    while history.was_given_up(key, inside) or history.was_called_otherwise(named, key, inside):
+        if failed:
+            failed -= 1
+        elif not history.has_begun(done_again(key)):
             break
-        key = f"{first}{_AGAIN}{number}"
+        key = done_again(key)
     return key

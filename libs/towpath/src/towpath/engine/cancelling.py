@@ -7,8 +7,6 @@ from towpath.engine.history import History
 from towpath.engine.tasks import outside
 from towpath.engine.turns import Turns
 
-_LOOK_AGAIN_AFTER_S = 0.001
-
 
 class Cancelling:
     """Cancels the task that runs the code, cooperatively, once.
@@ -44,9 +42,6 @@ class Cancelling:
 
     async def _tell(self, code: "asyncio.Task[object]", number: int) -> None:
         """Cancel the code once it was told all that the journal has before the cancellation."""
-        while self._history.awaits_before(number):
-            await self._turns.rest()
-            await asyncio.sleep(_LOOK_AGAIN_AFTER_S)  # it may do something else for a while
         await self._turns.turn(number)
         self.told = True
         self._on_told()

@@ -1,11 +1,15 @@
 """Child runs, from the side of the run that starts them."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from towpath.coordination import ChildHandle, Join
 from towpath.engine.acting import Actor, Call, send
+from towpath.engine.asked import Asked
+from towpath.engine.giving_up import giving_up
 from towpath.engine.live_run import LiveRun
 from towpath.engine.tasks import outside
 from towpath.errors import ContinuedAsNewError
@@ -30,6 +34,7 @@ class Children:
         self._actor = actor
         self._starting: dict[str, asyncio.Task[None]] = {}
         self._required: list[DurableChild] = []
+        self._waits: Counter[str] = Counter()
 
     def start(self, call: Call, join: Join, read: Read) -> "DurableChild":
         """Start a child; its intent is journaled before the code can await anything else.
@@ -39,14 +44,24 @@ class Children:
         starting = self._starting.get(call.place)
         if starting is None:
             starting = self._starting[call.place] = outside(self._start(call), f"spawn-{call.place}")
-        child = DurableChild(self._run, call, starting, read, ends_with_us=join != "detached")
+        wait = partial(self._next_wait, call)
+        child = DurableChild(self._run, call, starting, read, wait, ends_with_us=join != "detached")
         if join == "required":
             self._required.append(child)
         return child
 
+    def _next_wait(self, call: Call) -> Asked:
+        """Name a wait for a child's end: the code may give it up and wait again later."""
+        self._waits[call.place] += 1
+        return Asked(f"{call.place}.result#{self._waits[call.place]}", "run", call.target)
+
     async def _start(self, call: Call) -> None:
-        await self._run.ask(call.asked)
-        intent = self._run.history.intended(call.place) or await self._actor.intend(call)
+        intent = self._run.history.intended(call.place)
+        if intent is None:
+            await self._run.ask(call.asked)
+            intent = await self._actor.intend(call)
+        else:
+            self._run.known(call.asked)
         if self._run.history.outcome(call.place) is None:
             await send(self._run, intent)
 
@@ -104,29 +119,40 @@ class DurableChild(ChildHandle):
     """A child run that was started, or is about to be."""
 
     def __init__(
-        self, run: LiveRun, call: Call, starting: "asyncio.Task[None]", read: Read, *, ends_with_us: bool
+        self,
+        run: LiveRun,
+        call: Call,
+        starting: "asyncio.Task[None]",
+        read: Read,
+        wait: Callable[[], Asked],
+        *,
+        ends_with_us: bool,
     ) -> None:
         self.run_id = identity.child_run_id(run.run_id, call.place)
         self._run = run
         self._call = call
         self._starting = starting
         self._read = read
+        self._wait = wait
         self._ends_with_us = ends_with_us
 
     def result(self) -> Coroutine[Any, Any, Any]:
         """Wait for its result; see `ChildHandle.result`."""
-        return self._result()
+        return self._result(self._wait())
 
-    async def _result(self) -> Any:
+    async def _result(self, wait: Asked) -> Any:
         try:
-            await asyncio.shield(self._starting)
-            return self._read(await self._run.answer(self._call.place))
+            with giving_up(self._run, wait):
+                await self._run.until_given_up(wait)
+                await asyncio.shield(self._starting)
+                return self._read(await self._run.answer(self._call.place))
         except asyncio.CancelledError:
             if self._ends_with_us and self._run.cancelling.told and not self._run.let_go.is_set():
                 await self.cancel("its parent was cancelled")  # and not only when that has cleaned up
             raise
 
     async def cancel(self, reason: str | None = None) -> None:
-        """Ask it to end; it may clean up first."""
+        """Ask it to end; it may clean up first. A run that is only dropped from memory asks for nothing."""
+        await self._run.check_going_on()
         event_id = identity.derived_id("cancel", self._run.run_id, self._call.place)
         await self._run.outbox.cancel(self.run_id, event_id, reason)

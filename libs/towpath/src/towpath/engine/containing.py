@@ -5,9 +5,10 @@ Of these only two are meant for us: that the code is cancelled, and that its run
 """
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Generator
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
+from towpath.around import Around, Code
 from towpath.errors import ContinuedAsNewError
 from towpath.failures import escaped
 from towpath.groups import ungrouped
@@ -39,22 +40,19 @@ async def contained(work: Awaitable[T]) -> T:
         raise escaped(error) from error
 
 
-class Branch(Coroutine[Any, Any, Any]):
-    """The code of a task that user code has started: what it raises ends that task, not the loop it runs in.
+class Branch(Around[Any]):
+    """The code of a task that user code has started: what it raises ends that task, not the loop it runs in."""
 
-    A class, since a coroutine around it would leave it unawaited where the task is cancelled before it begins.
-    """
+    __slots__ = ("__name__",)
 
-    __slots__ = ("__name__", "_code")
-
-    def __init__(self, code: Coroutine[Any, Any, Any] | Generator[Any, Any, Any]) -> None:
-        self._code = code
+    def __init__(self, code: Code[Any]) -> None:
+        super().__init__(code)
         self.__name__ = getattr(code, "__name__", type(code).__name__)  # for logs
 
     def send(self, value: Any, /) -> Any:
         """Go on with the code."""
         try:
-            return self._code.send(value)
+            return self.code.send(value)
         except _OURS:
             raise
         except BaseException as error:
@@ -63,19 +61,11 @@ class Branch(Coroutine[Any, Any, Any]):
     def throw(self, *error: Any) -> Any:
         """Go on with the code, which hears of an error."""
         try:
-            return self._code.throw(*error)
+            return self.code.throw(*error)
         except _OURS:
             raise
         except BaseException as raised:
             raise escaped(raised) from raised
-
-    def close(self) -> None:
-        """Drop the code."""
-        self._code.close()
-
-    def __await__(self) -> Generator[Any, Any, Any]:
-        """Return what is awaited: the code."""
-        return cast("Coroutine[Any, Any, Any]", self._code).__await__()
 
 
 _OURS = (Exception, asyncio.CancelledError, ContinuedAsNewError, BaseExceptionGroup)

@@ -28,7 +28,7 @@ class DrawnValues:
         return self._draw(place, source, draw)
 
     def _draw(self, place: str, source: Source, draw: Callable[[], Any]) -> Any:
-        if self._run.divergence is not None:
+        if self._run.replay.divergence is not None:
             return draw()  # its next act is refused
         settled = self._run.known(Asked(place, source))
         if settled is None:
@@ -49,7 +49,7 @@ class DrawnValues:
 
     def _takes_patch(self, change: str) -> bool:
         place = f"patched:{change}"
-        if self._run.divergence is not None:
+        if self._run.replay.divergence is not None:
             return True
         if self._run.known(Asked(place, "patched")) is not None:
             return True

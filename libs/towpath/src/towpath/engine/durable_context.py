@@ -76,6 +76,7 @@ class DurableContext(StatefulContext):
         self._memory = MemoryActs(run)
         self.children = Children(run, self._actor)
         self._values = DrawnValues(run)
+        self._keyed_children: dict[str, str] = {}
         self._log = ReplayQuietLog(run)
 
     # --- Steps ------------------------------------------------------------------------------------
@@ -188,7 +189,10 @@ class DurableContext(StatefulContext):
         said = {"join": join, "input": payload}
         place = self.place(f"run:{name}", key)
         child = Call(place, "run", name, service_name, said, agent=self.scope_agent)
-        call = child._replace(place=key_of(self._run.history, child.asked, self.step_scope))
+        begun_as = key_of(self._run.history, child.asked, self.step_scope)
+        if key is not None:  # it is one child, whatever who names it again would give it
+            begun_as = self._keyed_children.setdefault(place, begun_as)
+        call = child._replace(place=begun_as)
         return in_loop(
             self.home_loop, self.children.start, call, join, lambda settled: _result(settled, result_type)
         )

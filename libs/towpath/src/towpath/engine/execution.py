@@ -6,6 +6,7 @@ from typing import Any
 from towpath.components import Component, ComponentType, Registry, TellChunk
 from towpath.current import running_in
 from towpath.dropping import Droppable
+from towpath.engine.attempts import Attempts
 from towpath.engine.containing import contained
 from towpath.engine.durable_context import DurableContext
 from towpath.engine.live_run import LiveRun
@@ -13,7 +14,7 @@ from towpath.engine.tasks import counted
 from towpath.engine.time_limit import in_time
 from towpath.errors import ContinuedAsNewError
 from towpath.failures import failure_of, notes_of
-from towpath.retry import ONCE, Attempted, attempted
+from towpath.retry import ONCE, Attempted
 from towpath.telling import Telling
 from towpath.values import to_json_value
 from towpath_schemas.failure import Failure
@@ -52,9 +53,10 @@ async def _execute(run: LiveRun, registry: Registry) -> RunFinished:
     if (code := asyncio.current_task()) is not None:
         run.cancelling.runs_as(code)
     finished = await _finish(run, registry, component)
-    await run.repeat_what_is_left()
-    if run.divergence is not None:
-        return _failed(run, run.divergence.failure)
+    await run.replay.repeat_what_is_left()
+    run.repeat_end()
+    if run.replay.divergence is not None:
+        return _failed(run, run.replay.divergence.failure)
     if run.history.replaying:
         return _failed(run, run.history.diverged("its end").failure)
     return finished
@@ -67,28 +69,26 @@ async def _finish(run: LiveRun, registry: Registry, component: Component) -> Run
     except ContinuedAsNewError as again:
         successor = successor_run_id(run.run_id)
         return RunFinished(at=run.clock(), end="continued", result=again.input, successor=successor)
+    tries = ended.attempts if component.kind is ComponentType.FUNCTION else None
     if ended.error is not None:
-        return _failed(run, failure_of(ended.error))
-    return RunFinished(at=run.clock(), end="completed", result=ended.value)
+        return _failed(run, failure_of(ended.error), tries)
+    return RunFinished(at=run.clock(), end="completed", result=ended.value, attempts=tries)
 
 
 async def _attempt(run: LiveRun, registry: Registry, component: Component) -> Attempted:
     is_function = component.kind is ComponentType.FUNCTION
-
-    telling = Telling(run.outbox.tell_chunk)
+    attempts = Attempts(run)
+    telling = Telling(run.outbox.tell_chunk, attempts.first)
 
     async def once(attempt: int) -> Any:
-        if attempt > 1:
-            await run.until_unpaused()
         context = DurableContext(run, registry, attempt=attempt)
         with counted(run.tasks, work=is_function), running_in(context):
-            async with in_time(run, component, attempt):
+            async with in_time(run, component, attempts.began_at):
                 return to_json_value(
                     await context.children.joined(_whole(run, context, component, telling.of(attempt)))
                 )
 
-    policy = component.retry if is_function else ONCE
-    return await attempted(once, policy, sleep=run.sleep)
+    return await attempts.made(once, component.retry if is_function else ONCE)
 
 
 async def _whole(run: LiveRun, context: DurableContext, component: Component, tell: TellChunk) -> Any:
@@ -98,8 +98,8 @@ async def _whole(run: LiveRun, context: DurableContext, component: Component, te
     return result
 
 
-def _failed(run: LiveRun, failure: Failure) -> RunFinished:
-    return RunFinished(at=run.clock(), end="failed", failure=failure)
+def _failed(run: LiveRun, failure: Failure, attempts: int | None = None) -> RunFinished:
+    return RunFinished(at=run.clock(), end="failed", failure=failure, attempts=attempts)
 
 
 def _cancelled(run: LiveRun, heard: asyncio.CancelledError) -> RunFinished:

@@ -7,11 +7,22 @@ the history when they are written, and read into it when a run is taken up again
 from collections.abc import Container, Iterable
 from typing import Any, NamedTuple
 
-from towpath.engine.asked import Asked, Expected, Settled, enclosing, was_abandoned, with_arguments
+from towpath.engine.asked import (
+    Asked,
+    Expected,
+    Settled,
+    done_again,
+    enclosing,
+    is_before_attempt,
+    says_given_up,
+    with_arguments,
+)
 from towpath.errors import NonDeterminismError
 from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent
 from towpath_schemas.journal import (
     Act,
+    ActGivenUp,
+    AttemptFailed,
     CallIntended,
     CallSettled,
     CancelReceived,
@@ -26,6 +37,7 @@ from towpath_schemas.journal import (
     StepSettled,
     ValueDrawn,
 )
+from towpath_schemas.succession import heard_digest
 
 Received = CallSettled | SignalReceived | CancelReceived | PauseReceived
 """A record that says what became of something that came from outside."""
@@ -45,6 +57,8 @@ class History:
     Attributes:
         cancelling: The record of the first wish that the run end, and its place in the journal.
         alarmed: Whether it has begun anything that ends at a moment by itself.
+        unpaused_at: When it was last paused, or told to go on, in seconds since 1970.
+        failed_attempt: The last attempt of its code that failed and is followed by another.
     """
 
     def __init__(self, entries: Iterable[tuple[int, JournalRecord]] = ()) -> None:
@@ -52,7 +66,11 @@ class History:
         self.finished: RunFinished | None = None
         self.suspended = False
         self._paused = False
+        self.unpaused_at = 0.0
         self.alarmed = False
+        self.failed_attempt: AttemptFailed | None = None
+        self._attempt_began: dict[str, int] = {}
+        self._of_failed_attempts: frozenset[str] = frozenset()
         self.cancelling: tuple[int, CancelReceived] | None = None
         self.next_number = 1
         self._settled: dict[str, tuple[int, Settled]] = {}
@@ -60,17 +78,30 @@ class History:
         self._open: dict[str, CallIntended] = {}
         self._expected = Expected()
         self._signals: dict[str, KeptSignal] = {}
-        self._gave_back: set[str] = set()
+        self._given_up: dict[str, int] = {}
         self._events_seen: set[str] = set()
+        self._heard_before = frozenset[str]()
+        self._taken_over = 0
         for number, record in entries:
             self.next_number = max(self.next_number, number + 1)
             self.add(number, record)
-            if isinstance(record, Settled | CallIntended) and not self._is_over(record.key):
-                self._expected.add(record)
+            self._expect(number, record)
 
-    def _is_over(self, key: str) -> bool:
-        """Tell whether an act is inside of one that has ended: no code will ask about it again."""
-        return any(outer in self._settled for outer in enclosing(key))
+    def _expect(self, number: int, record: JournalRecord) -> None:
+        """Expect that the code repeats what a record says, unless that was inside of an act which has ended.
+
+        What an attempt that failed has begun, the one that is made now need not begin.
+        """
+        if not isinstance(record, Settled | CallIntended | ActGivenUp | SignalReturned):
+            return
+        if is_before_attempt(record.key) or record.key in self._of_failed_attempts:
+            return
+        if any(outer in self._settled or outer in self._given_up for outer in enclosing(record.key)):
+            return
+        if not isinstance(record, SignalReturned):
+            self._expected.add(record)
+        if says_given_up(record):
+            self._expected.add_given_up(record.key, number)
 
     # --- Records ----------------------------------------------------------------------------------
 
@@ -91,21 +122,32 @@ class History:
                 kept = KeptSignal(record.signal_id, record.name, record.payload)
                 self._signals.setdefault(record.signal_id, kept)
                 self._events_seen.add(record.signal_id)
-            case SignalReturned():
-                self._give_back(record)
+            case ActGivenUp() | SignalReturned():
+                self._give_up(number, record)
             case CancelReceived():
                 self.cancelling = self.cancelling or (number, record)
                 self._events_seen.add(record.event_id)
             case PauseReceived():
                 self._paused = record.paused
+                self.unpaused_at = record.at
                 self._events_seen.add(record.event_id)
+            case AttemptFailed():
+                self._end_attempt(number, record)
             case RunStarted():
-                self.started = record
+                self.started, self._taken_over = record, record.taken_over
+                self._heard_before = frozenset(record.line.heard if record.line else ())
             case RunFinished():
                 self.finished = record
             case _:
                 pass
         self.suspended = isinstance(record, RunSuspended)
+
+    def _end_attempt(self, number: int, failed: AttemptFailed) -> None:
+        """Expect nothing more of the code's acts so far: it begins again, and is told what it asks for of them."""
+        self.failed_attempt = failed
+        self._attempt_began[""] = number
+        self._expected = Expected()
+        self._of_failed_attempts = frozenset(self._intended)
 
     def _intend(self, number: int, record: CallIntended) -> None:
         self._intended[record.key] = (number, record)
@@ -116,20 +158,29 @@ class History:
     def _settle(self, number: int, record: Settled) -> None:
         self._settled.setdefault(record.key, (number, record))  # the code was told what was written first
         self._open.pop(record.key, None)
+        self._attempt_began.pop(f"{record.key}/", None)
         self._expected.forgive_inside(record.key)
+        if says_given_up(record):
+            self._given_up.setdefault(record.key, number)
         if isinstance(record, CallSettled) and record.source is not None:
             self._signals.pop(record.source, None)
             self._events_seen.add(record.source)
 
-    def _give_back(self, record: SignalReturned) -> None:
-        """Keep a signal again, before those that came after it."""
+    def _give_up(self, number: int, record: ActGivenUp | SignalReturned) -> None:
+        self._given_up.setdefault(record.key, number)
+        if isinstance(record, SignalReturned):
+            self._keep_again(record)
+        else:
+            self._expected.forgive_inside(record.key)
+
+    def _keep_again(self, record: SignalReturned) -> None:
+        """Keep a signal before those that came after it."""
         given = self.outcome(record.key)
         payload = given.result if given else None
         self._signals = {
             record.signal_id: KeptSignal(record.signal_id, record.name, payload),
             **self._signals,
         }
-        self._gave_back.add(record.key)
 
     # --- What the code asks -----------------------------------------------------------------------
 
@@ -143,16 +194,53 @@ class History:
         if expected is not None and expected != asked:
             raise self._differing(expected, str(asked))
         intent = self.intended(asked.key)
-        if intent is not None and not asked.calls_as(intent):
+        if intent is not None and not (asked.calls_as(intent) or self._is_taken_over(asked.key)):
             before, now = (with_arguments(asked.key, some) for some in (intent.input, asked.arguments))
             raise NonDeterminismError(expected=before, found=now, entry=self.intended_at(asked.key))
         return self._settled[asked.key][1] if asked.key in self._settled else None
 
-    def repeats(self, key: str, asked: Asked) -> bool:
-        """Tell whether an act of a further attempt may have this key: it was not given up there, or called otherwise."""
-        settled, intent = self._settled.get(key), self.intended(key)
-        given_up = settled is not None and (was_abandoned(settled[1]) or key in self._gave_back)
-        return not given_up and (intent is None or asked.calls_as(intent))
+    def begin_step(self, key: str, attempt: int) -> None:
+        """Learn that an attempt of a step's work begins: it need not repeat what was done inside of it before."""
+        if attempt > 1:
+            self._attempt_began[f"{key}/"] = self.next_number
+        self._expected.forgive_inside(key)
+
+    def was_given_up(self, key: str, inside: str) -> bool:
+        """Tell whether an act was given up before its attempt began: of the step with the scope `inside`, or of the run."""
+        given_up = self._given_up.get(key)
+        return given_up is not None and given_up < self._attempt_began.get(inside, 0)
+
+    def has_begun(self, key: str) -> bool:
+        """Tell whether the journal has the act."""
+        return key in self._intended or key in self._settled
+
+    def was_called_otherwise(self, asked: Asked, key: str, inside: str) -> bool:
+        """Tell whether the act at a key was called with other arguments than is asked now, before its attempt began."""
+        intended_at, intent = self._intended.get(key, (0, None))
+        is_earlier = intent is not None and intended_at < self._attempt_began.get(inside, 0)
+        return is_earlier and intent is not None and not self._calls_as(intent, asked)
+
+    def _calls_as(self, intent: CallIntended, asked: Asked) -> bool:
+        """Tell whether an act is called as it was, by this run or the one that it is a fork of.
+
+        That run has called it otherwise where one of its further attempts has done it anew.
+        """
+        if asked.calls_as(intent):
+            return True
+        return self._is_taken_over(intent.key) and not self._is_taken_over(done_again(intent.key))
+
+    def _is_taken_over(self, key: str) -> bool:
+        """Tell whether an act was begun by the run that this one is a fork of: its id may be among the arguments."""
+        return key in self._intended and self.intended_at(key) <= self._taken_over
+
+    def is_given_up(self, key: str) -> bool:
+        """Tell whether the code gave the act up before it was told how it ended: it is never told."""
+        return key in self._given_up
+
+    def repeat_giving_up(self, key: str) -> None:
+        """Learn that the code has given the act up again, as the journal says."""
+        self._expected.acts.pop(key, None)
+        self._expected.given_up.pop(key, None)
 
     def settled_at(self, key: str) -> int:
         """Tell the place in the journal where the act was settled; it must be."""
@@ -197,24 +285,58 @@ class History:
     @property
     def replaying(self) -> bool:
         """Whether the journal has acts that the code has not asked about yet."""
+        return bool(self._expected.acts or self._expected.given_up)
+
+    @property
+    def expects_acts(self) -> bool:
+        """Whether the journal has acts that the code has not asked about yet; those asked about it may have to give up."""
         return bool(self._expected.acts)
 
     @property
     def unmatched(self) -> int:
-        """How many acts of the journal the code has not asked about yet."""
-        return len(self._expected.acts)
+        """How many acts of the journal the code has not asked about yet, or not given up."""
+        return len(self._expected)
 
     def awaits_before(self, number: int) -> bool:
-        """Tell whether the journal has settled acts before place `number` that the code has not asked about yet."""
-        return any(key in self._settled and self._settled[key][0] < number for key in self._expected.acts)
+        """Tell whether the journal has anything before place `number` that the code has not repeated yet."""
+        act, given_up = (
+            next(iter(self._expected.acts), None),
+            next(iter(self._expected.given_up.values()), None),
+        )
+        return (act is not None and self._begun_at(act) < number) or (
+            given_up is not None and given_up < number
+        )
+
+    def _begun_at(self, key: str) -> int:
+        """Tell the place of the first record of an act."""
+        intended = self._intended.get(key) or self._settled.get(key)
+        return self._given_up[key] if intended is None else intended[0]
 
     def diverged(self, found: str) -> NonDeterminismError:
-        """Build the error for code that did `found` while the journal has acts it never asked about."""
-        return self._differing(next(iter(self._expected.acts.values())), found)
+        """Build the error for code that did `found` while the journal has something that it never repeated."""
+        if self._expected.acts:
+            return self._differing(next(iter(self._expected.acts.values())), found)
+        return self.not_given_up(next(iter(self._expected.given_up)), found)
+
+    def not_given_up(self, key: str, found: str) -> NonDeterminismError:
+        """Build the error for code that did `found` and does not give up the act at a key, as it has before."""
+        expected = f"that the code gives up {key!r}"
+        return NonDeterminismError(expected=expected, found=found, entry=self._given_up[key])
 
     def _differing(self, expected: Asked, found: str) -> NonDeterminismError:
-        entry, _ = self._intended.get(expected.key) or self._settled[expected.key]
-        return NonDeterminismError(expected=str(expected), found=found, entry=entry)
+        return NonDeterminismError(expected=str(expected), found=found, entry=self._begun_at(expected.key))
+
+    @property
+    def failed_attempts(self) -> int:
+        """How many attempts of the run's code have failed and were followed by another."""
+        return 0 if self.failed_attempt is None else self.failed_attempt.attempt
+
+    @property
+    def attempt_of_function(self) -> int | None:
+        """Which attempt of the run's code is made, from 1; None where it is no function."""
+        if self.started is None or self.started.component_kind != "function":
+            return None
+        return self.failed_attempts + 1
 
     # --- What comes from outside ------------------------------------------------------------------
 
@@ -223,12 +345,18 @@ class History:
         match event:
             case Answered():
                 return self._settlement(event, at)
-            case SignalSent() if event.signal_id not in self._events_seen:
+            case SignalSent() if self._is_new(event.signal_id):
                 return self._signal_reception(event, at)
-            case ControlSent() if event.event_id not in self._events_seen:
+            case ControlSent() if self._is_new(event.event_id):
                 return self._control_reception(event, at)
             case _:
                 return None
+
+    def _is_new(self, event_id: str) -> bool:
+        """Tell whether neither this run nor one that it goes on from has taken an event."""
+        if event_id in self._events_seen:
+            return False
+        return not self._heard_before or heard_digest(event_id) not in self._heard_before
 
     def _settlement(self, answered: Answered, at: float) -> CallSettled | None:
         """Turn an answer into the record that settles its call; None if it is settled or was never begun."""
@@ -275,13 +403,13 @@ class History:
 
     @property
     def leaves_something(self) -> bool:
-        """Whether something came that a run that goes on from this one is to hear of; see `succession`."""
-        return bool(self._signals) or self._paused or self.cancelling is not None
+        """Whether a signal or a wish came: a run that goes on from this one takes it, or must not; see `succession`."""
+        return bool(self._events_seen)
 
     def owed_signal(self, key: str) -> str | None:
         """Tell the id of the signal that settled the wait at `key`, unless that has given it back."""
         settled = self.outcome(key)
-        return settled.source if settled and key not in self._gave_back else None
+        return settled.source if settled and not self.is_given_up(key) else None
 
     def claim_signal(self, signal_id: str) -> None:
         """Give a kept signal to a wait that is about to be settled with it."""

@@ -1,25 +1,23 @@
 """A run that is held in memory: its history, its journal, what it waits for, and what comes for it."""
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine, Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
-from towpath.engine.asked import Asked, Settled, was_abandoned
-from towpath.engine.cancelling import Cancelling
+from towpath.engine.asked import Asked, Settled
 from towpath.engine.history import History
-from towpath.engine.holding_back import HoldingBack
+from towpath.engine.idling import Idling
 from towpath.engine.ports import Chance, ClaimLostError, Clock, Entries, Outbox, Sleep, system_chance
 from towpath.engine.reception import Reception
 from towpath.engine.refusing import Refusing
+from towpath.engine.replay import Replay
 from towpath.engine.tasks import RunTasks
-from towpath.engine.turns import Turns
 from towpath.engine.waiters import Waiter, Waiters
 from towpath.engine.work import Work
 from towpath.engine.writing import Writing
-from towpath.errors import NonDeterminismError
 from towpath_schemas.calls import Answered, RunEvent
 from towpath_schemas.journal import (
     CallSettled,
@@ -42,13 +40,14 @@ class LiveRun:
         moves: How often the run went on: asked for an act, began to work, was told an outcome. A run whose count
             stands still only waits.
         traceparent: Trace context of the span in which the run is held; what it causes is traced below that.
+        begun_at: When it was taken for the first time, in seconds since 1970, as far as is known.
         let_go: Set once the run is not ours any more, or is to be dropped from memory.
         ending: Set once its code has ended: nothing that comes now changes it.
-        divergence: How replay has shown that the code does not fit the journal: nothing goes on from there, even if
-            the code catches it.
+        replay: Holds what the code does against the journal.
         reception: Takes what comes for the run.
         cancelling: Has the code hear that the run is to end.
         tasks: What the code has started beside itself.
+        idling: Tells whether it only waits.
         in_flight: The keys of the acts that the code has begun and has not been told the end of.
         refusing: Refuses what the code does once nothing may be done for the run here any more.
     """
@@ -64,16 +63,17 @@ class LiveRun:
         clock: Clock,
         sleep: Sleep = asyncio.sleep,
         chance: Chance = system_chance,
+        begun_at: float | None = None,
     ) -> None:
         self.run_id = run_id
         self.started = started
+        self.begun_at = started.at if begun_at is None else begun_at
         self.traceparent = started.traceparent
         self.history = history
         self.outbox = outbox
         self.clock, self.sleep, self.chance = clock, sleep, chance
         self.let_go = asyncio.Event()
         self.ending = False
-        self.divergence: NonDeterminismError | None = None
         self.moves = 0
         self.progressed_at = asyncio.get_running_loop().time()
         self._writing = Writing(entries, history, on_lost=self.let_go.set)
@@ -82,10 +82,24 @@ class LiveRun:
         self._work = Work(self._worked)
         self.refusing = Refusing()
         self.tasks = RunTasks(self._moved, lambda: self.refusing.over)
-        self._holding_back = HoldingBack(history, lambda: self.replaying, lambda: self.does_something)
-        self._turns = Turns(lambda: self.moves)
+        self.replay = Replay(
+            history,
+            self.tasks,
+            moves=lambda: self.moves,
+            doing=self._goes_on_beside,
+            at_work=lambda: bool(self._work),
+        )
+        self.cancelling = self.replay.cancelling
         self.reception = Reception(history, self, clock, self._received)
-        self.cancelling = Cancelling(history, self._turns, self._holding_back.look_again)
+        self.idling = Idling(
+            history,
+            clock,
+            waiters=self._waiters,
+            work=self._work,
+            tasks=self.tasks,
+            writing=self._writing,
+            replay=self.replay,
+        )
 
     def _moved(self) -> None:
         self.moves += 1
@@ -112,15 +126,20 @@ class LiveRun:
             return await self._writing.append(record)
 
     async def finish(self, finished: RunFinished) -> RunFinished:
-        """Write the end of the run, behind which nothing is written.
+        """Write the end of the run, behind which nothing is written, and before it what goes to whoever goes on from it.
 
         Raises:
             asyncio.CancelledError: If the run was let go: its end is somebody else's.
         """
         self.ending = True
+        untold = frozenset(self.in_flight)  # before those leave that are cancelled now
         if self.let_go.is_set():
             raise asyncio.CancelledError
         with self._losing():
+            if finished.successor is not None:
+                await self._writing.until_all_learned()
+                for record in self.reception.returned(untold):
+                    await self._writing.append(record)
             return await self._writing.finish(finished)
 
     @property
@@ -162,8 +181,8 @@ class LiveRun:
         """
         if not self.is_held:
             await self.refusing.refuse(asyncio.CancelledError())
-        if self.divergence is not None:
-            await self.refusing.refuse(self.divergence)
+        if self.replay.divergence is not None:
+            await self.refusing.refuse(self.replay.divergence)
 
     @property
     def is_held(self) -> bool:
@@ -185,13 +204,8 @@ class LiveRun:
         await self.check_going_on()
         self.moves += 1
         self.tasks.acts()
-        settled = self.known(asked)
-        if settled is None and self._must_wait_for_replay(asked):
-            await self._replayed(asked)
-            settled = self.known(asked)  # its answer may have come meanwhile
-        if settled is not None and was_abandoned(settled):
-            await asyncio.Event().wait()  # the code gave it up before it was told of it, and will again
-        elif settled is not None:
+        settled = await self.replay.may_go_on(asked)
+        if settled is not None:
             await self._in_turn(asked.key)
         elif not self._is_done_elsewhere(asked):
             await self.until_unpaused()
@@ -203,58 +217,46 @@ class LiveRun:
         Raises:
             NonDeterminismError: If the journal has another act in its place, or had one before.
         """
-        if self.divergence is not None:
-            raise self.divergence
-        try:
-            settled = self.history.settled(asked)
-        except NonDeterminismError as divergence:
-            self.diverge(divergence)
-        if not self.replaying:
-            self._holding_back.look_again()
-        return settled
+        return self.replay.known(asked)
 
     @property
     def replaying(self) -> bool:
         """Whether the journal has something that the code has not repeated or been told yet."""
-        return self.history.replaying or self.cancelling.pending
-
-    def _must_wait_for_replay(self, asked: Asked) -> bool:
-        """Tell whether an act must not begin yet: only what was begun before, or is part of it, goes on."""
-        if not self.replaying:
-            return False
-        return self.history.intended(asked.key) is None and not self.history.was_inside(asked.key)
+        return self.replay.goes_on
 
     def _is_done_elsewhere(self, asked: Asked) -> bool:
         """Tell whether an act has begun and the code only waits for it: that is no work of the run."""
         return self.history.intended(asked.key) is not None and asked.kind != "model"
 
-    async def _replayed(self, asked: Asked) -> None:
-        try:
-            await self._holding_back.until_replayed(asked)
-        except NonDeterminismError as divergence:
-            self.diverge(divergence)
-
-    def diverge(self, divergence: NonDeterminismError) -> NoReturn:
-        """Have the run fail because its code does not repeat what the journal says it did.
+    async def until_given_up(self, asked: Asked) -> None:
+        """Wait until the code gives an act up, if it has done so before it was told how this had ended.
 
         Raises:
-            NonDeterminismError: Always.
+            NonDeterminismError: If it does not give it up.
+            asyncio.CancelledError: If it does, or nothing may be done for the run here any more.
         """
-        self.divergence = divergence
-        raise divergence from None
+        await self.check_going_on()
+        await self.replay.until_given_up(asked)
+
+    def repeat_giving_up(self, key: str) -> None:
+        """Learn that the code has given an act up again, as the journal says."""
+        self.moves += 1
+        self.history.repeat_giving_up(key)
+        self.replay.holding_back.look_again()
+
+    def _goes_on_beside(self, held: Iterable[str]) -> bool:
+        return self.idling.goes_on_beside(held)
+
+    def repeat_end(self) -> None:
+        """Learn that the code has ended again while it waited for signals which its end has given back."""
+        for key in self.in_flight:
+            settled = self.history.outcome(key)
+            if settled is not None and settled.source is not None and self.history.is_given_up(key):
+                self.repeat_giving_up(key)
 
     async def _in_turn(self, key: str) -> None:
-        """Wait until it is the turn of a settled act to be told to the code."""
-        if self.tasks.alive or self.cancelling.pending:
-            await self._turns.turn(self.history.settled_at(key))
+        await self.replay.in_turn(key)
         self.moves += 1
-
-    async def repeat_what_is_left(self) -> None:
-        """Let tasks that the code has left behind repeat what they did before its end, such as a generator's `finally`."""
-        unmatched = -1
-        while self.history.replaying and self.history.unmatched != unmatched:
-            unmatched = self.history.unmatched
-            await self._turns.rest()
 
     async def tell(self, record: AnySettled) -> AnySettled:
         """Write the record that settles an act, and return it when the code is to be told of it."""
@@ -272,52 +274,20 @@ class LiveRun:
         """Stand still while the run is paused, before its work is tried again: that at `place`, if it is `busy` there."""
         if self.history.paused:
             with nullcontext() if place is None else self._work.interrupted(place):
-                await self._holding_back.until_unpaused()
+                await self.replay.holding_back.until_unpaused()
 
     def _worked(self) -> None:
         self.moves += 1
         self.progressed_at = self._now()
 
     @property
-    def working(self) -> int:
-        """How many pieces of its code are at work, without steps that wait for an act inside of them."""
-        return self._work.beside(self._waiters.keys)
-
-    @property
-    def does_something(self) -> bool:
-        """Whether its code goes on by itself: acts of it are at work, or it awaits what is no act."""
-        return bool(self._work) or not self.tasks.at_rest
-
-    @property
-    def catching_up(self) -> bool:
-        """Whether it will go on by itself, though it seems to wait: replay is not over, or the code is to end."""
-        return self._holding_back.for_replay > 0 or self.cancelling.pending
-
-    @property
     def waiting_for(self) -> tuple[str, ...]:
         """Keys of the acts the run waits for."""
         return tuple(self._waiters.keys)
 
-    @property
-    def only_waits(self) -> bool:
-        """Whether nothing of the run goes on but waiting for what comes from outside."""
-        waits = bool(self._waiters) or self._holding_back.for_pause > 0
-        return waits and not (self._writing.busy or self.catching_up or self.does_something)
-
     def is_idle(self, now: float, patience_s: float) -> bool:
         """Tell whether the run has only waited for more than `patience_s` seconds before `now`, of the loop's clock."""
-        return now - self.progressed_at > patience_s and self.only_waits
-
-    def waits_long(self, patience_s: float) -> bool:
-        """Tell whether all it waits for are people, signals, or moments more than `patience_s` away."""
-        is_far = self.history.paused or all(self._is_far(key, patience_s) for key in self._waiters.keys)
-        return is_far and self.only_waits
-
-    def _is_far(self, key: str, patience_s: float) -> bool:
-        intended = self.history.intended(key)
-        if intended is None or intended.act not in {"signal", "timer", "approval"}:
-            return False
-        return intended.until is None or intended.until - self.clock() > patience_s
+        return now - self.progressed_at > patience_s and self.idling.only_waits
 
     def expect(self, key: str) -> Coroutine[Any, Any, CallSettled]:
         """Begin to wait for the call at `key`; await what is returned for how it ended, when it is told."""
@@ -373,11 +343,10 @@ class LiveRun:
             case CancelReceived():
                 self.cancelling.tell()
             case _:
-                self._holding_back.look_again()
+                self.replay.holding_back.look_again()
 
     def stop(self) -> None:
         """Tell the code nothing more: it has ended."""
         self.ending = True
-        self._turns.stop()
-        self.cancelling.stop()
+        self.replay.stop()
         self.tasks.cancel()

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from towpath.engine.asked import call_asked
+from towpath.engine.giving_up import giving_up
 from towpath.engine.live_run import LiveRun
 from towpath.errors import ComponentError
 from towpath.failures import failure_of
@@ -51,9 +52,11 @@ class MemoryActs:
         Raises:
             ComponentError: If it failed for good.
         """
-        settled = await self._run.ask(call_asked(place, "memory", target))
-        if not isinstance(settled, CallSettled):
-            settled = await self._attempted(place, target, act, agent)
+        asked = call_asked(place, "memory", target)
+        with giving_up(self._run, asked):
+            settled = await self._run.ask(asked)
+            if not isinstance(settled, CallSettled):
+                settled = await self._attempted(place, target, act, agent)
         if settled.failure is not None:
             raise ComponentError(settled.failure)
         return settled.result

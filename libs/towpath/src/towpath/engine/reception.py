@@ -1,22 +1,23 @@
 """Takes what comes for a held run into its journal: each once, by whichever way it comes first.
 
-What came for a wait that the code has given up is not lost on it: a signal goes to the next wait of its name.
+Signals of one name are taken in the order in which they come, and go to waits in that order. What came for a wait that
+the code has given up is not lost on it: a signal goes to the next wait of its name.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import asynccontextmanager
 from typing import Protocol, TypeVar
 
 from towpath.engine.history import History, Received
 from towpath.engine.ports import Clock
 from towpath.engine.tasks import outside
-from towpath_schemas.calls import RunEvent
+from towpath_schemas.calls import RunEvent, SignalSent
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
     CallIntended,
     CallSettled,
     JournalRecord,
-    SignalReceived,
     SignalReturned,
 )
 
@@ -40,6 +41,14 @@ class Writer(Protocol):
         ...
 
 
+class _Coming:
+    """The signals of one name that are being taken: how many, and whose turn it is."""
+
+    def __init__(self) -> None:
+        self.signals = 0
+        self.one = asyncio.Lock()
+
+
 class Reception:
     """The door of one held run.
 
@@ -55,21 +64,29 @@ class Reception:
         self._clock = clock
         self._received = received
         self._being_taken: dict[str, asyncio.Future[None]] = {}
+        self._signals_come: dict[str, _Coming] = {}
         self._given_up: set[str] = set()
         self._offering: set[asyncio.Task[None]] = set()
 
     async def take(self, event: RunEvent) -> None:
         """Take an event; when this returns it is in the journal, now or already, or changes nothing."""
+        if not isinstance(event, SignalSent):
+            await self._take(event)
+            return
+        async with self._after_those_before(event.name):
+            await self._offer(event.name)
+            await self._take(event)
+            await self._offer(event.name)
+
+    async def _take(self, event: RunEvent) -> None:
         while (record := self._history.reception(event, self._clock())) is not None:
             place = record.key if isinstance(record, CallSettled) else record.kind
             if (rival := self._being_taken.get(place)) is None:
                 await self._write(place, record)
-                break
+                return
             await asyncio.wait(
                 {rival}
             )  # the same event by another way, or another for this act: the first counts
-        if isinstance(record, SignalReceived):
-            await self._offer(record.name)
 
     async def _write(self, place: str, record: AnyReceived) -> AnyReceived:
         taking = self._being_taken[place] = asyncio.get_running_loop().create_future()
@@ -85,10 +102,24 @@ class Reception:
 
     # --- Signals that nobody waited for when they came --------------------------------------------------
 
+    @asynccontextmanager
+    async def _after_those_before(self, name: str) -> AsyncGenerator[None]:
+        """Wait until the signals of a name that came before are taken: one that is being kept may not be overtaken."""
+        coming = self._signals_come.setdefault(name, _Coming())
+        coming.signals += 1
+        try:
+            async with coming.one:
+                yield
+        finally:
+            coming.signals -= 1
+            if not coming.signals:
+                del self._signals_come[name]
+
     async def _offer(self, name: str) -> None:
-        """Settle a wait that is open with a signal that was kept."""
-        if (waiting := self._history.waiting_for_signal(name)) is not None:
-            await self._take_kept(waiting.key, name)
+        """Settle the waits that are open with the signals that were kept."""
+        while (waiting := self._history.waiting_for_signal(name)) is not None:
+            if not await self._take_kept(waiting.key, name):
+                return
 
     async def take_kept(self, key: str, name: str) -> bool:
         """Settle a wait with the earliest signal of its name that was kept; tell whether it is settled.
@@ -103,8 +134,8 @@ class Reception:
         if self._history.outcome(key) is not None:
             return True
         kept = self._history.kept_signal(name)
-        if kept is None:
-            return False
+        if kept is None or not self._writer.is_held:
+            return False  # after the end of the run it is kept for whoever goes on from it
         self._history.claim_signal(kept.signal_id)
         record = CallSettled(
             at=self._clock(),
@@ -134,13 +165,23 @@ class Reception:
         elif intended is not None:
             self._writer.append_soon(_cancelled(intended, self._clock()))
 
-    def _give_back(self, settled: CallSettled) -> None:
+    def returned(self, untold: Collection[str]) -> list[SignalReturned]:
+        """Write down which signals go back at the end of the run: those of waits that were not told, or given up."""
+        settled = (self._history.outcome(key) for key in {*untold, *self._given_up})
+        back = (record for one in settled if one is not None and (record := self._returned(one)) is not None)
+        return sorted(back, key=lambda record: self._history.settled_at(record.key))
+
+    def _returned(self, settled: CallSettled) -> SignalReturned | None:
         signal_id = self._history.owed_signal(settled.key)
         if signal_id is None:
+            return None
+        return SignalReturned(at=self._clock(), key=settled.key, signal_id=signal_id, name=settled.target)
+
+    def _give_back(self, settled: CallSettled) -> None:
+        returned = self._returned(settled)
+        if returned is None:
             return
-        self._writer.append_soon(
-            SignalReturned(at=self._clock(), key=settled.key, signal_id=signal_id, name=settled.target)
-        )
+        self._writer.append_soon(returned)
         offering = outside(self._offer(settled.target), "offer returned signal")
         self._offering.add(offering)
         offering.add_done_callback(self._offering.discard)

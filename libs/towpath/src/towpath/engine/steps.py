@@ -8,6 +8,7 @@ from towpath.discarding import discard_work
 from towpath.engine.acting import Actor, Call
 from towpath.engine.asked import Asked, call_asked
 from towpath.engine.containing import contained
+from towpath.engine.giving_up import giving_up
 from towpath.engine.live_run import LiveRun
 from towpath.failures import failure_of, model_error
 from towpath.local.done_acts import StepDone
@@ -41,39 +42,36 @@ async def run_step(
     agent: str | None,
 ) -> StepSettled:
     """Run the work of a step, unless the journal has its end."""
-    settled = await run.ask(Asked(place, "step"))
-    if settled is not None:
-        discard_work(work)
-        return cast("StepSettled", settled)
+    asked = Asked(place, "step")
 
     async def once(attempt: int) -> StepDone:
         if attempt > 1:
-            await _end_attempt(run, place)
+            await run.tasks.end_inside(f"{place}/")
             await run.until_unpaused(place)
+        run.history.begin_step(place, attempt)
         with inside(attempt) as state:
             result = to_json_value(await awaits(contained(run_work(work, arguments)), f"{place}/"))
             return StepDone(result, state.changes if state.has_changed else None)
 
-    with run.busy(place):
-        ended = await attempted(once, ONCE if is_awaitable(work) else retry, sleep=run.sleep)
-    done: StepDone = ended.value or StepDone(None, None)
-    return await run.tell(
-        StepSettled(
-            at=run.clock(),
-            key=place,
-            result=done.result,
-            changes=done.changes,
-            failure=_final_failure(ended),
-            attempts=ended.attempts,
-            agent=agent,
+    with giving_up(run, asked):
+        settled = await run.ask(asked)
+        if settled is not None:
+            discard_work(work)
+            return cast("StepSettled", settled)
+        with run.busy(place):
+            ended = await attempted(once, ONCE if is_awaitable(work) else retry, sleep=run.sleep)
+        done: StepDone = ended.value or StepDone(None, None)
+        return await run.tell(
+            StepSettled(
+                at=run.clock(),
+                key=place,
+                result=done.result,
+                changes=done.changes,
+                failure=_final_failure(ended),
+                attempts=ended.attempts,
+                agent=agent,
+            )
         )
-    )
-
-
-async def _end_attempt(run: LiveRun, place: str) -> None:
-    """End what an attempt that failed has left behind: the next one does the same acts, as far as they are not done."""
-    await run.tasks.end_inside(f"{place}/")
-    run.history.forgive_inside(place)
 
 
 class Trying(NamedTuple):
@@ -98,9 +96,11 @@ async def call_model(
     Raises:
         ModelError: If the provider refused or failed for good.
     """
-    settled = await run.ask(call_asked(place, "model", model.name))
-    if settled is None:
-        settled = await _ask_model(run, actor, place, model, request, trying=trying, agent=agent)
+    asked = call_asked(place, "model", model.name)
+    with giving_up(run, asked):
+        settled = await run.ask(asked)
+        if settled is None:
+            settled = await _ask_model(run, actor, place, model, request, trying=trying, agent=agent)
     record = cast("CallSettled", settled)
     if record.failure is not None:
         raise model_error(record.failure)

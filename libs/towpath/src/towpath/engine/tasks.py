@@ -15,14 +15,14 @@ from contextvars import Context, ContextVar, copy_context
 from types import FrameType
 from typing import Any, TypeVar
 
+from towpath.around import Code
 from towpath.current import context_or_none
 from towpath.dropping import Droppable
 from towpath.engine.containing import Branch
-from towpath.engine.resting import restless
+from towpath.engine.resting import pass_time, restless
 from towpath.scopes import enter_branch, give_to_step, running_task, step_in
 
 T = TypeVar("T")
-Code = Coroutine[Any, Any, T] | Generator[Any, None, T]
 
 
 def _as_it_is(code: Code[T]) -> Code[T]:
@@ -106,6 +106,11 @@ class RunTasks:
         others = (*self._bound, last) if last in self._bound else self._bound
         self._restless = restless(self._main, others, self._alive)
         return self._restless is None
+
+    def pass_time(self) -> None:
+        """Have the next time limit end at once that the code has set itself, if all of it rests but for those."""
+        if self._main is not None:
+            pass_time(self._main, self._bound, self._alive)
 
     def cancel(self) -> None:
         """Cancel those that the code has left behind; what work has started and does not act on the run lives on."""

@@ -14,11 +14,16 @@ _REPLAYED_WITHIN_S = 60.0
 
 
 @asynccontextmanager
-async def in_time(run: LiveRun, component: Component, attempt: int) -> AsyncGenerator[None]:
+async def in_time(run: LiveRun, component: Component, began_at: float) -> AsyncGenerator[None]:
     """Stop an attempt at its time limit, and say which limit it was.
 
-    The first attempt has begun with its run, and so has its time; a further one begins anew where it is made again. What
-    the journal has is repeated before the attempt is stopped. A run whose time ticks is held in memory while it waits.
+    Its time goes on where its process does not. What the journal has is repeated before the attempt is stopped. A run
+    whose time ticks is held in memory while it waits.
+
+    Args:
+        run: The run.
+        component: The function.
+        began_at: When the attempt began, in seconds since 1970.
 
     Raises:
         TimeoutError: If it was stopped.
@@ -26,8 +31,8 @@ async def in_time(run: LiveRun, component: Component, attempt: int) -> AsyncGene
     if component.timeout_s is None:
         yield
         return
-    spent_s = run.clock() - run.started.at if attempt == 1 else 0.0
-    ends = asyncio.get_running_loop().time() + max(0.0, component.timeout_s - spent_s)
+    left_s = began_at + component.timeout_s - run.clock()
+    ends = asyncio.get_running_loop().time() + max(0.0, left_s)
     deadline = asyncio.timeout_at(ends + _REPLAYED_WITHIN_S)
     try:
         async with deadline:
@@ -43,6 +48,7 @@ async def in_time(run: LiveRun, component: Component, attempt: int) -> AsyncGene
 
 
 async def _tick(run: LiveRun, deadline: asyncio.Timeout, ends: float) -> None:
-    while run.replaying:  # noqa: ASYNC110 - it ends in many places, none of which says so
+    """Begin the time once the acts of the journal are repeated; what was given up then may be so because of the limit."""
+    while run.history.expects_acts or run.cancelling.pending:  # noqa: ASYNC110 - it ends in many places, none of which says so
         await asyncio.sleep(_LOOK_AGAIN_AFTER_S)
     deadline.reschedule(ends)

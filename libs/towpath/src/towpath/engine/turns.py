@@ -15,6 +15,8 @@ _ROUNDS_TO_REST = 16
 """Rounds of the event loop without a move of the run after which its code is taken to be at rest: what wakes
 through nested tasks and groups takes two rounds for each of them. A loop that shows what is ready (asyncio's own, not
 uvloop) says so at once."""
+_LOOK_AGAIN_AFTER_S = 0.001
+_LONGEST_PAUSE_S = 0.05
 
 
 class Turns:
@@ -22,10 +24,12 @@ class Turns:
 
     Args:
         moves: Counts what the code does; where it stands still, the code is at rest.
+        too_early: Tells whether the code will do by itself what the journal has before a place.
     """
 
-    def __init__(self, moves: Callable[[], int]) -> None:
+    def __init__(self, moves: Callable[[], int], too_early: Callable[[int], bool]) -> None:
         self._moves = moves
+        self._too_early = too_early
         self._loop = asyncio.get_running_loop()
         self._ready: Sized | None = getattr(self._loop, "_ready", None)
         self._waiting: dict[int, list[asyncio.Future[None]]] = {}
@@ -70,12 +74,20 @@ class Turns:
         return None if held else first
 
     async def _tell(self) -> None:
+        pause_s = _LOOK_AGAIN_AFTER_S
         while self._next() is not None:
             await self.rest()
-            if (number := self._next()) is not None:
-                for future in self._waiting.pop(number):
-                    if not future.done():
-                        future.set_result(None)
+            number = self._next()
+            if number is None:
+                return
+            if self._too_early(number):
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+                continue
+            pause_s = _LOOK_AGAIN_AFTER_S
+            for future in self._waiting.pop(number):
+                if not future.done():
+                    future.set_result(None)
 
     async def rest(self) -> None:
         """Return when the code of the run has come to rest."""

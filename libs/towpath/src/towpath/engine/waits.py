@@ -1,12 +1,12 @@
 """Waits of a run for what nobody computes: moments, signals, people."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 from towpath.coordination import UNSET
 from towpath.engine.acting import Actor, Call
 from towpath.engine.asked import Asked, call_asked
+from towpath.engine.giving_up import giving_up
 from towpath.engine.live_run import LiveRun
 from towpath.errors import ComponentError, SignalTimeoutError
 from towpath.moments import Moment
@@ -32,20 +32,18 @@ class Waits:
 
     async def signal(self, call: Call, default: Any) -> Any:
         """Wait for a signal and return its payload; see `Signals`."""
-        try:
-            settled = await self._settled_by_signal(call)
-        except asyncio.CancelledError:
-            self._run.reception.give_up(call.place)
-            raise
+        asked = call_asked(call.place, "signal", call.target)
+        with giving_up(self._run, asked):
+            settled = await self._settled_by_signal(call, asked)
         if settled.failure is None:
             return settled.result
         if default is UNSET:
             raise SignalTimeoutError(settled.failure)
         return default
 
-    async def _settled_by_signal(self, call: Call) -> CallSettled:
+    async def _settled_by_signal(self, call: Call, asked: Asked) -> CallSettled:
         run = self._run
-        settled = await run.ask(call_asked(call.place, "signal", call.target))
+        settled = await run.ask(asked)
         if isinstance(settled, CallSettled):
             return settled
         if await run.reception.take_kept(call.place, call.target):
@@ -68,12 +66,13 @@ class Waits:
 
     async def emit(self, call: Call, run_id: str | None) -> None:
         """Send a signal, once: its id is derived from the act."""
-        if await self._run.ask(Asked(call.place, "step")) is not None:
-            return
-        signal_id = f"{self._run.run_id}:{call.place}"
-        with self._run.busy():
-            await self._run.outbox.emit(signal_id, call.target, call.arguments, run_id)
-        await self._run.tell(StepSettled(at=self._run.clock(), key=call.place, agent=call.agent))
+        run, asked = self._run, Asked(call.place, "step")
+        with giving_up(run, asked):
+            if await run.ask(asked) is not None:
+                return
+            with run.busy():
+                await run.outbox.emit(f"{run.run_id}:{call.place}", call.target, call.arguments, run_id)
+            await run.tell(StepSettled(at=run.clock(), key=call.place, agent=call.agent))
 
     async def approval(self, call: Call) -> Approval:
         """Wait until somebody decides, or the time for it is over."""

@@ -27,7 +27,7 @@ class Writing:
         self._on_lost = on_lost
         self._soon: set[asyncio.Task[None]] = set()
         self._writing = 0
-        self._held_up = 0
+        self._held_up: set[asyncio.Future[None]] = set()
         self._last_write: asyncio.Future[None] | None = None
 
     @property
@@ -38,7 +38,7 @@ class Writing:
     @property
     def held_up(self) -> bool:
         """Whether a record waits until others are written that nobody waited for."""
-        return self._held_up > 0
+        return bool(self._held_up)
 
     async def append(self, record: AnyRecord) -> AnyRecord:
         """Write a record and learn it.
@@ -51,16 +51,21 @@ class Writing:
             ClaimLostError: If the run is not ours any more.
         """
         if self._soon:
-            self._held_up += 1
-            try:
-                await asyncio.gather(*self._soon)
-            finally:
-                self._held_up -= 1
+            await self._after_those_soon()
         written, body = fitting(in_its_session(record, self._history))
         number = self._history.take_number()
         await self._write(number, body)
         self._history.add(number, written)
         return written
+
+    async def _after_those_soon(self) -> None:
+        held_up = asyncio.get_running_loop().create_future()
+        self._held_up.add(held_up)
+        try:
+            await asyncio.gather(*self._soon)
+        finally:
+            self._held_up.discard(held_up)
+            held_up.cancel()
 
     async def finish(self, finished: RunFinished) -> RunFinished:
         """Write the end of the run, behind which nothing may be stored: by that it is known to be the end.
@@ -68,8 +73,14 @@ class Writing:
         Raises:
             ClaimLostError: If the run is not ours any more.
         """
-        await self.until_learned()
+        await self.until_all_learned()
         return await self.append(finished)
+
+    async def until_all_learned(self) -> None:
+        """Return when nothing is being written any more, nor waits to be."""
+        while held_up := {*self._held_up, *self._soon}:
+            await asyncio.wait(held_up)
+        await self.until_learned()
 
     async def until_learned(self) -> None:
         """Return when what is being written now is learned, or was refused."""

@@ -22,6 +22,24 @@ DEFAULT_MODEL_RETRY = RetryPolicy(max_attempts=5, initial_interval_s=0.5, max_in
 """How often a model call is tried where the failure says that trying again may help."""
 
 
+class Citation(Shape):
+    """Where a part of an answer comes from.
+
+    Attributes:
+        title: What the source is called.
+        url: Of a page, its address.
+        file_id: Of a file, its id at the provider.
+        start: Where in the text of the answer the part begins, in characters; None where that is not told.
+        end: Where it ends.
+    """
+
+    title: str | None = None
+    url: str | None = None
+    file_id: str | None = None
+    start: int | None = None
+    end: int | None = None
+
+
 class Message(Shape):
     """One message of a conversation.
 
@@ -33,6 +51,7 @@ class Message(Shape):
         images: What it shows beside its text.
         reasoning: What an assistant thought before it spoke, as far as the provider tells.
         reasoning_signature: What the provider wants to see again beside the reasoning.
+        citations: Where an assistant has parts of the text from; for people, so no JSON of a request has it.
         failed: Whether a tool's message tells an error.
     """
 
@@ -43,6 +62,7 @@ class Message(Shape):
     images: tuple[Image, ...] = Field(default=(), exclude_if=not_)
     reasoning: str = Field(default="", exclude_if=not_)
     reasoning_signature: str | None = Field(default=None, exclude_if=not_)
+    citations: tuple[Citation, ...] = Field(default=(), exclude=True)
     failed: bool = Field(default=False, exclude_if=not_)
 
     @cached_property
@@ -102,24 +122,6 @@ class SignaturePiece(NamedTuple):
     is_redacted: bool
 
 
-class Citation(Shape):
-    """Where a part of an answer comes from.
-
-    Attributes:
-        title: What the source is called.
-        url: Of a page, its address.
-        file_id: Of a file, its id at the provider.
-        start: Where in the text of the answer the part begins, in characters; None where that is not told.
-        end: Where it ends.
-    """
-
-    title: str | None = None
-    url: str | None = None
-    file_id: str | None = None
-    start: int | None = None
-    end: int | None = None
-
-
 class HeardPiece(Shape):
     """A piece in which an answer was heard that is not its text; one of the fields says what.
 
@@ -145,7 +147,7 @@ class ModelReply(Shape):
         reasoning_signature: What the provider wants to see again beside the reasoning.
         citations: Where it has parts of the text from, as far as the provider tells.
         pieces: In which pieces somebody has heard it: how many more characters of the text, what was said where the text
-            has it otherwise, or what else there was; see `towpath.models.heard`.
+            has it otherwise, or what else there was; see `towpath.models.pieces`.
     """
 
     text: str = ""
@@ -172,6 +174,7 @@ class ModelReply(Shape):
             tool_calls=self.tool_calls,
             reasoning=self.reasoning,
             reasoning_signature=self.reasoning_signature,
+            citations=self.citations,
         )
 
 

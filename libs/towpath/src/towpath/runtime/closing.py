@@ -1,18 +1,33 @@
-"""Has the router do what is left to do when a run has ended: tell its parent, start its successor, clear up."""
+"""Concludes a run that has ended: keeps its dead letter, tells whoever watches, and has the router do the rest.
+
+The rest is to tell its parent, start its successor, clear up. Each part may be done twice without harm.
+"""
 
 import asyncio
+from typing import Any
 
 from towpath.engine.closing import closed
 from towpath.engine.history import History
+from towpath.runtime.letters import keep_letter_of
+from towpath.runtime.telling import tell_end
 from towpath_chassis.errors import UnconfirmedError
 from towpath_chassis.jetstream import JetStream
+from towpath_chassis.service import Chassis
 from towpath_schemas import subjects
 
 _AGAIN_AFTER_S = 0.2
 
 
-async def close(js: JetStream, run_id: str, history: History, *, was_suspended: bool) -> None:
-    """Report the end of a run, if anything is left to do; reporting it twice is harmless."""
+async def conclude(chassis: Chassis[Any], run_id: str, history: History, *, was_suspended: bool) -> None:
+    """Do what is left to do about a run that has ended; one that has not is left alone."""
+    started, finished = history.started, history.finished
+    if started is not None and finished is not None:
+        letter = await keep_letter_of(chassis.js, run_id, started, finished)
+        await tell_end(chassis, run_id, started, finished, letter=letter)
+        await _report(chassis.js, run_id, history, was_suspended=was_suspended)
+
+
+async def _report(js: JetStream, run_id: str, history: History, *, was_suspended: bool) -> None:
     left = closed(run_id, history)
     if left is None:
         return

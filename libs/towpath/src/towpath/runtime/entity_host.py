@@ -8,12 +8,14 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
-from towpath.components import Registry
+from towpath.components import ComponentType, Registry
 from towpath.engine.entity_turns import not_invoked, take_turn
 from towpath.runtime.entity_calls import NatsEntities
+from towpath_chassis.editions import Editions
 from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
 from towpath_schemas import subjects
+from towpath_schemas.components import CodeOffered
 from towpath_schemas.entities import (
     InvocationDone,
     InvocationRequested,
@@ -26,6 +28,8 @@ from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 log = structlog.get_logger(__name__)
 
 _SIGN_OF_LIFE_S = 1.0
+
+Outcomes = tuple[InvocationDone, ...]
 
 
 class EntityHost:
@@ -63,8 +67,7 @@ class EntityHost:
             log.error("no turns", reason=str(error))  # noqa: TRY400 - the sender's fault, a trace says nothing
             return
         taking = {
-            asyncio.create_task(take_turn(self._registry, turn, self._entities)): number
-            for number, turn in enumerate(asked.turns)
+            asyncio.create_task(self._take_turn(turn)): number for number, turn in enumerate(asked.turns)
         }
         while taking:
             ended, _ = await asyncio.wait(
@@ -72,11 +75,28 @@ class EntityHost:
             )
             in_order = [task for task in taking if task in ended]
             done = {taking.pop(task): _outcomes(task) for task in in_order}
+            if left := tuple(number for number, one in done.items() if one is None):
+                await self._js.respond(message, TurnProgress(elsewhere=left).to_body())
             for body in _bodies({number: one for number, one in done.items() if one}, asked.turns):
                 await self._js.respond(message, body)
 
+    async def _take_turn(self, turn: TurnRequested) -> Outcomes | None:
+        """Execute a turn; None if it is left to others, before any of it has begun."""
+        if await self._is_elsewhere(turn):
+            return None
+        return await take_turn(self._registry, turn, self._entities)
 
-def _outcomes(ended: "asyncio.Task[tuple[InvocationDone, ...]]") -> tuple[InvocationDone, ...]:
+    async def _is_elsewhere(self, turn: TurnRequested) -> bool:
+        """Tell whether other runners of the service have what is not here: it is being upgraded."""
+        methods = {one.method for one in turn.invocations}
+        component = self._registry.find(ComponentType.ENTITY, turn.entity_type)
+        if component is not None and methods <= component.methods.keys():
+            return False
+        code = CodeOffered(kind="entity", name=turn.entity_type, methods=tuple(sorted(methods)))
+        return await Editions(self._js, turn.invocations[0].service).offer(code)
+
+
+def _outcomes(ended: "asyncio.Task[Outcomes | None]") -> Outcomes | None:
     """Read what a turn came to; nothing, and its owner will ask again, where its code has ended the task itself."""
     reason = "cancelled" if ended.cancelled() else ended.exception()
     if reason is None:
@@ -85,7 +105,7 @@ def _outcomes(ended: "asyncio.Task[tuple[InvocationDone, ...]]") -> tuple[Invoca
     return ()
 
 
-def _bodies(done: dict[int, tuple[InvocationDone, ...]], turns: tuple[TurnRequested, ...]) -> Iterable[bytes]:
+def _bodies(done: dict[int, Outcomes], turns: tuple[TurnRequested, ...]) -> Iterable[bytes]:
     """Tell what turns came to, in one message where it fits."""
     body = TurnProgress(done=done).to_body()
     if len(body) <= MAX_PAYLOAD_BYTES:

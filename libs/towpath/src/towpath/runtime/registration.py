@@ -1,4 +1,4 @@
-"""Tells the platform what this process offers."""
+"""Loads what this process offers, and tells the platform."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -7,9 +7,13 @@ from typing import Any
 
 import structlog
 
-from towpath.components import Registry, built_in_types
+from towpath.components import REGISTRY, Registry, built_in_types
+from towpath.runtime.loading import load_app
+from towpath.runtime.runner_settings import RunnerSettings
+from towpath.secrecy import redacted
 from towpath_chassis.editions import Editions, edition_of
 from towpath_chassis.errors import BrokerError
+from towpath_chassis.logs import redact_logs
 from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
 from towpath_chassis.subscribing import subscribed
@@ -24,10 +28,20 @@ log = structlog.get_logger(__name__)
 _LOOK_EVERY_S = 5.0
 
 
+def loaded(chassis: Chassis[RunnerSettings]) -> Registry:
+    """Load the user code that the settings name; its spans are told, and its secrets stay out of the logs.
+
+    Raises:
+        ConfigurationError: If it cannot be loaded.
+    """
+    load_app(chassis.settings.app)
+    chassis.tracing.include_user_code()
+    redact_logs(redacted)
+    return REGISTRY
+
+
 @asynccontextmanager
-async def registered(
-    chassis: Chassis[Any], registry: Registry, *, service: str, version: str
-) -> AsyncGenerator[None]:
+async def registered(chassis: Chassis[RunnerSettings], registry: Registry) -> AsyncGenerator[None]:
     """Offer the components of `registry` until the end of the block.
 
     The catalogue describes them unless somebody runs newer code of the service, and as soon as nobody does any more.
@@ -36,14 +50,15 @@ async def registered(
         RegistrationError: If several agents or tools have one name.
     """
     registry.check()
+    service = chassis.settings.service
     offered = ServiceRegistered(
         service=service,
-        version=version,
+        version=chassis.settings.service_version,
         components=tuple(component.described() for component in (*registry, *built_in_types())),
     )
     registration = _Registration(chassis, offered)
     async with subscribed(chassis, subjects.serving(service, registration.edition), _here, workers=1):
-        await registration.look()
+        await registration.describe()
         async with background(registration.keep, name="registration"):
             yield
 
@@ -61,19 +76,20 @@ class _Registration:
         self._offered = offered
         self._editions = Editions(chassis.js, offered.service)
 
-    async def look(self) -> None:
-        """Have the catalogue describe it, if it is to."""
+    async def describe(self) -> None:
+        """Have the catalogue describe it, unless somebody runs newer code."""
         await self._editions.add(self._offered)
-        if await self._editions.is_due(self.edition):
+        if await self._editions.is_newest(self.edition):
             envelope = self._chassis.envelope(event_type_of(ServiceRegistered), id=self.edition)
             subject = subjects.catalogue(self._offered.service)
             await self._chassis.js.publish(subject, self._offered.to_body(), headers=envelope.headers())
 
     async def keep(self) -> None:
-        """Look again and again, for ever: runners of newer code come and go."""
+        """See again and again, for ever, that it is described if it is to: runners of newer code come and go."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
-                await self.look()
+                if await self._editions.described() != self.edition:
+                    await self.describe()
             except BrokerError as error:
                 log.info("the catalogue was not looked at; it will be", reason=str(error))

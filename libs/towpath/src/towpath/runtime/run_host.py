@@ -15,11 +15,10 @@ from towpath.dropping import ended
 from towpath.engine.execution import execute
 from towpath.engine.live_run import LiveRun
 from towpath.engine.tasks import outside
-from towpath.runtime.closing import close
+from towpath.runtime.closing import conclude
 from towpath.runtime.deadly import Quarantine, deadly, is_suspect
 from towpath.runtime.outbox import NatsOutbox
 from towpath.runtime.taking import TakenRun, Taking, read_dispatch
-from towpath.runtime.telling import tell_end
 from towpath_chassis.delivery import Disowned
 from towpath_chassis.errors import PayloadLostError, UnconfirmedError
 from towpath_chassis.messages import Message, StoredMessage, Subscription
@@ -122,6 +121,7 @@ class RunHost:
             entries=taken.journal,
             outbox=outbox,
             clock=time.time,
+            begun_at=taken.begun_at,
         )
         outbox.of(run)
         held = _Held(run, taken.journal.epoch, _loop_time())
@@ -189,9 +189,8 @@ class RunHost:
             await self._make_reachable(held)
             await self._say_resumed(run, taken.journal.epoch)
             await self._take_inbox(run)
-        finished = await run.finish(await self._end_of(run, taken))
-        await tell_end(self._chassis, run.run_id, run.started, finished)
-        await close(self._js, run.run_id, run.history, was_suspended=not taken.is_new)
+        await run.finish(await self._end_of(run, taken))
+        await conclude(self._chassis, run.run_id, run.history, was_suspended=not taken.is_new)
         if run.history.next_number > SNAPSHOT_EVERY:
             await forget_snapshot(self._js, run.run_id)
 
@@ -200,7 +199,8 @@ class RunHost:
             return await execute(run, self._registry)
         run.stop()
         failure = deadly(f"{run.started.component_kind} {run.started.component!r}", taken.losses)
-        return RunFinished(at=run.clock(), end="failed", failure=failure)
+        attempts = run.history.attempt_of_function
+        return RunFinished(at=run.clock(), end="failed", failure=failure, attempts=attempts)
 
     async def _say_resumed(self, run: LiveRun, epoch: int) -> None:
         if epoch > 1:  # the first to take it has nothing to resume
@@ -264,7 +264,7 @@ class RunHost:
 
     def _only_waits(self, run: LiveRun, now: float) -> bool:
         """Tell whether a run is better dropped from memory until something comes for it."""
-        return run.waits_long(self._suspend_after_s) or run.is_idle(now, self._suspend_after_s)
+        return run.idling.waits_long(self._suspend_after_s) or run.is_idle(now, self._suspend_after_s)
 
     async def _suspend(self, held: _Held) -> None:
         """Drop a run from memory; an answer that comes from now on finds nobody and goes to the inbox."""

@@ -4,9 +4,8 @@ import time
 from typing import Any
 
 from towpath.engine.history import History
-from towpath.runtime.closing import close
+from towpath.runtime.closing import conclude
 from towpath.runtime.journal import Journal
-from towpath.runtime.telling import tell_end
 from towpath_chassis.delivery import GiveUp
 from towpath_chassis.errors import PayloadLostError
 from towpath_chassis.journal import salvage_journal
@@ -27,10 +26,10 @@ async def end_lost(chassis: Chassis[Any], journal: Journal, lost: PayloadLostErr
         raise GiveUp(str(lost)) from lost
     if history.finished is None:
         failure = Failure(code="payload_missing", message=str(lost))
-        ended = RunFinished(at=time.time(), end="failed", failure=failure)
+        ended = RunFinished(
+            at=time.time(), end="failed", failure=failure, attempts=history.attempt_of_function
+        )
         number = history.take_number()
         await journal.append(number, ended.to_body())
         history.add(number, ended)
-    if history.finished is not None:
-        await tell_end(chassis, journal.run_id, history.started, history.finished)
-    await close(chassis.js, journal.run_id, history, was_suspended=True)
+    await conclude(chassis, journal.run_id, history, was_suspended=True)

@@ -1,5 +1,6 @@
 """Takes a run that was dispatched: claims it, which fences out whoever had it before, and reads how far it is."""
 
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +10,14 @@ from pydantic import ValidationError
 from towpath.components import Registry
 from towpath.engine.execution import component_of
 from towpath.engine.history import History
-from towpath.runtime.closing import close
+from towpath.runtime.closing import conclude
 from towpath.runtime.deadly import times_resumed
 from towpath.runtime.journal import Journal
 from towpath.runtime.salvaging import end_lost
-from towpath.runtime.telling import tell_end
 from towpath_chassis.delivery import Disowned, GiveUp, RetryLater
 from towpath_chassis.editions import Editions, code_of, undeployed
 from towpath_chassis.errors import FencedError, NoResponderError, PayloadLostError, UnconfirmedError
-from towpath_chassis.journal import claim, newest_claim, newest_outline
+from towpath_chassis.journal import claim, first_claimed_at, newest_claim, newest_outline
 from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
 from towpath_chassis.snapshots import read_long_journal
@@ -38,6 +38,7 @@ class TakenRun:
         journal: Where its next records are written, under the claim.
         is_new: Whether nobody had it before.
         losses: How often it was taken up since anything came of that.
+        begun_at: When it was taken first, in seconds since 1970, where its time is limited.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class TakenRun:
     journal: Journal
     is_new: bool
     losses: int
+    begun_at: float | None
 
 
 class Taking:
@@ -167,12 +169,27 @@ class Taking:
         if history.started is None:
             raise GiveUp(f"run {dispatched.run_id} has no first entry")
         if history.finished is not None:
-            await tell_end(self._chassis, dispatched.run_id, history.started, history.finished)
-            await close(self._js, dispatched.run_id, history, was_suspended=True)
+            await conclude(self._chassis, dispatched.run_id, history, was_suspended=True)
             return None
         is_new = dispatched.first_entry is not None and journal.epoch == 1 and not history.started.gates
         lost = times_resumed(record for _, record in reversed(entries))
-        return TakenRun(dispatched.run_id, history.started, history, journal, is_new=is_new, losses=lost)
+        begun_at = await self._begun_at(journal, history.started)
+        return TakenRun(
+            dispatched.run_id,
+            history.started,
+            history,
+            journal,
+            is_new=is_new,
+            losses=lost,
+            begun_at=begun_at,
+        )
+
+    async def _begun_at(self, journal: Journal, started: RunStarted) -> float | None:
+        """Tell when a run was taken first: it may have waited before, for its moment, its turn or a runner."""
+        component = component_of(started, self._registry)
+        if component is None or component.timeout_s is None:
+            return None
+        return time.time() if journal.epoch == 1 else await first_claimed_at(self._js, journal.run_id)
 
 
 def read_dispatch(message: Message) -> RunDispatched:

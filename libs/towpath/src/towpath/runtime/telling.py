@@ -11,7 +11,9 @@ from towpath_schemas.journal import RunFinished, RunStarted
 from towpath_schemas.runs import RunEnded, RunView
 
 
-async def tell_end(chassis: Chassis[Any], run_id: str, started: RunStarted, finished: RunFinished) -> None:
+async def tell_end(
+    chassis: Chassis[Any], run_id: str, started: RunStarted, finished: RunFinished, *, letter: int | None
+) -> None:
     """Publish the end of a run on OUTPUT, where it is kept for minutes; the journal keeps it for good."""
     envelope = chassis.envelope(
         event_type_of(RunEnded),
@@ -20,6 +22,6 @@ async def tell_end(chassis: Chassis[Any], run_id: str, started: RunStarted, fini
         run_id=run_id,
         attribution=started.attribution,
     )
-    body = RunEnded(run=RunView.ended(run_id, started, finished)).to_body()
+    body = RunEnded(run=RunView.ended(run_id, started, finished, letter=letter)).to_body()
     with suppress(BrokerError):  # who missed it reads the journal
         await chassis.js.publish(subjects.output(run_id), body, headers=envelope.headers())

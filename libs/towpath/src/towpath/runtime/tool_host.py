@@ -17,7 +17,7 @@ from towpath.retry import Retry
 from towpath.runtime.deadly import Quarantine, begin_suspect, deadly, forget_suspect, is_suspect
 from towpath.runtime.entity_calls import NatsEntities
 from towpath.runtime.output import Output
-from towpath_chassis.delivery import GiveUp
+from towpath_chassis.delivery import GiveUp, RetryLater
 from towpath_chassis.editions import Editions
 from towpath_chassis.errors import UnconfirmedError
 from towpath_chassis.inbox import bring, place_of
@@ -56,10 +56,11 @@ class ToolHost:
 
         Raises:
             GiveUp: If a function failed for good: the run has been told, and the call is kept as a dead letter.
+            RetryLater: If others have the code, and may have begun the call before.
         """
         call = _read_call(message)
         if not self._execution.knows(call) and await self._is_elsewhere(call):
-            await self._hand_on(call, message)
+            await self._leave_to_others(call, message)
             return
         repeated = message.metadata.num_delivered > 1 or AGAIN_HEADER in (message.headers or {})
         answered = await self._answered_before(call) if repeated else None
@@ -74,8 +75,15 @@ class ToolHost:
         codes = (CodeOffered(kind=kind.value, name=call.name) for kind in kinds_called(call))
         return await Editions(self._chassis.js, call.service).offer(*codes)
 
-    async def _hand_on(self, call: CallRequested, message: Message) -> None:
-        """Publish a call anew, for others: one that is merely given back counts as one that may have been executed."""
+    async def _leave_to_others(self, call: CallRequested, message: Message) -> None:
+        """Publish a call anew: one that is given back counts as one that may have been executed.
+
+        Raises:
+            RetryLater: If it may have been, so that this must not be forgotten.
+        """
+        if message.metadata.num_delivered > 1:
+            reason = f"another runner of {call.service!r} has {call.act} {call.name!r}"
+            raise RetryLater(reason, after_s=_AGAIN_AFTER_S)
         await asyncio.sleep(_AGAIN_AFTER_S)
         headers = senders_headers(message.headers or {})
         message_id = f"{call.call_id}:on:{message.metadata.sequence.stream}"

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from operator import not_
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 from pydantic_core import to_json
 
-from towpath.models.port import Message
+from towpath.models.port import Citation, Message
 from towpath_schemas.shape import Shape
 
 
@@ -16,9 +17,11 @@ class Said(Message):
 
     Attributes:
         metadata: What else is to be known about it; any JSON object.
+        citations: As of any message; here they are kept.
     """
 
     metadata: dict[str, Any] = {}
+    citations: tuple[Citation, ...] = Field(default=(), exclude_if=not_)
 
 
 class SessionMessage(Said):
@@ -107,6 +110,7 @@ def as_message(said: Message) -> Message:
         images=said.images,
         reasoning=said.reasoning,
         reasoning_signature=said.reasoning_signature,
+        citations=said.citations,
         failed=said.failed,
     )
 

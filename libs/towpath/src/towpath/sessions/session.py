@@ -304,11 +304,15 @@ class Session(ScopedState):
 
 def _said(message: Message | Mapping[str, Any], metadata: Mapping[str, Any]) -> Said:
     own = message.metadata if isinstance(message, Said) else {}
-    written = as_message(message).model_dump() if isinstance(message, Message) else message
+    written = _fields(as_message(message)) if isinstance(message, Message) else message
     try:
         return Said.model_validate({**written, "metadata": {**own, **metadata}})
     except ValidationError as error:
         raise InvalidInputError(f"this is no message: {problems(error)}") from error
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    return {**message.model_dump(), "citations": message.citations}
 
 
 def _not_empty(name: str, value: Any) -> str:

@@ -3,12 +3,12 @@
 import itertools
 import operator
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from towpath.around import Around, Code
 from towpath.components import REGISTRY, Registry
-from towpath.engine.tasks import Code
 from towpath.errors import ComponentError, CrashNotSurvivedError, NonDeterminismError, StuckError
 from towpath.testing.disturbance import Disturbance, ReplayAlways, Victim, killed
 from towpath.testing.platform import VirtualPlatform
@@ -248,21 +248,14 @@ def _shown(record: JournalRecord | None) -> str:
     return f"{record.kind} {getattr(record, 'key', '')}".strip()
 
 
-class _Watched(Coroutine[Any, Any, Any], Generator[Any, Any, Any]):
+class _Watched(Around[Any]):
     """Code that asks before each step from one await to the next whether it is dead."""
 
+    __slots__ = ("_is_dead",)
+
     def __init__(self, code: Code[Any], is_dead: Callable[[], bool]) -> None:
-        self._code = code
+        super().__init__(code)
         self._is_dead = is_dead
 
     def send(self, value: Any, /) -> Any:
-        return self._code.throw(killed()) if self._is_dead() else self._code.send(value)
-
-    def throw(self, *error: Any) -> Any:
-        return self._code.throw(*error)
-
-    def close(self) -> None:
-        self._code.close()
-
-    def __await__(self) -> "_Watched":
-        return self
+        return self.code.throw(killed()) if self._is_dead() else self.code.send(value)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any, Protocol
 
-from towpath.engine.tasks import Code
+from towpath.around import Code
 from towpath_schemas.journal import (
     JournalRecord,
     RunFinished,

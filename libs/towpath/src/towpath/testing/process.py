@@ -71,7 +71,13 @@ class Process:
         await run.finish(await execute(run, self._environment.registry))
 
     async def take(self, event: RunEvent) -> bool:
-        """Take what has come for the run; tell whether it is in the journal, or changes nothing."""
+        """Take what has come for the run; tell whether it is in the journal, or changes nothing.
+
+        What comes while others wait in the inbox goes there, behind them.
+        """
+        return not self._stored.inbox and await self._take(event)
+
+    async def _take(self, event: RunEvent) -> bool:
         if self.suspending:
             return False
         try:
@@ -83,7 +89,7 @@ class Process:
 
     async def _take_inbox(self) -> None:
         inbox = self._stored.inbox
-        while inbox and await self.take(inbox[0]):
+        while inbox and await self._take(inbox[0]):
             inbox.pop(0)
 
     # --- The ports of the engine ----------------------------------------------------------------------
@@ -117,7 +123,7 @@ class Process:
     @property
     def working(self) -> bool:
         """Whether steps of it are at work."""
-        return self.run.working > 0
+        return self.run.idling.working > 0
 
     def die(self) -> None:
         """Let nothing of it be done any more, as if the process were killed."""
@@ -145,20 +151,20 @@ class Process:
     def at_work(self) -> bool:
         """Whether something of it goes on that waits for neither time nor anything from outside."""
         run, ending = self.run, self.suspending or self.run.let_go.is_set()
-        if ending or run.working > self._sleeping:
+        if ending or run.idling.working > self._sleeping:
             return True
         if self._parked:  # what catches up may wait for just this, and begins anew after it was dropped
             return False
         return (
-            run.catching_up
-            or not (self._sleeping or run.waiting_for or run.only_waits)
+            run.idling.catching_up
+            or not (self._sleeping or run.waiting_for or run.idling.only_waits)
             or not run.tasks.at_rest
         )
 
     @property
     def unsettled(self) -> bool:
         """Whether the engine has put something off for a moment: it looks again soon."""
-        return self.run.catching_up
+        return self.run.idling.catching_up
 
     def is_idle(self, jump_s: float | None) -> bool:
         """Tell whether it had better be dropped before `jump_s` seconds pass in which nothing happens."""
@@ -168,7 +174,7 @@ class Process:
             return not self.at_work
         patience_s = self._environment.suspend_after_s
         long = jump_s is None or jump_s > patience_s
-        return self.run.waits_long(patience_s) or (long and self.run.only_waits)
+        return self.run.idling.waits_long(patience_s) or (long and self.run.idling.only_waits)
 
     async def suspend(self) -> None:
         """Drop it from memory, unless it goes on meanwhile."""

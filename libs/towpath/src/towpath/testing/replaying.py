@@ -9,15 +9,22 @@ from typing import Any, TypeVar
 
 from towpath.components import REGISTRY, Component, ComponentType, Registry
 from towpath.definitions import component_of
-from towpath.engine.asked import Asked, Settled
+from towpath.engine.asked import Asked, Settled, is_before_attempt
 from towpath.engine.execution import execute
 from towpath.engine.history import History
-from towpath.engine.live_run import LiveRun
+from towpath.engine.live_run import AnyRecord, LiveRun
 from towpath.errors import ConfigurationError, NonDeterminismError
 from towpath.testing.journals import Given, read_journal
 from towpath.testing.virtual_loop import VirtualTimeLoop, run_virtual
 from towpath_schemas.calls import Answered
-from towpath_schemas.journal import CallIntended, JournalRecord, RunFinished, RunStarted
+from towpath_schemas.journal import (
+    AttemptFailed,
+    CallIntended,
+    CallSettled,
+    JournalRecord,
+    RunFinished,
+    RunStarted,
+)
 from towpath_schemas.memory import ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
 
 T = TypeVar("T")
@@ -54,7 +61,8 @@ def check_replay(
     """See that a run with this journal can go on with the code as it is now.
 
     Nothing is done beyond what the journal knows: no step runs, nobody is called, nothing is written. A journal
-    without acts, as a plain function's, says nothing about the code, which is not run.
+    without acts, as a plain function's, says nothing about the code, which is not run. Of a function that was tried
+    again, the acts of its last attempt count.
 
     Args:
         component: The code, or its name: then it is the version that the run began with.
@@ -119,8 +127,8 @@ async def _replay(
 ) -> tuple["_ReplayedRun", RunFinished | None]:
     run = _ReplayedRun(run_id, history)
     ended = await _until_it_stops(run, registry)
-    if run.divergence is not None:
-        raise run.divergence
+    if run.replay.divergence is not None:
+        raise run.replay.divergence
     found = ", ".join(run.stopped_at) if ended is None else _end(ended)
     if history.replaying:
         raise history.diverged(found)
@@ -176,6 +184,8 @@ class _ReplayedRun(LiveRun):
 
     async def ask(self, asked: Asked) -> Settled | None:
         """Tell how an act ended; one that has not is not done, but a child that was started need not be again."""
+        if is_before_attempt(asked.key) and self.history.outcome(asked.key) is None:
+            return CallSettled(at=self.clock(), key=asked.key, act="timer", target=asked.target)
         settled = await super().ask(asked)
         is_started = asked.kind == "run" and self.history.intended(asked.key) is not None
         if settled is None and not is_started:
@@ -183,6 +193,11 @@ class _ReplayedRun(LiveRun):
             self.history.forgive_inside(asked.key)
             await asyncio.Event().wait()
         return settled
+
+    async def append(self, record: AnyRecord) -> AnyRecord:
+        """Make a further attempt that the journal does not know: beside its acts, code may fail here that did not there."""
+        assert isinstance(record, AttemptFailed), _NOTHING_IS_DONE  # noqa: S101 - it stands still before others
+        return record
 
     def append_soon(self, record: JournalRecord) -> None:
         """Keep no value that is drawn behind the end of the journal."""

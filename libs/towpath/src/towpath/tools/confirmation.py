@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from towpath.errors import ApprovalRequiredError, ConfigurationError, ContextError, InvalidInputError
 from towpath.failures import component_error, failure_of
@@ -27,6 +27,7 @@ CONFIRM = "confirm:"
 """How the steps are named in which a handler is asked."""
 
 _DAY_S = 86_400.0
+_YES = frozenset({"y", "yes", "approve", "approved", "true"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +266,11 @@ async def _answered(context: Deciding, handler: ConfirmationHandler, proposed: P
     return Approval(answer.decision, answer.approver, answer.at, answer.comment)
 
 
+def is_yes(answer: object) -> bool:
+    """Tell whether what somebody answered in words, or with True, is a yes; anything else is none."""
+    return answer is True or (isinstance(answer, str) and answer.strip().lower() in _YES)
+
+
 def _said(answer: object) -> Approval:
     """Read what a handler returned; what is neither a plain yes nor an approval is no yes."""
     if isinstance(answer, Approval):
@@ -327,5 +333,4 @@ async def ask_at_terminal(proposed: ProposedCall) -> bool:
     """Ask at the terminal; a handler for `confirming`."""
     asked = f"{proposed.question}: {proposed.reason}\n" if proposed.question is not None else ""
     question = f"{proposed.tool} {proposed.arguments}\n{asked}Run it? [y/N] "
-    answer = await called(input, Arguments((question,), {}))
-    return cast("str", answer).strip().lower() in {"y", "yes"}
+    return is_yes(await called(input, Arguments((question,), {})))

@@ -2,7 +2,8 @@
 
 EntityStoreError
 |- KeyLostError    somebody else has written to the entity's log
-|- NoRunnerError   nobody executes the methods of a service now
+|- NoRunnerError   nobody executes the methods of a type of entity now
+|- ElsewhereError  who was asked for a turn leaves it to others
 |- RunnerLostError  who executed a turn fell silent
 `- UnsettledError  the turn has no outcome that could be committed
    |- RefusedTurnError  it cannot be executed, or fails as a whole
@@ -28,11 +29,18 @@ class KeyLostError(EntityStoreError):
 
 
 class NoRunnerError(EntityStoreError):
-    """Nobody executes the methods of a service now."""
+    """Nobody executes the methods of a type of entity now."""
 
-    def __init__(self, service: str) -> None:
-        super().__init__(f"no runner of service {service!r} is there")
-        self.service = service
+    def __init__(self, service: str, entity_type: str) -> None:
+        super().__init__(f"no runner of service {service!r} is there that has entity {entity_type!r}")
+        self.service, self.entity_type = service, entity_type
+
+
+class ElsewhereError(EntityStoreError):
+    """Who was asked for a turn lacks its code, which other runners of the service have."""
+
+    def __init__(self) -> None:
+        super().__init__("the runner that was asked lacks the code, which others have")
 
 
 class RunnerLostError(EntityStoreError):

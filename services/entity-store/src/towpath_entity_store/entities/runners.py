@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from towpath_chassis.errors import BrokerError
 from towpath_chassis.jetstream import JetStream
-from towpath_entity_store.entities.errors import RunnerLostError
+from towpath_entity_store.entities.errors import ElsewhereError, RunnerLostError
 from towpath_entity_store.settings import Settings
 from towpath_schemas import subjects
 from towpath_schemas.entities import InvocationDone, TurnProgress, TurnsRequested
@@ -46,6 +46,7 @@ class Runners:
 
         Raises:
             NoResponderError: If there is none.
+            ElsewhereError: If others are to be asked: it lacks the code.
             RunnerLostError: If it fell silent or spoke nonsense.
             TimeoutError: If the turn did not end within `turn_deadline_s`.
             UnconfirmedError: If the connection is gone.
@@ -90,11 +91,20 @@ class Runners:
         answers = self._js.converse(subjects.entity_turn(service), body, silence_s=silence_s)
         async with aclosing(answers):
             async for answer in answers:
-                for number, outcomes in TurnProgress.from_body(answer.data).done.items():
-                    if number < len(asked) and not asked[number].outcomes.done():
-                        asked[number].outcomes.set_result(outcomes)
+                _take(TurnProgress.from_body(answer.data), asked)
                 if all(one.outcomes.done() for one in asked):
                     return
+
+
+def _take(progress: TurnProgress, asked: list[_Asked]) -> None:
+    """Tell those who wait what a runner says of their turns; what it says again, or of no turn, says nothing."""
+    waiting = {number: one.outcomes for number, one in enumerate(asked) if not one.outcomes.done()}
+    for number, outcomes in progress.done.items():
+        if (told := waiting.pop(number, None)) is not None:
+            told.set_result(outcomes)
+    for number in progress.elsewhere:
+        if (told := waiting.pop(number, None)) is not None:
+            told.set_exception(ElsewhereError())
 
 
 def _divided(waiting: list[_Asked]) -> Generator[list[_Asked]]:

@@ -7,7 +7,13 @@ import structlog
 from towpath_chassis.errors import NoResponderError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.telemetry import TURN, Tracing
-from towpath_entity_store.entities.errors import NoRunnerError, RunnerLostError, TooLargeError, TurnLostError
+from towpath_entity_store.entities.errors import (
+    ElsewhereError,
+    NoRunnerError,
+    RunnerLostError,
+    TooLargeError,
+    TurnLostError,
+)
 from towpath_entity_store.entities.limits import Limits
 from towpath_entity_store.entities.runners import Outcomes, Runners
 from towpath_entity_store.settings import Settings
@@ -32,13 +38,13 @@ class Turns:
         self._tracing = tracing
         self._settings = settings
         self._limits = limits
-        self._missing_since: dict[str, float] = {}
+        self._missing_since: dict[tuple[str, str], float] = {}
 
     async def take(self, service: str, turn: TurnRequested, traceparent: str | None) -> Outcomes:
         """Have a runner of `service` execute a turn.
 
         Raises:
-            NoRunnerError: If there is none, and has been none for `runner_patience_s`.
+            NoRunnerError: If there is none that has the code, and has been none for `runner_patience_s`.
             TooLargeError: If the turn is too large to be sent.
             TurnLostError: If `turn_attempts` runners were lost over it, or it did not end in time.
         """
@@ -57,7 +63,7 @@ class Turns:
         lost, alone = 0, False
         while lost < self._settings.turn_attempts:
             try:
-                done = await self._attempted(service, body, alone=alone)
+                done = await self._attempted(service, turn.entity_type, body, alone=alone)
             except RunnerLostError as error:
                 lost += error.alone
             else:
@@ -68,25 +74,27 @@ class Turns:
             log.warning("a runner was lost over a turn", service=service, entity=turn.entity_type)
         raise TurnLostError(_lost(turn, self._settings.turn_attempts))
 
-    async def _attempted(self, service: str, body: bytes, *, alone: bool) -> Outcomes:
+    async def _attempted(self, service: str, entity_type: str, body: bytes, *, alone: bool) -> Outcomes:
+        """Ask one runner, and while there is none, or it leaves the turn to others, for some time again."""
         pause_s = _LOOK_AGAIN_S
         while True:
             try:
                 done = await self._runners.execute(service, body, alone=alone)
-            except NoResponderError as error:
-                if not self._is_patient_with(service):
-                    raise NoRunnerError(service) from error
+            except (NoResponderError, ElsewhereError) as error:
+                if not self._is_patient_with(service, entity_type):
+                    raise NoRunnerError(service, entity_type) from error
             except TimeoutError as error:
                 raise TurnLostError(_overdue(self._settings.turn_deadline_s)) from error
             else:
-                self._missing_since.pop(service, None)
+                self._missing_since.pop((service, entity_type), None)
                 return done
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LOOK_AGAIN_AT_MOST_S)
 
-    def _is_patient_with(self, service: str) -> bool:
+    def _is_patient_with(self, service: str, entity_type: str) -> bool:
         now = asyncio.get_running_loop().time()
-        return now - self._missing_since.setdefault(service, now) < self._settings.runner_patience_s
+        since = self._missing_since.setdefault((service, entity_type), now)
+        return now - since < self._settings.runner_patience_s
 
 
 def _are_of(done: Outcomes, turn: TurnRequested) -> bool:

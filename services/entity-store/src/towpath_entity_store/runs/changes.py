@@ -11,8 +11,8 @@ import orjson
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent
 
-Part = Literal["origin", "state", "pause", "open", "closed", "purged"]
-"""What a run is; what became of it; whether it stands still; that it waits for something, and that it does no more;
+Part = Literal["origin", "state", "attempts", "pause", "open", "closed", "purged"]
+"""What a run is; what became of it; how often it was tried; whether it stands still; that it waits for something, and that it does no more;
 that it is forgotten.
 """
 
@@ -22,6 +22,7 @@ BY_ATTRIBUTION = ("tenant", "user_id", "agent", "session_id", "workflow_id")
 _WORKS = {"suspended": "suspended", "resumed": "running"}
 _PAUSES = {"paused": "1", "unpaused": ""}
 _ENDS = frozenset({"completed", "failed", "cancelled", "terminated", "continued"})
+_TRIED = "attempt_failed"
 _BEGUN = "intended"
 _KEPT = "received"
 
@@ -61,8 +62,8 @@ def _of_run(event: AuditEvent) -> list[Change]:
     action = event.action
     if action == "started":
         return [_origin(event)]
-    if action in _ENDS:
-        return [_end(event)]
+    if action in _ENDS or action == _TRIED:
+        return [*([_end(event)] if action in _ENDS else []), *_attempts(event)]
     if action == "purged":
         return [Change(event.run_id, event.source_sequence, "purged")]
     if action in _PAUSES:
@@ -71,6 +72,10 @@ def _of_run(event: AuditEvent) -> list[Change]:
         waits = _json(event.waiting_for) if event.waiting_for else b""
         return [_changed(event, "state", "status", _WORKS[action], "waiting_for", waits)]
     return []
+
+
+def _attempts(event: AuditEvent) -> list[Change]:
+    return [] if event.attempts is None else [_changed(event, "attempts", "attempts", str(event.attempts))]
 
 
 def begun(run_id: str, sequence: int) -> Change:

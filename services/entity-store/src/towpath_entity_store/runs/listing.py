@@ -113,6 +113,7 @@ def _view(run_id: str, found: dict[bytes, bytes]) -> RunView | None:
         waiting_for=_waiting_for(known, status),
         parent=known.get("parent"),
         successor=known.get("successor"),
+        attempts=int(known["attempts"]) if "attempts" in known else None,
     )
 
 

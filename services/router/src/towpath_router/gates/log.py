@@ -116,14 +116,15 @@ class GateLog:
             await self._js.purge(GATES, subjects.gate_states_of(self._gate_id), before=first)
 
     async def forget(self, place: Place) -> None:
-        """Forget all up to a record, after which nobody was inside or waiting, and nothing due."""
+        """Forget all up to a record, after which nobody was inside or waiting, and nothing due.
+
+        The state after that record may be kept: it is stored behind it.
+        """
         if place.sequence == 0:
             return  # nothing was read; and to purge before the first is to purge all
         await self._js.purge(GATES, self._subject, before=place.sequence + 1)
         await self._js.purge(GATES, subjects.gate_states_of(self._gate_id), before=place.sequence + 1)
-        await self._js.purge(
-            GATES, subjects.gate_state_at(self._gate_id, place.sequence)
-        )  # it is kept after it
+        await self._js.purge(GATES, subjects.gate_state_at(self._gate_id, place.sequence))
 
     async def _load(self) -> Read:
         beginning = await self._js.following(GATES, self._subject, start=1, limit=1)

@@ -18,6 +18,7 @@ from towpath_router.runs import Runs
 from towpath_router.schedules.kept import Kept, Schedules
 from towpath_router.schedules.moments import due, on_misfire, on_overlap
 from towpath_router.schedules.starting import ScheduledRuns
+from towpath_router.succession import Succession
 from towpath_schemas import identity, subjects
 from towpath_schemas.calls import ControlSent
 from towpath_schemas.failure import Failure
@@ -28,10 +29,18 @@ from towpath_schemas.schedules import ScheduleDue, ScheduleRecord
 class DueSchedules:
     """Looks at schedules when their moments have come."""
 
-    def __init__(self, js: JetStream, schedules: Schedules, runs: Runs, scheduled: ScheduledRuns) -> None:
+    def __init__(
+        self,
+        js: JetStream,
+        schedules: Schedules,
+        runs: Runs,
+        succession: Succession,
+        scheduled: ScheduledRuns,
+    ) -> None:
         self._js = js
         self._schedules = schedules
         self._runs = runs
+        self._succession = succession
         self._scheduled = scheduled
         self._refusals = Refusals(js)
 
@@ -111,11 +120,11 @@ class DueSchedules:
     async def _run_before(self, record: ScheduleRecord) -> str | None:
         """Find the run before, or the one that goes on in its place; None where it has ended."""
         run_id = record.last_run_id
-        while run_id is not None and await self._runs.started(run_id) is not None:
-            finished = await self._runs.finished(run_id)
-            if finished is None:
-                return run_id
-            run_id = finished.successor
+        while run_id is not None and (line := await self._succession.find(run_id)) is not None:
+            if not line.has_ended:
+                return line.newest
+            finished = await self._runs.finished(line.newest)
+            run_id = finished.successor if finished else None  # the one that stood for it
         return None
 
     async def _cancel_run_before(self, record: ScheduleRecord) -> None:

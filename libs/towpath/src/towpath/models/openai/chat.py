@@ -142,7 +142,7 @@ def _call(call: ToolCall) -> dict[str, Any]:
     return {
         "id": call.id,
         "type": "function",
-        "function": {"name": call.name, "arguments": written_arguments(call)},
+        "function": {"name": call.name, "arguments": written_arguments(call.arguments)},
     }
 
 
@@ -226,7 +226,7 @@ class ChatListener:
         more: Any = part.function.arguments if part.function else None
         if more:
             call.arguments = call.arguments + more if isinstance(more, str) else more
-        return ToolUsePiece(call.id, call.name, call.arguments)
+        return ToolUsePiece(call.id, call.name, written_arguments(call.arguments))
 
 
 def _stop_reason(finish_reason: str | None, *, called: bool, refused: bool) -> str:

@@ -109,7 +109,7 @@ def _items(message: Message) -> Iterator[dict[str, Any]]:
             "type": "function_call",
             "call_id": call.id,
             "name": call.name,
-            "arguments": written_arguments(call),
+            "arguments": written_arguments(call.arguments),
         }
 
 

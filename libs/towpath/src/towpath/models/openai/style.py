@@ -162,9 +162,9 @@ def _citation(about: Mapping[str, Any], begins: int, **source: str) -> Citation:
     )
 
 
-def written_arguments(call: ToolCall) -> str:
-    """Write the arguments of a call as they are sent back to the model."""
-    return call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)
+def written_arguments(arguments: Any) -> str:
+    """Write the arguments of a call as models write them: some servers read them, as JSON, before they send them on."""
+    return arguments if isinstance(arguments, str) else json.dumps(arguments)
 
 
 def _arguments(written: Any) -> Any:

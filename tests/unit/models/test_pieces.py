@@ -2,10 +2,11 @@
 
 import json
 
+import pytest
 from hypothesis import given, strategies as st
 
-from towpath import Context, script, workflow
-from towpath.models.heard import pieces_of, with_pieces
+from towpath import Context, ToolCall, script, workflow
+from towpath.models.pieces import pieces_of, with_pieces
 from towpath.models.port import (
     Citation,
     CitationPiece,
@@ -15,7 +16,8 @@ from towpath.models.port import (
     SignaturePiece,
     ToolUsePiece,
 )
-from towpath.testing import crash_everywhere
+from towpath.testing import VirtualPlatform, crash_everywhere, scripted
+from towpath_schemas.journal import CallSettled
 
 
 def cited(title: str) -> CitationPiece:
@@ -68,6 +70,34 @@ def test_what_was_cut_out_of_an_answer_is_not_heard_again() -> None:
     cut = reply.model_copy(update={"text": "the key is *."})
 
     assert list(pieces_of(cut)) == ["the key ", "is ", "*."]
+
+
+def test_what_was_put_in_place_of_a_part_of_an_answer_is_heard_as_a_whole() -> None:
+    pieces = ["the key ", ReasoningPiece("Hm, "), "is ", "12345.", ReasoningPiece("12345.")]
+    reply = with_pieces(ModelReply(text="the key is 12345.", reasoning="Hm, 12345."), pieces)
+
+    masked = reply.model_copy(update={"text": "the key is [secret key].", "reasoning": "Hm, [secret key]."})
+
+    said = ["the key ", ReasoningPiece("Hm, "), "is ", "[secret key].", ReasoningPiece("[secret key].")]
+    assert list(pieces_of(masked)) == said
+
+
+async def test_a_secret_is_in_no_record_however_its_pieces_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOWPATH_SECRET_CARD", "4111-2222-3333-4444")
+    pays = scripted(ToolCall(id="c", name="pay", arguments={"card": "4111-2222-3333-4444"}))
+
+    @workflow
+    async def listens(ctx: Context) -> int:
+        ctx.secrets().get("card")
+        return len([chunk async for chunk in ctx.llm.stream("Pay.", model=pays)])
+
+    async with VirtualPlatform() as platform:
+        run = await platform.start(listens)
+        heard = await run.result()
+        written = [one for one in run.journal if isinstance(one, CallSettled)][-1].result
+
+    parts = [piece["tool_call"][-1] for piece in written["pieces"]]
+    assert parts == [*[""] * (heard - 2), '{"card":"[secret card]"}']
 
 
 async def test_whoever_stops_listening_hears_the_same_wherever_the_run_is_killed() -> None:

@@ -1,0 +1,26 @@
+"""What the code of the golden histories says of what fails, or takes too long."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any
+
+from towpath.errors import ComponentError
+
+
+async def failure_code(failing: Awaitable[Any]) -> str:
+    """Say how something fails."""
+    try:
+        await failing
+    except ComponentError as error:
+        return error.failure.code
+    return "it does not fail"
+
+
+async def given_up(lasting: Awaitable[Any]) -> bool:
+    """Do without something, unless it comes soon; tell whether it did not."""
+    try:
+        async with asyncio.timeout(5):
+            await lasting
+    except TimeoutError:
+        return True
+    return False
