@@ -22,7 +22,7 @@ from towpath_schemas.journal import (
 from towpath_schemas.object_keys import turn_signal
 from towpath_schemas.shape import Shape
 
-_HEARD = 256
+_HEARD = 1_000
 """How many of the events that were taken before a run knows: so long a repetition is known for one."""
 
 ForAnyOfThem = SignalSent | ControlSent

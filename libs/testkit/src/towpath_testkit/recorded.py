@@ -4,6 +4,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
+from unittest.mock import patch
 
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider
@@ -49,19 +50,19 @@ class Recorded:
 @contextmanager
 def recorded_telemetry() -> Generator[Recorded]:
     """Record until the end of the block; what was recorded before is forgotten."""
-    recorded = _of_this_process()
+    recorded, tracers = _of_this_process()
     recorded.forget()
-    yield recorded
+    with patch.object(trace, "_TRACER_PROVIDER", tracers):  # a simulation after it must know nothing of spans
+        yield recorded
 
 
 @lru_cache(maxsize=1)
-def _of_this_process() -> Recorded:
-    """Choose where telemetry goes: a process can do so once."""
+def _of_this_process() -> tuple[Recorded, TracerProvider]:
+    """Choose where metrics go, which a process can do once, and where spans go while they are recorded."""
     exporter = InMemorySpanExporter()
     tracers = TracerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(exporter))
     since_last = dict.fromkeys((Counter, Histogram), AggregationTemporality.DELTA)
     reader = InMemoryMetricReader(preferred_temporality=since_last)
-    trace.set_tracer_provider(tracers)
     metrics.set_meter_provider(MeterProvider([reader]))
-    return Recorded(exporter, reader)
+    return Recorded(exporter, reader), tracers
