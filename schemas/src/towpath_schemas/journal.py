@@ -14,7 +14,7 @@ from towpath_schemas.entities import Changes
 from towpath_schemas.failure import Failure
 from towpath_schemas.limits import GatePassed
 from towpath_schemas.schedules import ScheduleDefinition
-from towpath_schemas.shape import Shape
+from towpath_schemas.shape import Shape, is_none
 from towpath_schemas.usage import Usage
 
 Act = Literal["model", "tool", "task", "entity", "memory", "run", "signal", "timer", "approval"]
@@ -23,10 +23,6 @@ Act = Literal["model", "tool", "task", "entity", "memory", "run", "signal", "tim
 RunEnd = Literal["completed", "failed", "cancelled", "terminated", "continued"]
 ClosePolicy = Literal["abandon", "cancel"]
 """What becomes of a child run that still works when its parent ends."""
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class Record(Shape):
@@ -208,7 +204,7 @@ class StepSettled(Record):
     kind: Literal["step.settled"] = "step.settled"
     key: str
     result: Any = None
-    changes: Changes | None = Field(default=None, exclude_if=_is_none)
+    changes: Changes | None = Field(default=None, exclude_if=is_none)
     failure: Failure | None = None
     attempts: int = 1
     agent: str | None = None

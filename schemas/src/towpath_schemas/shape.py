@@ -8,6 +8,11 @@ _LISTED = 100
 _NAMED = 5
 
 
+def is_none(value: object) -> bool:
+    """Tell whether a field is left out of a body: it says nothing."""
+    return value is None
+
+
 class Shape(BaseModel):
     """A frozen model with a JSON body; unknown fields are refused by name.
 

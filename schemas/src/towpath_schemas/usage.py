@@ -4,11 +4,7 @@ from operator import not_
 
 from pydantic import Field
 
-from towpath_schemas.shape import Shape
-
-
-def _is_none(value: object) -> bool:
-    return value is None
+from towpath_schemas.shape import Shape, is_none
 
 
 class Usage(Shape):
@@ -25,7 +21,7 @@ class Usage(Shape):
     output_tokens: int = 0
     cache_read_tokens: int = Field(default=0, exclude_if=not_)
     cache_write_tokens: int = Field(default=0, exclude_if=not_)
-    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False, exclude_if=_is_none)
+    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False, exclude_if=is_none)
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(

@@ -3,7 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeVar
 
 from towpath.errors import CompensationError, ContinuedAsNewError
 from towpath.groups import ended_by
@@ -13,6 +13,20 @@ Join = Literal["detached", "cancel", "required"]
 
 A parent that is cancelled or fails waits for nothing: then one that is required is cancelled, too.
 """
+
+
+T = TypeVar("T")
+
+
+async def ended_behind(others: Callable[[], Awaitable[None]], code: Awaitable[T]) -> T:
+    """Await code, and then others; where it has failed, which to go on as a new run is not, they are not waited for."""
+    try:
+        result = await code
+    except ContinuedAsNewError:
+        await others()
+        raise
+    await others()
+    return result
 
 
 class Unset:

@@ -45,6 +45,11 @@ def failure_of(error: BaseException) -> Failure:
     )
 
 
+def failure_for_good(error: Exception | None) -> Failure | None:
+    """Write how an act has failed that will not be tried again; None if it has not."""
+    return None if error is None else failure_of(error).model_copy(update={"retryable": False})
+
+
 def _bearable(message: str) -> str:
     """Cut a message that would not fit into any record, however its characters are written there."""
     if len(message) <= _LONGEST_MESSAGE:

@@ -31,7 +31,7 @@ class Attempts:
         self._run = run
         self._actor = Actor(run)
         self._failed = run.history.failed_attempt
-        self.first = 1 if self._failed is None else self._failed.attempt + 1
+        self.first = run.history.failed_attempts + 1
         self.began_at = run.begun_at
 
     async def made(self, work: Callable[[int], Awaitable[Any]], policy: RetryPolicy) -> Attempted:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
-from towpath.coordination import ChildHandle, Join
+from towpath.coordination import ChildHandle, Join, ended_behind
 from towpath.engine.acting import Actor, Call, send
 from towpath.engine.asked import Asked
 from towpath.engine.giving_up import giving_up
@@ -103,13 +103,7 @@ class Children:
 
     async def joined(self, code: Awaitable[T]) -> T:
         """Await the code of the run; where it has not failed, the run ends behind the children that it requires."""
-        try:
-            result = await self.started_by(code)
-        except ContinuedAsNewError:
-            await self._required_ended()
-            raise
-        await self._required_ended()
-        return result
+        return await ended_behind(self._required_ended, self.started_by(code))
 
     async def _required_ended(self) -> None:
         await asyncio.gather(*(child.result() for child in self._required), return_exceptions=True)

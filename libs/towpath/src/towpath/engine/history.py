@@ -217,8 +217,9 @@ class History:
     def was_called_otherwise(self, asked: Asked, key: str, inside: str) -> bool:
         """Tell whether the act at a key was called with other arguments than is asked now, before its attempt began."""
         intended_at, intent = self._intended.get(key, (0, None))
-        is_earlier = intent is not None and intended_at < self._attempt_began.get(inside, 0)
-        return is_earlier and intent is not None and not self._calls_as(intent, asked)
+        if intent is None or intended_at >= self._attempt_began.get(inside, 0):
+            return False
+        return not self._calls_as(intent, asked)
 
     def _calls_as(self, intent: CallIntended, asked: Asked) -> bool:
         """Tell whether an act is called as it was, by this run or the one that it is a fork of.

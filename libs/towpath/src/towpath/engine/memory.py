@@ -8,12 +8,11 @@ from towpath.engine.asked import call_asked
 from towpath.engine.giving_up import giving_up
 from towpath.engine.live_run import LiveRun
 from towpath.errors import ComponentError
-from towpath.failures import failure_of
+from towpath.failures import failure_for_good
 from towpath.models.port import DEFAULT_MODEL_RETRY
 from towpath.remembering.asking import Erasing, answers_of
 from towpath.remembering.embedding import Meaning
 from towpath.retry import attempted
-from towpath_schemas.failure import Failure
 from towpath_schemas.journal import CallSettled
 from towpath_schemas.memory import ErasureAsked, ErasureDone, MemoriesFound, MemoryAsked
 
@@ -74,13 +73,8 @@ class MemoryActs:
                 act="memory",
                 target=target,
                 result=ended.value,
-                failure=_final(ended.error),
+                failure=failure_for_good(ended.error),
                 attempts=ended.attempts,
                 agent=agent,
             )
         )
-
-
-def _final(error: Exception | None) -> Failure | None:
-    """Tell the failure of an act that will not be tried again."""
-    return None if error is None else failure_of(error).model_copy(update={"retryable": False})

@@ -84,9 +84,8 @@ class Reception:
             if (rival := self._being_taken.get(place)) is None:
                 await self._write(place, record)
                 return
-            await asyncio.wait(
-                {rival}
-            )  # the same event by another way, or another for this act: the first counts
+            # It is the same event by another way, or another for this act: the first counts.
+            await asyncio.wait({rival})
 
     async def _write(self, place: str, record: AnyReceived) -> AnyReceived:
         taking = self._being_taken[place] = asyncio.get_running_loop().create_future()

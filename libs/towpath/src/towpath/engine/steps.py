@@ -10,16 +10,15 @@ from towpath.engine.asked import Asked, call_asked
 from towpath.engine.containing import contained
 from towpath.engine.giving_up import giving_up
 from towpath.engine.live_run import LiveRun
-from towpath.failures import failure_of, model_error
+from towpath.failures import failure_for_good, model_error
 from towpath.local.done_acts import StepDone
 from towpath.local.state import BufferedState
 from towpath.models.asking import asked_once
 from towpath.models.port import LanguageModel, ModelReply, ModelRequest, digest
-from towpath.retry import ONCE, Attempted, Retry, RetryPolicy, attempted
+from towpath.retry import ONCE, Retry, RetryPolicy, attempted
 from towpath.secrecy import redacted_json
 from towpath.values import to_json_value
 from towpath.work import is_awaitable, run_work
-from towpath_schemas.failure import Failure
 from towpath_schemas.journal import CallSettled, StepSettled
 from towpath_schemas.usage import Usage
 
@@ -67,7 +66,7 @@ async def run_step(
                 key=place,
                 result=done.result,
                 changes=done.changes,
-                failure=_final_failure(ended),
+                failure=failure_for_good(ended.error),
                 attempts=ended.attempts,
                 agent=agent,
             )
@@ -136,19 +135,12 @@ async def _ask_model(
             act="model",
             target=model.name,
             result=redacted_json(reply.model_dump(mode="json", exclude_defaults=True)) if reply else None,
-            failure=_final_failure(ended),
+            failure=failure_for_good(ended.error),
             attempts=ended.attempts,
             usage=_usage(reply),
             agent=agent,
         )
     )
-
-
-def _final_failure(ended: Attempted) -> Failure | None:
-    """Tell the failure of an act that will not be tried again."""
-    if ended.error is None:
-        return None
-    return failure_of(ended.error).model_copy(update={"retryable": False})
 
 
 def _usage(reply: ModelReply | None) -> Usage | None:

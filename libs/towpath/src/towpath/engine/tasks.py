@@ -42,9 +42,8 @@ class RunTasks:
 
     def __init__(self, moved: Callable[[], None], are_over: Callable[[], bool]) -> None:
         self._alive: dict[asyncio.Task[Any], Context] = {}
-        self._bound: dict[
-            asyncio.Task[Any], None
-        ] = {}  # in the order in which they began to act, unlike a set
+        # In the order in which they began to act, which a set would not keep.
+        self._bound: dict[asyncio.Task[Any], None] = {}
         self._main: asyncio.Task[Any] | None = None
         self._restless: asyncio.Task[Any] | None = None
         self.around: Callable[[Code[Any]], Code[Any]] = _as_it_is

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Self, TypeVar
 
-from towpath.coordination import ChildHandle, Join
-from towpath.errors import ComponentError, ContinuedAsNewError
+from towpath.coordination import ChildHandle, Join, ended_behind
+from towpath.errors import ComponentError
 from towpath.threads import in_loop, loop_or_none
 from towpath_schemas.failure import Failure
 
@@ -35,13 +35,7 @@ class LocalChildren:
 
     async def joined(self, code: Awaitable[T]) -> T:
         """Await code of the call; where it has not failed, the call ends behind the children that it requires."""
-        try:
-            result = await code
-        except ContinuedAsNewError:
-            await self._required_ended()
-            raise
-        await self._required_ended()
-        return result
+        return await ended_behind(self._required_ended, code)
 
     async def _required_ended(self) -> None:
         required = [one.ended() for one in self._children.values() if one.join == "required"]
