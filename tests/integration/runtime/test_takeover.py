@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from towpath import Context, function, workflow
+from towpath_chassis.journal import newest_claim
+from towpath_chassis.messages import Message
 from towpath_chassis.streams import ensure_consumer
 from towpath_schemas import subjects
 from towpath_schemas.journal import CallSettled, RunResumed, StepSettled
@@ -12,7 +14,7 @@ from towpath_schemas.streams import RUNS, runner_consumer
 from towpath_testkit.builders import SERVICE, run_dispatched
 from towpath_testkit.hosting import Platform
 from towpath_testkit.servers import Servers
-from towpath_testkit.settled import messages_in, settled, until
+from towpath_testkit.settled import messages_in, settled, until, until_so
 
 pytestmark = pytest.mark.live
 
@@ -66,6 +68,60 @@ async def test_a_runner_that_crashed_is_noticed_and_another_goes_on_where_it_was
     assert stage.executed == ["first", "second", "second", "third"]
     resumed = [record for record in await towpath.journal(run_id) if isinstance(record, RunResumed)]
     assert [(record.runner, record.epoch) for record in resumed] == [(second.settings.instance, 2)]
+
+
+async def test_a_run_that_is_being_taken_is_not_taken_by_another_dispatch_in_the_same_process(
+    towpath: Platform,
+) -> None:
+    """What the first has begun, and not finished, would be begun once more."""
+    begun: list[asyncio.Event] = []
+
+    async def work() -> int:
+        begun.append(asyncio.Event())
+        await begun[-1].wait()
+        return len(begun)
+
+    @workflow
+    async def one(ctx: Context) -> int:
+        return await ctx.step("work", work)
+
+    await towpath.router()
+    first = await towpath.agent_runner(ack_wait_s=600)
+    run_id = await towpath.start("one")
+    await until_so(lambda: len(begun) == 1)
+    await first.crash()
+    asked: list[str] = []
+
+    async def say_that_nobody_is_there(question: Message) -> None:
+        """Answer as the broker does where nobody listens: whoever asks later, once the work has begun again."""
+        asked.append(question.reply)
+        if len(asked) > 1:
+            await until_so(lambda: len(begun) > 1)
+        else:
+            await dispatch_again(towpath, run_id)
+            await until(lambda: _delivered(towpath), lambda delivered: delivered == 3)
+        await towpath.js.nats.publish(question.reply, headers={"Status": "503"})
+
+    await towpath.js.subscribe(subjects.live(run_id), say_that_nobody_is_there)
+    await dispatch_again(towpath, run_id)
+    await towpath.agent_runner(ack_wait_s=600)
+    await until(lambda: messages_in(towpath.js, RUNS), lambda count: count == 2)
+    begun[-1].set()
+
+    assert (await towpath.finished(run_id)).result == 2
+    newest = await newest_claim(towpath.js, run_id)
+    assert newest is not None
+    assert newest.epoch == 2
+
+
+async def dispatch_again(towpath: Platform, run_id: str) -> None:
+    recover = run_dispatched(run_id, reason="recover")
+    await towpath.js.publish(subjects.dispatch("resume", SERVICE), recover.to_body())
+
+
+async def _delivered(towpath: Platform) -> int:
+    info = await towpath.js.api(f"CONSUMER.INFO.{RUNS.name}.{runner_consumer(SERVICE)}")
+    return int(info["delivered"]["consumer_seq"])
 
 
 async def test_a_runner_that_crashed_while_no_router_listened_is_found_out_by_the_next_router(
@@ -153,8 +209,7 @@ async def test_a_zombie_writes_nothing_and_does_not_take_the_message_away(
     await stage.reached.wait()
 
     owner = await towpath.agent_runner()
-    recover = run_dispatched(run_id, reason="recover")
-    await towpath.js.publish(subjects.dispatch("resume", SERVICE), recover.to_body())
+    await dispatch_again(towpath, run_id)
     finished = await towpath.finished(run_id)
     before = await towpath.journal(run_id)
     stage.go_on.set()

@@ -64,7 +64,7 @@ async def test_an_act_that_was_begun_is_waited_for_while_others_are_replayed() -
     run = held(CALL, STEP)
 
     assert await run.ask(ADD) is None
-    assert run.replaying
+    assert run.replay.goes_on
 
 
 async def test_a_value_drawn_last_ends_the_replay_for_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ async def test_a_value_drawn_last_ends_the_replay_for_those_who_wait(monkeypatch
     asking = asyncio.create_task(run.ask(Asked("b#0", "step")))
     await asyncio.sleep(0)
 
-    run.known(Asked("a#0", "step"))
+    run.replay.known(Asked("a#0", "step"))
 
     assert await asyncio.wait_for(asking, 1) is None
 

@@ -78,7 +78,7 @@ async def test_no_wait_gets_a_kept_signal_once_the_run_has_ended() -> None:
 
     assert not await run.reception.take_kept("signal:paid#0", "paid")
 
-    kept = run.history.kept_signal("paid")
+    kept = run.history.incoming.kept_signal("paid")
     assert kept is not None
     assert kept.signal_id == "s-0"
 

@@ -16,6 +16,8 @@ from towpath_schemas.journal import (
     JournalRecord,
     RunFinished,
     RunSuspended,
+    SignalReceived,
+    SignalReturned,
     StepSettled,
     ValueDrawn,
 )
@@ -172,6 +174,33 @@ def test_what_those_before_have_taken_is_not_taken_by_the_run_that_goes_on() -> 
     for event_id, is_taken in {"c-1": False, "c-2": True}.items():
         wish = ControlSent(event_id=event_id, run_id="run-1", control="cancel", attribution=acme)
         assert (past.reception(wish, AT) is not None) is is_taken
+
+
+@pytest.mark.parametrize("given_back_first", ["s-1", "s-2"])
+def test_signals_that_are_given_back_are_kept_in_the_order_in_which_they_came(given_back_first: str) -> None:
+    waits = {
+        f"s-{number}": CallIntended(at=AT, key=f"signal:paid#{number}", act="signal", target="paid")
+        for number in (1, 2)
+    }
+    got = [
+        CallSettled(at=AT, key=wait.key, act="signal", target="paid", source=signal_id)
+        for signal_id, wait in waits.items()
+    ]
+    back = [
+        SignalReturned(at=AT, key=waits[signal_id].key, signal_id=signal_id, name="paid")
+        for signal_id in sorted(waits, key=lambda signal_id: signal_id != given_back_first)
+    ]
+    later = SignalReceived(
+        at=AT, signal_id="s-3", name="paid", payload=3, attribution=Attribution(tenant="acme")
+    )
+
+    kept = history(*waits.values(), *got, later, *back).incoming
+
+    in_order: list[str] = []
+    while (signal := kept.kept_signal("paid")) is not None:
+        in_order.append(signal.signal_id)
+        kept.claim(signal.signal_id)
+    assert in_order == ["s-1", "s-2", "s-3"]
 
 
 @pytest.mark.parametrize("has_taken", [True, False])

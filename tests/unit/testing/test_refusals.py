@@ -1,50 +1,167 @@
 """A platform in a test does not pass over what it cannot do, and refuses what the real one does."""
 
+import contextlib
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from towpath import Concurrency, Context, RateLimit, workflow
+from towpath import Concurrency, Context, Debounce, RateLimit, Schedule, Singleton, workflow
 from towpath.errors import ComponentError, ConfigurationError, RequestRefusedError
 from towpath.testing import VirtualPlatform, crash_everywhere
 
+# --- Limits -------------------------------------------------------------------------------------------
 
-@pytest.fixture
-def limited() -> Any:
-    @workflow(limits=[Concurrency(1), RateLimit(1, per=60)])
-    async def limited(ctx: Context) -> str:
-        return await ctx.step("work", lambda: "done")
+
+def limited_by(*limits: Any, name: str = "limited") -> Any:
+    @workflow(name, limits=limits)
+    async def limited(ctx: Context, order: str = "") -> str:
+        await ctx.sleep(60)
+        return f"done {order}".strip()
 
     return limited
 
 
-@pytest.fixture
-def parent(limited: Any) -> Any:
+def parent_of(*children: Any) -> Any:
+    """Make a workflow that starts runs of others and minds no failure of theirs."""
+
     @workflow
-    async def parent(ctx: Context) -> Any:
-        return await ctx.spawn(limited).result()
+    async def parent(ctx: Context) -> list[Any]:
+        started = [ctx.spawn(child) for child in children]
+        ended: list[Any] = []
+        for child in started:
+            with contextlib.suppress(ComponentError):
+                ended.append(await child.result())
+        return ended
 
     return parent
 
 
-async def test_a_run_with_limits_is_refused_with_what_to_do(limited: Any, parent: Any) -> None:
+async def test_a_run_that_is_alone_begins_as_if_there_were_no_limits() -> None:
+    limited = limited_by(Concurrency(1), RateLimit(1, per=60), Singleton())
+
     async with VirtualPlatform() as platform:
+        run = await platform.start(limited, idempotency_key="once")
+        again = await platform.start(limited, idempotency_key="once")
+
+        assert (await run.result(), again.run_id) == ("done", run.run_id)
+
+
+@pytest.mark.parametrize(
+    "limit", [Concurrency(1, key="order"), Singleton(), RateLimit(1, per=60), Debounce(wait=5)]
+)
+async def test_a_second_run_is_refused_with_what_to_do(limit: Any) -> None:
+    limited = limited_by(limit)
+
+    async with VirtualPlatform() as platform:
+        await platform.start(limited, "kite")
+
         with pytest.raises(
-            ConfigurationError, match=r"'limited' has limits \(.*\), which VirtualPlatform does not"
+            ConfigurationError, match=r"'limited' has limits .* keeps none.*without_limits=True"
         ):
-            await platform.start(limited)
-        with pytest.raises(ComponentError, match="without_limits=True"):
+            await platform.start(limited, "boat")
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_refused"),
+    [([Concurrency(1), Singleton()], False), ([RateLimit(1, per=60)], True), ([Debounce(wait=5)], True)],
+)
+async def test_runs_that_have_ended_count_for_limits_that_look_back(
+    limits: Sequence[Any], *, is_refused: bool
+) -> None:
+    limited = limited_by(*limits)
+
+    async with VirtualPlatform() as platform:
+        await platform.run(limited)
+
+        with pytest.raises(ConfigurationError) if is_refused else contextlib.nullcontext():
+            assert await platform.run(limited, "later") == "done later"
+
+
+async def test_a_pool_is_shared_by_components() -> None:
+    first, second = (limited_by(Concurrency(1, pool="models"), name=name) for name in ("first", "second"))
+    other = limited_by(Concurrency(1, pool="others"), Singleton(), name="other")
+
+    async with VirtualPlatform() as platform:
+        await platform.start(first)
+        await platform.start(other)
+
+        with pytest.raises(ConfigurationError, match="'second' has limits"):
+            await platform.start(second)
+
+
+async def test_the_test_is_told_of_children_though_their_parent_catches_it() -> None:
+    limited = limited_by(Singleton())
+    parent = parent_of(limited, limited)
+
+    async with VirtualPlatform() as platform:
+        with pytest.raises(ConfigurationError, match="'limited' has limits"):
             await platform.run(parent)
+    with pytest.raises(ConfigurationError, match="'limited' has limits"):
+        await crash_everywhere(parent)
 
 
-async def test_it_begins_at_once_where_the_test_says_so(limited: Any, parent: Any) -> None:
+async def test_the_test_is_told_of_children_though_their_parent_waits_for_ever() -> None:
+    limited = limited_by(Singleton())
+
+    @workflow
+    async def parent(ctx: Context) -> None:
+        await ctx.sleep(1)
+        for _ in range(2):
+            ctx.spawn(limited)
+        await ctx.signal("never")
+
+    async with VirtualPlatform() as platform:
+        run = await platform.start(parent)
+
+        with pytest.raises(ConfigurationError, match="'limited' has limits"):
+            await run.result()
+
+
+async def test_all_begin_at_once_where_the_test_says_so() -> None:
+    limited = limited_by(Singleton())
+    parent = parent_of(limited, limited)
+
     async with VirtualPlatform(without_limits=True) as platform:
-        assert await platform.run(limited) == "done"
-        assert await platform.run(parent) == "done"
+        assert await platform.run(parent) == ["done", "done"]
+    survived = await crash_everywhere(parent, without_limits=True)
+    assert survived.finished.result == ["done", "done"]
 
 
-async def test_crashes_of_a_run_with_limits_can_be_tested(limited: Any) -> None:
-    await crash_everywhere(limited)
+async def test_crashes_of_a_run_with_limits_can_be_tested() -> None:
+    survived = await crash_everywhere(limited_by(Concurrency(1)))
+
+    assert survived.finished.result == "done"
+
+
+async def test_a_run_with_limits_may_continue_as_new() -> None:
+    @workflow(limits=[Singleton(), RateLimit(1, per=60)])
+    async def counts(ctx: Context, number: int) -> int:
+        return ctx.continue_as_new(number - 1) if number else number
+
+    async with VirtualPlatform() as platform:
+        assert await platform.run(counts, 3) == 0
+
+
+# --- Schedules ----------------------------------------------------------------------------------------
+
+
+async def test_time_starts_no_run_of_a_schedule_but_the_test_does() -> None:
+    @workflow(schedule=Schedule(every_s=3600, input="all"))
+    async def bill(ctx: Context, customer: str) -> list[str]:
+        return [customer, ctx.headers()["towpath-scheduled-at"]]
+
+    async with VirtualPlatform() as platform:
+        await platform.advance(timedelta(days=2))
+        assert platform.runs == []
+
+        result = await platform.run(bill, "all", headers={"towpath-scheduled-at": "2025-01-01T01:00:00Z"})
+
+    assert result == ["all", "2025-01-01T01:00:00Z"]
+
+
+# --- Sizes --------------------------------------------------------------------------------------------
 
 
 async def test_a_signal_that_is_too_large_is_refused() -> None:

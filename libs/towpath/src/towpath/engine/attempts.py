@@ -62,4 +62,4 @@ class Attempts:
         wait = Call(place_of_attempt(failed.attempt + 1), "timer", "retry", within_s=within_s)
         settled = await self._actor.call(wait)
         await run.until_unpaused()
-        self.began_at = max(settled.at, run.history.unpaused_at)
+        self.began_at = max(settled.at, run.history.incoming.unpaused_at)

@@ -26,7 +26,7 @@ class Cancelling:
     @property
     def pending(self) -> bool:
         """Whether the journal says that the run is to end, and the code has not heard."""
-        return self._history.cancelling is not None and not self.told
+        return self._history.incoming.cancelling is not None and not self.told
 
     def runs_as(self, code: "asyncio.Task[object]") -> None:
         """Say which task runs the code."""
@@ -35,8 +35,8 @@ class Cancelling:
 
     def tell(self) -> None:
         """Tell the code, if there is something to tell."""
-        if self._history.cancelling is not None and self._code is not None and self._telling is None:
-            number, _ = self._history.cancelling
+        if self._history.incoming.cancelling is not None and self._code is not None and self._telling is None:
+            number, _ = self._history.incoming.cancelling
             self._turns.hold_behind(number)
             self._telling = outside(self._tell(self._code, number), "cancelling")
 

@@ -61,7 +61,7 @@ class Children:
             await self._run.ask(call.asked)
             intent = await self._actor.intend(call)
         else:
-            self._run.known(call.asked)
+            self._run.replay.known(call.asked)
         if self._run.history.outcome(call.place) is None:
             await send(self._run, intent)
 

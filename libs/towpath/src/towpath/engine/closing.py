@@ -20,7 +20,7 @@ def closed(run_id: str, history: History) -> RunClosed | None:
         failure=told.failure if told else None,
         parent=None if finished.successor else started.parent,
         children=_children(run_id, history),
-        successor=_successor(run_id, started, finished, leaves=history.leaves_something),
+        successor=_successor(run_id, started, finished, leaves=history.incoming.has_come),
         gates=started.gates,
         alarmed=history.alarmed,
         places=places_in_line(started.service, history.begun, history.ended),

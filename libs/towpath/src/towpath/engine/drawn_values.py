@@ -30,7 +30,7 @@ class DrawnValues:
     def _draw(self, place: str, source: Source, draw: Callable[[], Any]) -> Any:
         if self._run.replay.divergence is not None:
             return draw()  # its next act is refused
-        settled = self._run.known(Asked(place, source))
+        settled = self._run.replay.known(Asked(place, source))
         if settled is None:
             settled = ValueDrawn(at=self._run.clock(), key=place, source=source, value=draw())
             self._run.append_soon(settled)
@@ -51,9 +51,9 @@ class DrawnValues:
         place = f"patched:{change}"
         if self._run.replay.divergence is not None:
             return True
-        if self._run.known(Asked(place, "patched")) is not None:
+        if self._run.replay.known(Asked(place, "patched")) is not None:
             return True
-        if self._run.replaying:
+        if self._run.replay.goes_on:
             return False
         self._run.append_soon(ValueDrawn(at=self._run.clock(), key=place, source="patched", value=True))
         return True

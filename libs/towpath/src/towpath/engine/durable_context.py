@@ -394,7 +394,7 @@ class DurableContext(StatefulContext):
     @property
     def silent(self) -> bool:
         """Whether what the code does now is told elsewhere; see `Context.silent`."""
-        return self._run.replaying or self.let_go
+        return self._run.replay.goes_on or self.let_go
 
 
 def _uuid_from(chance: Random) -> uuid.UUID:

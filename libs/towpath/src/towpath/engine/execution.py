@@ -106,7 +106,7 @@ def _cancelled(run: LiveRun, heard: asyncio.CancelledError) -> RunFinished:
     """Write the end of a run whose code has heard that it is to end, with what it has noted on that."""
     if (task := asyncio.current_task()) is not None:
         task.uncancel()
-    _, cancel = run.history.cancelling or (0, None)
+    _, cancel = run.history.incoming.cancelling or (0, None)
     reason = f": {cancel.reason}" if cancel and cancel.reason else ""
     said = "; ".join((f"the run was cancelled{reason}", *notes_of(heard)))
     failure = Failure(code="cancelled", message=said)

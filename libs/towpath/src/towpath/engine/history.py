@@ -5,7 +5,6 @@ the history when they are written, and read into it when a run is taken up again
 """
 
 from collections.abc import Container, Iterable
-from typing import Any, NamedTuple
 
 from towpath.engine.asked import (
     Asked,
@@ -17,6 +16,7 @@ from towpath.engine.asked import (
     says_given_up,
     with_arguments,
 )
+from towpath.engine.incoming import Incoming
 from towpath.errors import NonDeterminismError
 from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent
 from towpath_schemas.journal import (
@@ -37,27 +37,17 @@ from towpath_schemas.journal import (
     StepSettled,
     ValueDrawn,
 )
-from towpath_schemas.succession import heard_digest
 
 Received = CallSettled | SignalReceived | CancelReceived | PauseReceived
 """A record that says what became of something that came from outside."""
-
-
-class KeptSignal(NamedTuple):
-    """A signal that came and that no wait has got."""
-
-    signal_id: str
-    name: str
-    payload: Any
 
 
 class History:
     """What is known of one run: its start, its acts by key, what came for it, its end.
 
     Attributes:
-        cancelling: The record of the first wish that the run end, and its place in the journal.
+        incoming: What has come for it from outside.
         alarmed: Whether it has begun anything that ends at a moment by itself.
-        unpaused_at: When it was last paused, or told to go on, in seconds since 1970.
         failed_attempt: The last attempt of its code that failed and is followed by another.
     """
 
@@ -65,22 +55,17 @@ class History:
         self.started: RunStarted | None = None
         self.finished: RunFinished | None = None
         self.suspended = False
-        self._paused = False
-        self.unpaused_at = 0.0
+        self.incoming = Incoming()
         self.alarmed = False
         self.failed_attempt: AttemptFailed | None = None
         self._attempt_began: dict[str, int] = {}
         self._of_failed_attempts: frozenset[str] = frozenset()
-        self.cancelling: tuple[int, CancelReceived] | None = None
         self.next_number = 1
         self._settled: dict[str, tuple[int, Settled]] = {}
         self._intended: dict[str, tuple[int, CallIntended]] = {}
         self._open: dict[str, CallIntended] = {}
         self._expected = Expected()
-        self._signals: dict[str, KeptSignal] = {}
         self._given_up: dict[str, int] = {}
-        self._events_seen: set[str] = set()
-        self._heard_before = frozenset[str]()
         self._taken_over = 0
         for number, record in entries:
             self.next_number = max(self.next_number, number + 1)
@@ -118,28 +103,17 @@ class History:
                 self._settle(number, record)
             case CallIntended():
                 self._intend(number, record)
-            case SignalReceived():
-                kept = KeptSignal(record.signal_id, record.name, record.payload)
-                self._signals.setdefault(record.signal_id, kept)
-                self._events_seen.add(record.signal_id)
             case ActGivenUp() | SignalReturned():
                 self._give_up(number, record)
-            case CancelReceived():
-                self.cancelling = self.cancelling or (number, record)
-                self._events_seen.add(record.event_id)
-            case PauseReceived():
-                self._paused = record.paused
-                self.unpaused_at = record.at
-                self._events_seen.add(record.event_id)
             case AttemptFailed():
                 self._end_attempt(number, record)
             case RunStarted():
                 self.started, self._taken_over = record, record.taken_over
-                self._heard_before = frozenset(record.line.heard if record.line else ())
             case RunFinished():
                 self.finished = record
             case _:
                 pass
+        self.incoming.add(number, record)
         self.suspended = isinstance(record, RunSuspended)
 
     def _end_attempt(self, number: int, failed: AttemptFailed) -> None:
@@ -162,25 +136,14 @@ class History:
         self._expected.forgive_inside(record.key)
         if says_given_up(record):
             self._given_up.setdefault(record.key, number)
-        if isinstance(record, CallSettled) and record.source is not None:
-            self._signals.pop(record.source, None)
-            self._events_seen.add(record.source)
 
     def _give_up(self, number: int, record: ActGivenUp | SignalReturned) -> None:
         self._given_up.setdefault(record.key, number)
         if isinstance(record, SignalReturned):
-            self._keep_again(record)
+            settled = self.outcome(record.key)
+            self.incoming.take_back(number, record, settled.result if settled else None)
         else:
             self._expected.forgive_inside(record.key)
-
-    def _keep_again(self, record: SignalReturned) -> None:
-        """Keep a signal before those that came after it."""
-        given = self.outcome(record.key)
-        payload = given.result if given else None
-        self._signals = {
-            record.signal_id: KeptSignal(record.signal_id, record.name, payload),
-            **self._signals,
-        }
 
     # --- What the code asks -----------------------------------------------------------------------
 
@@ -346,18 +309,12 @@ class History:
         match event:
             case Answered():
                 return self._settlement(event, at)
-            case SignalSent() if self._is_new(event.signal_id):
+            case SignalSent() if self.incoming.is_new(event.signal_id):
                 return self._signal_reception(event, at)
-            case ControlSent() if self._is_new(event.event_id):
-                return self._control_reception(event, at)
+            case ControlSent() if self.incoming.is_new(event.event_id):
+                return self.incoming.control_reception(event, at)
             case _:
                 return None
-
-    def _is_new(self, event_id: str) -> bool:
-        """Tell whether neither this run nor one that it goes on from has taken an event."""
-        if event_id in self._events_seen:
-            return False
-        return not self._heard_before or heard_digest(event_id) not in self._heard_before
 
     def _settlement(self, answered: Answered, at: float) -> CallSettled | None:
         """Turn an answer into the record that settles its call; None if it is settled or was never begun."""
@@ -381,40 +338,14 @@ class History:
             attribution=sent.attribution,
         )
 
-    def _control_reception(self, sent: ControlSent, at: float) -> CancelReceived | PauseReceived | None:
-        said = {"at": at, "event_id": sent.event_id, "reason": sent.reason, "attribution": sent.attribution}
-        if sent.control == "cancel":
-            return None if self.cancelling else CancelReceived.model_validate(said)
-        paused = sent.control == "pause"
-        changes = paused != self.paused and self.cancelling is None
-        return None if not changes else PauseReceived.model_validate({**said, "paused": paused})
-
     def waiting_for_signal(self, name: str) -> CallIntended | None:
         """Find the earliest wait for a signal of this name that has not ended."""
         return next((one for one in self.unsettled("signal") if one.target == name), None)
-
-    def kept_signal(self, name: str) -> KeptSignal | None:
-        """Find the earliest signal of this name that no wait has got."""
-        return next((kept for kept in self._signals.values() if kept.name == name), None)
-
-    @property
-    def paused(self) -> bool:
-        """Whether the run is to stand still; one that is to end is not, so that it can clean up."""
-        return self._paused and self.cancelling is None
-
-    @property
-    def leaves_something(self) -> bool:
-        """Whether a signal or a wish came: a run that goes on from this one takes it, or must not; see `succession`."""
-        return bool(self._events_seen)
 
     def owed_signal(self, key: str) -> str | None:
         """Tell the id of the signal that settled the wait at `key`, unless that has given it back."""
         settled = self.outcome(key)
         return settled.source if settled and not self.is_given_up(key) else None
-
-    def claim_signal(self, signal_id: str) -> None:
-        """Give a kept signal to a wait that is about to be settled with it."""
-        self._signals.pop(signal_id, None)
 
 
 def _settling(intended: CallIntended, at: float, **outcome: object) -> CallSettled:

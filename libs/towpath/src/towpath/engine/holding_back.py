@@ -115,7 +115,7 @@ class HoldingBack:
         """Wait until the run is to go on."""
         self.for_pause += 1
         try:
-            while self._history.paused:
+            while self._history.incoming.paused:
                 self._changed.clear()
                 await self._changed.wait()
         finally:

@@ -37,8 +37,13 @@ class Idling:
 
     @property
     def working(self) -> int:
-        """How many pieces of its code are at work, without steps that wait for an act inside of them."""
-        return self._work.beside(self._waiters.keys)
+        """How many pieces of its code are at work, without steps that wait for an act inside of them, or for its record."""
+        return self._work.beside({*self._waiters.keys, *self._writing.waiting})
+
+    @property
+    def steps_rest(self) -> bool:
+        """Whether nothing is at work but steps, and the code of these waits: for acts, or for other tasks of the run."""
+        return self._work.only_steps and self._tasks.at_rest
 
     @property
     def does_something(self) -> bool:
@@ -62,7 +67,9 @@ class Idling:
 
     def waits_long(self, patience_s: float) -> bool:
         """Tell whether all it waits for are people, signals, or moments more than `patience_s` away."""
-        is_far = self._history.paused or all(self._is_far(key, patience_s) for key in self._waiters.keys)
+        is_far = self._history.incoming.paused or all(
+            self._is_far(key, patience_s) for key in self._waiters.keys
+        )
         return is_far and self.only_waits
 
     def _is_far(self, key: str, patience_s: float) -> bool:

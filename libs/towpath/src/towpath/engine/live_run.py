@@ -211,19 +211,6 @@ class LiveRun:
             await self.until_unpaused()
         return settled
 
-    def known(self, asked: Asked) -> Settled | None:
-        """Tell how an act ended, if it did, without waiting for anything.
-
-        Raises:
-            NonDeterminismError: If the journal has another act in its place, or had one before.
-        """
-        return self.replay.known(asked)
-
-    @property
-    def replaying(self) -> bool:
-        """Whether the journal has something that the code has not repeated or been told yet."""
-        return self.replay.goes_on
-
     def _is_done_elsewhere(self, asked: Asked) -> bool:
         """Tell whether an act has begun and the code only waits for it: that is no work of the run."""
         return self.history.intended(asked.key) is not None and asked.kind != "model"
@@ -272,7 +259,7 @@ class LiveRun:
 
     async def until_unpaused(self, place: str | None = None) -> None:
         """Stand still while the run is paused, before its work is tried again: that at `place`, if it is `busy` there."""
-        if self.history.paused:
+        if self.history.incoming.paused:
             with nullcontext() if place is None else self._work.interrupted(place):
                 await self.replay.holding_back.until_unpaused()
 

@@ -132,10 +132,10 @@ class Reception:
             await asyncio.wait({rival})
         if self._history.outcome(key) is not None:
             return True
-        kept = self._history.kept_signal(name)
+        kept = self._history.incoming.kept_signal(name)
         if kept is None or not self._writer.is_held:
             return False  # after the end of the run it is kept for whoever goes on from it
-        self._history.claim_signal(kept.signal_id)
+        self._history.incoming.claim(kept.signal_id)
         record = CallSettled(
             at=self._clock(),
             key=key,

@@ -39,5 +39,5 @@ class ReplayQuietLog(StructuredLog):
 
     def write(self, level: Level, event: str, fields: dict[str, Any]) -> None:
         """Write one line, unless it was written before."""
-        if not self._run.replaying:
+        if not self._run.replay.goes_on:
             super().write(level, event, fields)

@@ -35,7 +35,7 @@ class LiveShow:
 
     def put(self, index: int, value: Any, *, piece: int | None = None) -> None:
         """Show a thing; see `Show`. Pieces were of interest only when they were new."""
-        if piece is None or not self._run.replaying:
+        if piece is None or not self._run.replay.goes_on:
             self._waiting.put_nowait(_Put(index, value, piece))
 
     async def __aenter__(self) -> Self:

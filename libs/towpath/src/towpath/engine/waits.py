@@ -57,9 +57,9 @@ class Waits:
         """Take a signal that has come already; where there is none, nothing is recorded, and a replay finds none."""
         run = self._run
         await run.check_going_on()
-        settled = run.known(call_asked(call.place, "signal", call.target))
+        settled = run.replay.known(call_asked(call.place, "signal", call.target))
         if settled is None:
-            if run.replaying or run.history.kept_signal(call.target) is None:
+            if run.replay.goes_on or run.history.incoming.kept_signal(call.target) is None:
                 return None
             await run.reception.take_kept(call.place, call.target)
         return Received((await run.answer(call.place)).result)

@@ -20,6 +20,11 @@ class Work:
     def __bool__(self) -> bool:
         return bool(self._places)
 
+    @property
+    def only_steps(self) -> bool:
+        """Whether all of them are steps."""
+        return all(self._places)
+
     def at(self, place: str = "") -> "_Piece":
         """Make the block in which code is at work, in the step at `place` if in one."""
         return _Piece(self, place)

@@ -1,7 +1,8 @@
 """Writes the records of a held run, each in its place, and has them learned in the order of their places."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
 from typing import TypeVar
 
 from towpath.engine.fitting import fitting
@@ -28,6 +29,7 @@ class Writing:
         self._soon: set[asyncio.Task[None]] = set()
         self._writing = 0
         self._held_up: set[asyncio.Future[None]] = set()
+        self._waiting: list[str] = []
         self._last_write: asyncio.Future[None] | None = None
 
     @property
@@ -40,6 +42,11 @@ class Writing:
         """Whether a record waits until others are written that nobody waited for."""
         return bool(self._held_up)
 
+    @property
+    def waiting(self) -> Collection[str]:
+        """Keys of the acts whose records wait for those before them: until these are written, or learned."""
+        return self._waiting
+
     async def append(self, record: AnyRecord) -> AnyRecord:
         """Write a record and learn it.
 
@@ -50,11 +57,13 @@ class Writing:
             ComponentError: If the record is an intent and too large.
             ClaimLostError: If the run is not ours any more.
         """
+        key: str = getattr(record, "key", "")
         if self._soon:
-            await self._after_those_soon()
+            with self._waits(key):
+                await self._after_those_soon()
         written, body = fitting(in_its_session(record, self._history))
         number = self._history.take_number()
-        await self._write(number, body)
+        await self._write(number, body, key)
         self._history.add(number, written)
         return written
 
@@ -66,6 +75,15 @@ class Writing:
         finally:
             self._held_up.discard(held_up)
             held_up.cancel()
+
+    @contextmanager
+    def _waits(self, key: str) -> Generator[None]:
+        """Count the act at `key` among those whose records wait, until the end of the block."""
+        self._waiting.append(key)
+        try:
+            yield
+        finally:
+            self._waiting.remove(key)
 
     async def finish(self, finished: RunFinished) -> RunFinished:
         """Write the end of the run, behind which nothing may be stored: by that it is known to be the end.
@@ -87,7 +105,7 @@ class Writing:
         if self._last_write is not None:
             await asyncio.wait({self._last_write})
 
-    async def _write(self, number: int, body: bytes) -> None:
+    async def _write(self, number: int, body: bytes, key: str) -> None:
         """Write one entry; it is learned only after all that have an earlier place, as in replay."""
         before = self._last_write
         written = self._last_write = asyncio.get_running_loop().create_future()
@@ -95,7 +113,8 @@ class Writing:
         try:
             await self._entries.append(number, body)
             if before is not None and not before.done():
-                await asyncio.wait({before})
+                with self._waits(key):
+                    await asyncio.wait({before})
         finally:
             self._writing -= 1
             written.cancel()

@@ -72,19 +72,29 @@ class RunHost:
         self._suspend_after_s = suspend_after_s
         self._taking = Taking(chassis, registry)
         self._held: dict[str, _Held] = {}
+        self._being_taken: dict[str, asyncio.Event] = {}
 
     # --- Taking a run -----------------------------------------------------------------------------
 
     async def on_dispatch(self, message: Message) -> None:
         """Handle one dispatch: return when the run is finished, suspended, or somebody else's concern."""
         dispatched = read_dispatch(message)
+        while (other := self._being_taken.get(dispatched.run_id)) is not None:
+            await other.wait()  # by then the run is held here: taken once more, it would do things once more
+        self._being_taken[dispatched.run_id] = done = asyncio.Event()
+        try:
+            taken = await self._take(dispatched, message)
+            held = None if taken is None else self._keep(taken)
+        finally:
+            del self._being_taken[dispatched.run_id]
+            done.set()
+        if taken is not None and held is not None:
+            await self._hold(held, taken)
+
+    async def _take(self, dispatched: RunDispatched, message: Message) -> TakenRun | None:
         if await self._is_live_elsewhere(dispatched, message):
-            return
-        taken = await self._taking.take(dispatched, first=message.metadata.num_delivered == 1)
-        if taken is not None:
-            held = self._holding(taken)
-            async with self._quarantine.alone() if is_suspect(taken.losses) else nullcontext():
-                await self._hold(held, taken)
+            return None
+        return await self._taking.take(dispatched, first=message.metadata.num_delivered == 1)
 
     async def _is_live_elsewhere(self, dispatched: RunDispatched, message: Message) -> bool:
         """Tell whether the dispatch changes nothing because somebody holds the run and is well.
@@ -108,6 +118,17 @@ class RunHost:
 
     # --- Holding it -------------------------------------------------------------------------------
 
+    def _keep(self, taken: TakenRun) -> _Held:
+        """Have a run in memory from now on.
+
+        Raises:
+            Disowned: If it is here by a newer claim.
+        """
+        held = self._holding(taken)
+        self._displace_older(held)
+        self._held[taken.run_id] = held
+        return held
+
     def _holding(self, taken: TakenRun) -> _Held:
         async def reachable() -> None:
             # Not in the code's own context, which would count the subscription's task as its own.
@@ -128,8 +149,6 @@ class RunHost:
         return held
 
     async def _hold(self, held: _Held, taken: TakenRun) -> None:
-        self._displace_older(held)
-        self._held[taken.run_id] = held
         attributes = {
             RUN_ID: taken.run_id,
             COMPONENT: taken.started.component,
@@ -139,7 +158,8 @@ class RunHost:
             parent = taken.started.traceparent
             with self._chassis.tracing.span(RUN, parent=parent, attributes=attributes) as inside:
                 held.run.traceparent = inside
-                await self._run_until_let_go(held, taken)
+                async with self._quarantine.alone() if is_suspect(taken.losses) else nullcontext():
+                    await self._run_until_let_go(held, taken)
         finally:
             if self._held.get(taken.run_id) is held:  # it may be here again, by a newer claim
                 del self._held[taken.run_id]

@@ -63,6 +63,7 @@ async def crash_everywhere(
     same: Callable[[Any, Any], bool] = operator.eq,
     registry: Registry = REGISTRY,
     seed: int = 0,
+    without_limits: bool = False,
     headers: dict[str, str] | None = None,
     attribution: AttributionClaim | None = None,
 ) -> Survived:
@@ -81,6 +82,7 @@ async def crash_everywhere(
         same: Compares the result with the undisturbed one.
         registry: Which components there are.
         seed: As of `VirtualPlatform`.
+        without_limits: As of `VirtualPlatform`.
         headers: As of `VirtualPlatform.start`.
         attribution: As of `VirtualPlatform.start`.
 
@@ -88,13 +90,14 @@ async def crash_everywhere(
         CrashNotSurvivedError: If a killed run ended otherwise, did something again that was settled, or left a journal
             that is replayed to something else; it names the moment.
         StuckError: If the undisturbed run does not end.
+        ConfigurationError: If a run would have to pass limits.
     """
 
     async def live(disturbance: Disturbance) -> _Lived:
         if before_each is not None:
             before_each()
         async with VirtualPlatform(
-            registry=registry, seed=seed, disturbance=disturbance, without_limits=True
+            registry=registry, seed=seed, disturbance=disturbance, without_limits=without_limits
         ) as platform:
             run = await platform.start(component, input, headers=headers, attribution=attribution)
             if script is not None:

@@ -14,7 +14,7 @@ class Environment:
         seed: What their random numbers follow from.
         suspend_after_s: Seconds of nothing but waiting that a run is kept in memory for.
         disturbance: What befalls them.
-        without_limits: Whether those of components that have limits begin all the same.
+        without_limits: Whether those begin that would have to pass limits.
         moves: How much has happened.
     """
 

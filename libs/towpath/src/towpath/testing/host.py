@@ -8,13 +8,14 @@ from towpath.components import Component
 from towpath.engine.closing import closed
 from towpath.engine.commands import Command
 from towpath.engine.tasks import outside
+from towpath.errors import ConfigurationError
 from towpath.remembering.asking import MemoryIndex
 from towpath.testing.callees import Callees
 from towpath.testing.environment import Environment
 from towpath.testing.family import answer_to, orphaned, told_failure
 from towpath.testing.outbox import VirtualOutbox
 from towpath.testing.process import Process
-from towpath.testing.refusals import unkept
+from towpath.testing.refusals import check_limits
 from towpath.testing.stored_run import StoredRun
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import (
@@ -52,9 +53,15 @@ class Host:
     # --- Making runs --------------------------------------------------------------------------------
 
     def start(self, run_id: str, started: RunStarted, *, left: Iterable[RunEvent] = ()) -> bool:
-        """Make a run, unless there is one of this id; tell whether there was. What another has `left` comes first."""
+        """Make a run, unless there is one of this id; tell whether there was. What another has `left` comes first.
+
+        Raises:
+            ConfigurationError: If it has to pass limits; see `check_limits`.
+        """
         if run_id in self.runs:
             return True
+        if not (self._environment.without_limits or started.continues):
+            check_limits(run_id, started.component, self.runs.values(), self._environment.registry)
         self.runs[run_id] = StoredRun(run_id, started, inbox=list(left))
         self._wake(run_id)
         return False
@@ -80,24 +87,22 @@ class Host:
             message = f"no component {child.component!r} is registered; import the module that defines it"
             self._refuse(child, Failure(code="unknown_component", message=message))
             return
-        reason = None if self._environment.without_limits or child.continues else unkept(component)
-        if reason is not None:
-            self._refuse(child, Failure(code="user_error", message=reason))
-            return
         parent = self.runs.get(child.parent.run_id) if child.parent else None
-        existed = self.start(
-            child.run_id,
-            self.started(
-                component,
-                child.input,
-                child.attribution,
-                correlation_id=child.correlation_id,
-                headers=child.headers,
-                parent=child.parent,
-                continues=child.continues,
-            ),
-            left=left,
+        started = self.started(
+            component,
+            child.input,
+            child.attribution,
+            correlation_id=child.correlation_id,
+            headers=child.headers,
+            parent=child.parent,
+            continues=child.continues,
         )
+        try:
+            existed = self.start(child.run_id, started, left=left)
+        except ConfigurationError as error:
+            self._error = error  # code may catch what it is told; the test is told, too
+            self._refuse(child, Failure(code="user_error", message=str(error)))
+            return
         orphan = child.parent is not None and child.parent.close_policy == "cancel"
         if not existed and orphan and parent is not None and parent.finished is not None:
             self.deliver(orphaned(child.run_id, parent.run_id, child.attribution))

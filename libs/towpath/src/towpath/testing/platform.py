@@ -18,7 +18,7 @@ from towpath.testing.approvals import (
 from towpath.testing.disturbance import Disturbance, ReplayAlways
 from towpath.testing.environment import Environment
 from towpath.testing.host import Host
-from towpath.testing.refusals import check_size, unkept
+from towpath.testing.refusals import check_size
 from towpath.testing.run import YEAR_S, VirtualRun
 from towpath.testing.timeline import timeline_of
 from towpath.values import to_json_value
@@ -38,8 +38,10 @@ class VirtualPlatform:
     `virtual_time` everything is, `asyncio.sleep` included. Each async method returns when nothing more happens until
     time passes or the test does something.
 
-    It has no router: limits of components are not kept, and schedules start nothing; start their runs yourself, and test
-    when they begin on `towpath dev`.
+    Nothing begins but what the test, or a run, starts, and that at once. No schedule starts anything, however much time
+    passes: start its runs yourself, with its input and, where the code reads it, the header `towpath-scheduled-at`. A
+    run that could have to wait for another, or be merged with it, because of `limits` of its component is refused. Test
+    schedules and limits on `towpath dev`.
 
     Args:
         registry: Which components there are.
@@ -49,7 +51,7 @@ class VirtualPlatform:
         always_replay: Drop each run from memory after every record, so that it goes on from its journal.
         suspend_after_s: Virtual seconds of nothing but waiting that a run is kept in memory for.
         patience_s: Real seconds that code which is at work is waited for, where nobody waits for its run's result.
-        without_limits: Have runs of components that declare `limits` begin at once; else they are refused.
+        without_limits: Have runs begin that would have to pass `limits`, as if their components had none.
         disturbance: What befalls the runs, where neither of the above says it.
     """
 
@@ -132,7 +134,8 @@ class VirtualPlatform:
             attribution: Who is behind the request.
 
         Raises:
-            ConfigurationError: If there is no such component, or it has limits; see `without_limits`.
+            ConfigurationError: If there is no such component, or it has limits that other runs count for; see
+                `without_limits`.
             RequestRefusedError: If the input is too large.
             NotSerialisableError: If JSON cannot carry it.
         """
@@ -171,8 +174,6 @@ class VirtualPlatform:
                 f"{component!r} is no workflow, agent or function of this platform's registry; decorate it, or import "
                 "the module that defines it"
             )
-        if not self._without_limits and (reason := unkept(known)):
-            raise ConfigurationError(reason)
         return known
 
     @property
@@ -281,7 +282,7 @@ class VirtualPlatform:
         minutes: float = 0,
         seconds: float = 0,
     ) -> None:
-        """Let time pass, and all happen that does meanwhile; what is given is added up."""
+        """Let time pass, and all happen that does meanwhile, but for schedules; what is given is added up."""
         given = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
         await self.advance_to(self.now + by + given)
 

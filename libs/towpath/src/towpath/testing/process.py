@@ -130,7 +130,7 @@ class Process:
         self.run.let_go.set()
 
     async def wait_to_be_replayed(self) -> None:
-        """Stand still until it is dropped, or something that was done could not be recorded for this."""
+        """Stand still until it is dropped, or a step cannot go on, or be recorded, because of this."""
         self._parked += 1
         parted = outside(self._parting.wait(), "parted")
         dropped = outside(self.run.let_go.wait(), "dropped")
@@ -142,7 +142,7 @@ class Process:
             dropped.cancel()
 
     def _go_on(self) -> None:
-        """Have what stands still go on: a drop would have a finished step run again."""
+        """Have what stands still go on: a drop would have a step run again that has finished, or is at work."""
         self._parting.set()
         self._parting = asyncio.Event()
         self.run.moves += 1
@@ -151,15 +151,19 @@ class Process:
     def at_work(self) -> bool:
         """Whether something of it goes on that waits for neither time nor anything from outside."""
         run, ending = self.run, self.suspending or self.run.let_go.is_set()
-        if ending or run.idling.working > self._sleeping:
+        if ending or (self._works and not (self._parked and run.idling.steps_rest)):
             return True
-        if self._parked:  # what catches up may wait for just this, and begins anew after it was dropped
-            return False
+        if self._parked:
+            return False  # what rests or catches up may wait for just this
         return (
             run.idling.catching_up
             or not (self._sleeping or run.waiting_for or run.idling.only_waits)
             or not run.tasks.at_rest
         )
+
+    @property
+    def _works(self) -> bool:
+        return self.run.idling.working > self._sleeping
 
     @property
     def unsettled(self) -> bool:
@@ -178,7 +182,7 @@ class Process:
 
     async def suspend(self) -> None:
         """Drop it from memory, unless it goes on meanwhile."""
-        if self._parked and self.run.writes_held_up:
+        if self._parked and (self.run.writes_held_up or self._works):
             self._go_on()
             return
         if self._parked:

@@ -103,8 +103,10 @@ class VirtualRun:
         latest = timeline.now() + timeout_s
         while True:
             self._host.check()
-            await timeline.until(stored.ended, latest)
-            self._host.check()
+            try:
+                await timeline.until(stored.ended, latest)
+            finally:
+                self._host.check()
             finished = stored.finished
             if finished is not None and finished.successor is None:
                 return finished

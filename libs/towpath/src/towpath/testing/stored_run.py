@@ -91,7 +91,7 @@ class StoredRun:
             case RunStarted():
                 return "accepted"
             case newest:
-                if self.history.paused:
+                if self.history.incoming.paused:
                     return "paused"
                 return "suspended" if isinstance(newest, RunSuspended) else "running"
 
