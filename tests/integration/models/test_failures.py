@@ -19,8 +19,10 @@ from towpath.errors import (
 )
 from towpath.models import resolve
 from towpath.models.openai import OpenAIModel
+from towpath.models.openai.failures import _SHOWN_CHARS
 from towpath.models.port import Message, ModelReply, ModelRequest, Piece
 from towpath.models.providers import PROVIDERS
+from towpath.secrecy import reveal
 from towpath_testkit.openai_server import (
     Act,
     CutsOff,
@@ -277,6 +279,16 @@ async def test_a_key_that_the_provider_does_not_know_is_told_with_its_variable_a
             await resolve("groq/openai/gpt-oss-20b").generate(ASKED)
 
     assert "key-of-groq" not in raised.value.failure.message
+
+
+async def test_what_a_server_says_is_told_without_secrets_wherever_it_is_cut_off() -> None:
+    reveal("card", "4111-2222-3333-4444")
+    cut = failure_after(Refuses(422, message="x" * (_SHOWN_CHARS - 20) + ": 4111-2222-3333-4444"))
+
+    said = (await cut).failure.message
+
+    assert "[secret" in said
+    assert "4111" not in said
 
 
 async def test_ollama_wants_no_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ import pytest
 from towpath import Image, Message, ModelRequest, ToolCall
 from towpath.models import PROVIDERS, resolve
 from towpath.models.openai import OpenAIModel
-from towpath.models.port import LanguageModel, ToolSpec, streamed
+from towpath.models.port import LanguageModel, ModelReply, ToolSpec, streamed
 from towpath.models.providers import PROVIDERS as ABOUT
-from towpath_testkit.openai_server import OpenAIServer, Received, openai_server
+from towpath_testkit.openai_server import OpenAIServer, Received, Says, openai_server
 
 RECORDINGS = Path(__file__).parents[2] / "data" / "model_requests"
 SENT_WITH = ("authorization", "api-key", "openai-organization", "x-title")
@@ -95,6 +95,49 @@ async def test_a_provider_is_sent_what_was_recorded(provider: str, monkeypatch: 
 
     assert model.name == f"{provider}/{example}"
     assert_recorded(provider, [as_recorded(one) for one in server.received])
+
+
+async def test_openrouter_is_sent_the_details_of_its_reasoning_as_they_were_recorded() -> None:
+    looks = Says(
+        "I look.",
+        tool_calls=[("c1", "find", {"order": 7})],
+        reasoning="Order 7.",
+        reasoning_details=[
+            {
+                "type": "reasoning.text",
+                "text": "The user wants order 7.",
+                "signature": "c2lnbmVk",
+                "format": "anthropic-claude-v1",
+                "index": 0,
+            },
+            {
+                "type": "reasoning.encrypted",
+                "data": "c2VhbGVk",
+                "id": "c1",
+                "format": "google-gemini-v1",
+                "index": 0,
+            },
+        ],
+    )
+
+    def goes_on(reply: ModelReply) -> ModelRequest:
+        found = Message(role="tool", content="in Utrecht", tool_call_id="c1")
+        return ModelRequest(messages=(*ASKED.messages, reply.as_message(), found))
+
+    async with openai_server(looks, "In Utrecht.", looks, "In Utrecht.") as server:
+        model = OpenAIModel(
+            ABOUT["openrouter"].example,
+            provider="openrouter",
+            base_url=server.base_url,
+            extra={"reasoning": {"effort": "low"}},
+        )
+        whole = await model.generate(ASKED)
+        await ask(model, goes_on(whole), in_pieces=False)
+        *_, streamed_reply = [piece async for piece in model.stream(ASKED)]
+        assert isinstance(streamed_reply, ModelReply)
+        await ask(model, goes_on(streamed_reply), in_pieces=True)
+
+    assert_recorded("openrouter-reasoning", [as_recorded(one) for one in server.received])
 
 
 async def test_any_server_is_sent_its_own_headers_and_extras() -> None:

@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from towpath import Agent, Context, tool, tool_call, workflow
+import pytest
+
+from towpath import Agent, BeforeModelCallEvent, Context, tool, tool_call, workflow
+from towpath.context_services.secrets import Secrets
+from towpath.errors import ComponentError
 from towpath.testing import VirtualPlatform, broken_off, crash_everywhere, scripted
 from towpath.testing.models import RecordedModel
 
@@ -102,3 +106,21 @@ async def test_an_answer_that_breaks_off_is_asked_for_again_where_it_is_only_sho
         run = await platform.start(Agent(name="shaky", model=model), "Which boats?")
         assert (await run.result())["output"] == "two boats are free"
         assert [event["type"] for event in run.chunks] == ["response", "result"]
+
+
+async def test_whoever_watches_an_agent_fail_is_told_why_without_secrets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOWPATH_SECRET_CARD", "4111-2222-3333-4444")
+    card = Secrets().get("card")
+
+    def fails(_event: BeforeModelCallEvent) -> None:
+        raise ValueError(f"{card} is blocked")
+
+    async with VirtualPlatform() as platform:
+        run = await platform.start(Agent(name="payer", model=scripted("Paid."), hooks=[fails]), "Pay.")
+        with pytest.raises(ComponentError, match=r"\[secret card\] is blocked"):
+            await run.result()
+        assert [(event["type"], event["error"]) for event in run.chunks] == [
+            ("error", "[secret card] is blocked")
+        ]

@@ -1,6 +1,7 @@
 """Pieces in which an answer was heard, written down and heard again."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given, strategies as st
@@ -10,14 +11,18 @@ from towpath.models.pieces import pieces_of, with_pieces
 from towpath.models.port import (
     Citation,
     CitationPiece,
+    HeardPiece,
     ModelReply,
     Piece,
     ReasoningPiece,
     SignaturePiece,
     ToolUsePiece,
 )
+from towpath.secrecy import reveal
 from towpath.testing import VirtualPlatform, crash_everywhere, scripted
 from towpath_schemas.journal import CallSettled
+
+CARD = "4111-2222-3333-4444"
 
 
 def cited(title: str) -> CitationPiece:
@@ -82,22 +87,42 @@ def test_what_was_put_in_place_of_a_part_of_an_answer_is_heard_as_a_whole() -> N
     assert list(pieces_of(masked)) == said
 
 
-async def test_a_secret_is_in_no_record_however_its_pieces_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOWPATH_SECRET_CARD", "4111-2222-3333-4444")
-    pays = scripted(ToolCall(id="c", name="pay", arguments={"card": "4111-2222-3333-4444"}))
+async def test_a_secret_is_in_no_record_and_is_heard_nowhere_however_its_pieces_are_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TOWPATH_SECRET_CARD", CARD)
+    said = ModelReply(
+        text=f"Paid with {CARD} today.",
+        reasoning=f"I have {CARD}.",
+        tool_calls=(ToolCall(id="c", name="pay", arguments={"card": CARD}),),
+    )
+    pays = scripted(*[said] * 99)
 
     @workflow
-    async def listens(ctx: Context) -> int:
+    async def listens(ctx: Context) -> list[str]:
         ctx.secrets().get("card")
-        return len([chunk async for chunk in ctx.llm.stream("Pay.", model=pays)])
+        chunks = [chunk async for chunk in ctx.llm.stream("Pay.", model=pays)]
+        heard = ["".join(chunk.text for chunk in chunks), "".join(chunk.reasoning for chunk in chunks)]
+        return [*heard, [chunk.tool_use.arguments_so_far for chunk in chunks if chunk.tool_use][-1]]
 
-    async with VirtualPlatform() as platform:
+    survived = await crash_everywhere(listens)
+
+    paid = ["Paid with [secret card] today.", "I have [secret card].", '{"card":"[secret card]"}']
+    assert survived.finished.result == paid
+    async with VirtualPlatform(always_replay=True) as platform:
         run = await platform.start(listens)
-        heard = await run.result()
+        assert await run.result() == paid
         written = [one for one in run.journal if isinstance(one, CallSettled)][-1].result
+    assert not re.findall(r"\d\d\d|\d-", json.dumps(written["pieces"]))
 
-    parts = [piece["tool_call"][-1] for piece in written["pieces"]]
-    assert parts == [*[""] * (heard - 2), '{"card":"[secret card]"}']
+
+def test_a_secret_that_something_else_divides_is_written_down_where_its_end_was_heard() -> None:
+    reveal("card", CARD)
+    pieces = [CARD[:7], cited("Cards"), CARD[7:]]
+
+    written = with_pieces(ModelReply(text=CARD[:2]), pieces).pieces
+
+    assert written == ("", HeardPiece(citation=Citation(title="Cards")), "[secret card]")
 
 
 async def test_whoever_stops_listening_hears_the_same_wherever_the_run_is_killed() -> None:

@@ -20,6 +20,7 @@ class Says:
         finish_reason: Why it ends, as chat completions say it.
         refusal: What it says instead of an answer.
         reasoning: What it thought before; in a response empty text stands for a thought that only it can read.
+        reasoning_details: The details of that, as OpenRouter tells them in chat completions.
         annotations: Of its text, as responses write them; chat completions know those of type `url_citation`.
         cached: How many of its 11 input tokens were in the cache.
         put_in_cache: How many of them were put there.
@@ -31,6 +32,7 @@ class Says:
     finish_reason: str | None = None
     refusal: str | None = None
     reasoning: str | None = None
+    reasoning_details: Sequence[Mapping[str, Any]] = ()
     annotations: Sequence[Mapping[str, Any]] = ()
     cached: int = 0
     put_in_cache: int = 0
@@ -74,6 +76,8 @@ def completion(said: Says, asked: Mapping[str, Any]) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": said.text, "refusal": said.refusal}
     if said.reasoning:
         message["reasoning_content"] = said.reasoning
+    if said.reasoning_details:
+        message["reasoning_details"] = [*said.reasoning_details]
     if said.annotations:
         message["annotations"] = _chat_annotations(said)
     if said.tool_calls:
@@ -107,6 +111,8 @@ def _chat_deltas(said: Says) -> Iterator[dict[str, Any]]:
     yield {"role": "assistant", "content": ""}
     if said.reasoning:
         yield {"reasoning_content": said.reasoning}
+    for piece in _detail_pieces(said.reasoning_details):
+        yield {"reasoning_details": [piece]}
     for word in said.words():
         yield {"content": word}
     if said.annotations:
@@ -118,6 +124,25 @@ def _chat_deltas(said: Says) -> Iterator[dict[str, Any]]:
         yield {"tool_calls": [{"index": index, **begun}]}
         for part in _parts(written(arguments)):
             yield {"tool_calls": [{"index": index, "function": {"arguments": part}}]}
+    for piece in _detail_signatures(said.reasoning_details):
+        yield {"reasoning_details": [piece]}
+
+
+def _detail_pieces(details: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Divide details as they are streamed: text in parts, and what is signed without its signature, which comes last."""
+    for one in details:
+        place = next((name for name in ("text", "summary") if name in one), None)
+        unsigned = {name: value for name, value in one.items() if name != "signature"}
+        if place is None:
+            yield unsigned
+        else:
+            yield from ({**unsigned, place: part} for part in _parts(one[place]))
+
+
+def _detail_signatures(details: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for one in details:
+        if "signature" in one:
+            yield {name: value for name, value in one.items() if name != "text"}
 
 
 def _chat_annotations(said: Says) -> list[dict[str, Any]]:

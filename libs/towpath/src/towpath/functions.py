@@ -53,7 +53,7 @@ def function(
 
     A generator, sync or async, streams: whoever follows the run gets each chunk at once, and the result is the list
     of them. What an attempt that follows another yields again is not told twice; from the first chunk that differs, its
-    chunks take the place of those that were told before.
+    chunks take the place of those that were told before. A text in whose end a secret may begin waits for the next chunk.
 
     Args:
         name: What it is called by; its own name if not given.

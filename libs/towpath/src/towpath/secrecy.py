@@ -43,10 +43,12 @@ class _Revealed:
         pattern: Finds any of them; None while there is none.
     """
 
-    __slots__ = ("_names", "pattern")
+    __slots__ = ("_first_chars", "_names", "_texts", "pattern")
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
+        self._texts: tuple[str, ...] = ()
+        self._first_chars = re.compile("(?!)")
         self.pattern: re.Pattern[str] | None = None
 
     def add(self, secret: SecretValue) -> None:
@@ -54,8 +56,9 @@ class _Revealed:
         for written in (str(secret), json.dumps(secret)[1:-1], repr(str(secret))[1:-1]):
             self._names.setdefault(written, secret.name)
         if len(self._names) > known:
-            longest_first = sorted(self._names, key=len, reverse=True)
-            self.pattern = re.compile("|".join(map(re.escape, longest_first)))
+            self._texts = tuple(sorted(self._names, key=len, reverse=True))  # read while other threads add
+            self.pattern = re.compile("|".join(map(re.escape, self._texts)))
+            self._first_chars = re.compile("|".join({re.escape(one[0]) for one in self._texts}))
 
     def name_in(self, text: str) -> str | None:
         if self.pattern is None or (found := self.pattern.search(text)) is None:
@@ -64,6 +67,28 @@ class _Revealed:
 
     def hidden_in(self, text: str) -> str:
         return text if self.pattern is None else self.pattern.sub(self._mask, text)
+
+    def begins_at(self, text: str, start: int = 0) -> int:
+        """Tell where a secret may begin in `text`, from `start` on, that ends behind it; its length where none may."""
+        longest = len(self._texts[0]) if self._texts else 0
+        earliest = max(start, len(text) - longest + 1)
+        beginnings = (found.start() for found in self._first_chars.finditer(text, earliest))
+        return next((at for at in beginnings if self._begins_with(text[at:])), len(text))
+
+    def _begins_with(self, beginning: str) -> bool:
+        return any(len(one) > len(beginning) and one.startswith(beginning) for one in self._texts)
+
+    def hidden_so_far(self, text: str) -> tuple[str, str]:
+        """Hide what is known to be a secret whatever comes behind `text`; return that, and what is not decided yet."""
+        hidden: list[str] = []
+        start = 0
+        while True:
+            undecided = self.begins_at(text, start)
+            found = self.pattern.search(text, start) if self.pattern else None
+            if found is None or found.start() >= undecided:
+                return "".join((*hidden, text[start:undecided])), text[undecided:]
+            hidden += text[start : found.start()], self._mask(found)
+            start = found.end()
 
     def _mask(self, found: re.Match[str]) -> str:
         return f"[secret {self._names[found[0]]}]"
@@ -104,3 +129,30 @@ def redacted_json(value: Any) -> Any:
             return [redacted_json(item) for item in cast("Sequence[Any]", value)]
         case _:
             return value
+
+
+# --- Texts that come in pieces ----------------------------------------------------------------------
+
+
+class PiecewiseRedaction:
+    """Redacts a text that comes in pieces: the end of one that a secret may begin with waits for the next."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept = ""
+
+    def next(self, piece: str) -> str:
+        """Take in a piece, and return what may be said now."""
+        said, self._kept = _revealed.hidden_so_far(self._kept + piece)
+        return said
+
+    def rest(self) -> str:
+        """Return what has waited: nothing comes behind it."""
+        kept, self._kept = self._kept, ""
+        return redacted(kept)
+
+
+def secret_may_begin_at(text: str) -> int:
+    """Tell where a secret may begin in `text` that ends behind it; its length where none may."""
+    return _revealed.begins_at(text)

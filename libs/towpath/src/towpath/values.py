@@ -95,6 +95,14 @@ def path_text(path: tuple[str | int, ...]) -> str:
     return ".".join(map(str, path)) or "the value itself"
 
 
+def secret_refused(who_holds: str, secret: str) -> NotSerialisableError:
+    """Make the error that refuses what holds a secret; `who_holds` is said before the secret's name."""
+    return NotSerialisableError(
+        f"{who_holds} the secret {secret!r}, which is not written down; "
+        f"read it where it is used: ctx.secrets().get({secret!r})"
+    )
+
+
 def _written(value: Any, path: _Path) -> Any:
     """Write one value; the exact types that are most frequent come first."""
     writer = _WRITERS.get(_type_of(value)) or _writer_of(value)
@@ -130,10 +138,7 @@ def _unchanged(value: Any, path: _Path) -> Any:
 
 def _text(value: str, path: _Path) -> str:
     if (secret := secret_in(value)) is not None:
-        raise NotSerialisableError(
-            f"{path_text(path)} holds the secret {secret!r}, which is not written down; "
-            f"read it where it is used: ctx.secrets().get({secret!r})"
-        )
+        raise secret_refused(f"{path_text(path)} holds", secret)
     if value.isascii():
         return str(value)
     try:

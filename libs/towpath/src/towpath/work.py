@@ -15,6 +15,7 @@ from towpath.schema import Arguments, CallableSchema
 from towpath.step_input import deps_in
 from towpath.streaming import items, result_type, yields
 from towpath.threads import in_thread
+from towpath.unbroken import unbroken
 
 _NO_LOOP = ("no running event loop", "There is no current event loop")
 """How asyncio begins to say that it was asked for something where no event loop runs."""
@@ -65,9 +66,19 @@ class StreamingBody(Body):
             return [chunk async for chunk in chunks]
 
     async def stream(self, context: Any, payload: Any) -> AsyncGenerator[Any]:
-        """Bind `payload` and run, chunk by chunk; see `Streamable`."""
+        """Bind `payload` and run, chunk by chunk; see `Streamable`.
+
+        Raises:
+            NotSerialisableError: If a chunk does not fit its annotation, or texts that follow each other hold a secret.
+        """
+        checked = self._checked(self.bound(context, payload))
+        async with aclosing(unbroken(checked, self.schema.name)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _checked(self, arguments: Arguments) -> AsyncGenerator[Any]:
         index = 0
-        async with aclosing(items(self.source, *self.bound(context, payload))) as chunks:
+        async with aclosing(items(self.source, *arguments)) as chunks:
             async for chunk in chunks:
                 self.schema.check_chunk(chunk, index)
                 yield chunk

@@ -15,6 +15,7 @@ from towpath.agents.metrics import Cycle, as_dict
 from towpath.agents.tracing import note_reply
 from towpath.errors import ContextOverflowError
 from towpath.models.port import ModelReply, ModelRequest
+from towpath.models.redacting import heard_model
 from towpath.retry import Retry
 from towpath.tools.calls import ToolCall
 
@@ -182,7 +183,8 @@ async def _silent_reply(invocation: Invocation, request: ModelRequest) -> ModelR
 
 async def _heard_reply(invocation: Invocation, request: ModelRequest) -> ModelReply:
     takes_back = invocation.listener is not None and invocation.listener.takes_back
-    heard = EventRelay(invocation.agent.language_model(), invocation.tell, takes_back=takes_back)
+    model = heard_model(invocation.agent.language_model(), invocation.context)
+    heard = EventRelay(model, invocation.tell, takes_back=takes_back)
     try:
         with invocation.conversation.cancellation.guarded():
             reply = await invocation.context.invoke_model(

@@ -9,6 +9,7 @@ from towpath.agents.events import PIECES, PUBLIC, Event, Listener, Numbers
 from towpath.agents.run import AgentRun
 from towpath.context import Context
 from towpath.errors import NotSerialisableError
+from towpath.secrecy import redacted
 from towpath.showing import Show
 
 
@@ -68,7 +69,9 @@ class _Shown(Listener):
 
 def _written(event: Event) -> dict[str, Any]:
     """Write an event as JSON; what JSON cannot carry is left out: nobody fails because others watch."""
+    error = None if event.error is None else redacted(str(event.error))
+    shown = replace(event, content=redacted(event.content), error=error)
     try:
-        return event.to_dict()
+        return shown.to_dict()
     except NotSerialisableError:
-        return replace(event, arguments=None, result=None).to_dict()
+        return replace(shown, arguments=None, result=None).to_dict()

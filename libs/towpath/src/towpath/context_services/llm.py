@@ -9,6 +9,7 @@ from towpath.context_services.tool_registry import ToolRegistry
 from towpath.models import resolve
 from towpath.models.port import LanguageModel, Message, ModelReply, ModelRequest, ToolSpec
 from towpath.models.prompts import Prompt, messages_of
+from towpath.models.redacting import heard_model
 
 _CORRECTIONS = 1
 """How often a model is told what is wrong with the form of its answer, and asked again."""
@@ -20,6 +21,11 @@ class Asking(Protocol):
     @property
     def tools(self) -> ToolRegistry:
         """The tools of the invocation."""
+        ...
+
+    @property
+    def on_platform(self) -> bool:
+        """Whether a runner executes the code."""
         ...
 
     def remember(self, name: str, read: Callable[[], Any]) -> Any:
@@ -167,7 +173,8 @@ class LLM:
             temperature=temperature,
             max_tokens=max_tokens,
         )
-        return LLMStream(self._context.invoke_model, question.model, question.request, question.response)
+        model = heard_model(question.model, self._context)
+        return LLMStream(self._context.invoke_model, model, question.request, question.response)
 
     def _question(
         self,

@@ -44,10 +44,10 @@ def with_pieces(reply: ModelReply, pieces: Sequence[Piece]) -> ModelReply:
     arguments = ArgumentsSoFar()
     added: dict[str, list[str]] = {}
     for piece in pieces:
-        added.setdefault(_stream(piece), []).append(_added(piece, arguments))
+        added.setdefault(stream_of(piece), []).append(_added(piece, arguments))
     known = {_TEXT: reply.text, _REASONING: reply.reasoning}
     written = {stream: iter(_written(parts, known.get(stream))) for stream, parts in added.items()}
-    heard = tuple(_heard(piece, next(written[_stream(piece)])) for piece in pieces)
+    heard = tuple(_heard(piece, next(written[stream_of(piece)])) for piece in pieces)
     return reply.model_copy(update={"pieces": heard})
 
 
@@ -83,7 +83,7 @@ class ArgumentsSoFar(dict[str, str]):
 _TEXT, _REASONING, _CALL = "text", "reasoning", "call:"
 
 
-def _stream(piece: Piece) -> str:
+def stream_of(piece: Piece) -> str:
     """Tell to which text a piece adds something; empty where to none."""
     match piece:
         case str():

@@ -24,6 +24,7 @@ class Provider:
         version: The variable with the version of its interface, where one must be named.
         max_tokens: What it calls the limit of an answer in chat completions.
         enforces_schemas: Whether it can be asked to keep to a JSON Schema.
+        reasoning_details: Whether it tells details of its models' reasoning in chat completions, and wants to see them again.
         responses: Whether it also speaks the responses style.
         names: What the names of its models look like.
         example: One of them.
@@ -36,6 +37,7 @@ class Provider:
     version: str | None = None
     max_tokens: str = "max_completion_tokens"
     enforces_schemas: bool = True
+    reasoning_details: bool = False
     responses: bool = True
     names: str = r"\S+"
     example: str
@@ -75,6 +77,7 @@ PROVIDERS: Mapping[str, Provider] = MappingProxyType(
             base_url="https://openrouter.ai/api/v1",
             url="TOWPATH_OPENROUTER_BASE_URL",
             max_tokens="max_tokens",
+            reasoning_details=True,
             names=r"[^\s/]+/\S+",
             example="anthropic/claude-sonnet-4.5",
         ),

@@ -22,6 +22,7 @@ from towpath.models.port import (
     ToolUsePiece,
     digest,
 )
+from towpath.secrecy import redacted
 from towpath.tools.calls import ToolCall
 from towpath.values import to_json_value
 from towpath_schemas.failure import Failure
@@ -136,7 +137,7 @@ async def _played(entry: Entry, request: ModelRequest) -> Plain:
     except ModelError:
         raise
     except Exception as error:
-        message = f"the script raised {type(error).__name__}: {error}"
+        message = redacted(f"the script raised {type(error).__name__}: {error}")
         raise ModelError(
             Failure(code="model_error", message=message, error_type=type(error).__name__)
         ) from error

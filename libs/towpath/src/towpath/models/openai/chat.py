@@ -10,6 +10,12 @@ from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletion, ChatCompletionChunk, ChatCompletionMessageFunctionToolCall
 
 from towpath.models.openai.failures import SaidSoError
+from towpath.models.openai.reasoning_details import (
+    ReasoningDetails,
+    kept_details,
+    signature_of,
+    told_details,
+)
 from towpath.models.openai.style import (
     Question,
     checked,
@@ -28,9 +34,11 @@ from towpath.models.port import (
     ModelRequest,
     Piece,
     ReasoningPiece,
+    SignaturePiece,
     ToolSpec,
     ToolUsePiece,
 )
+from towpath.models.providers import Provider
 from towpath.tools.calls import ToolCall
 from towpath_schemas.usage import Usage
 
@@ -45,9 +53,12 @@ _STOP_REASONS: Mapping[str | None, str] = {
 
 
 class Chat:
-    """Asks for chat completions."""
+    """Asks a provider for chat completions."""
 
     answers = "a chat completion"
+
+    def __init__(self, about: Provider) -> None:
+        self._about = about
 
     def body(self, question: Question) -> dict[str, Any]:
         """Write the body of a request; see `Style`."""
@@ -55,13 +66,13 @@ class Chat:
         return said_only(
             {
                 "model": question.model,
-                "messages": _messages(request),
+                "messages": _messages(request, self._about),
                 "tools": [_tool(spec) for spec in request.tools],
                 "tool_choice": tool_choice(
                     request, {"type": "function", "function": {"name": request.tool_choice}}
                 ),
                 "temperature": request.temperature,
-                question.about.max_tokens: request.max_tokens,
+                self._about.max_tokens: request.max_tokens,
                 "response_format": question.form,
             }
         )
@@ -82,6 +93,7 @@ class Chat:
         _check_no_error(completion)
         choice = completion.choices[0]
         message = choice.message
+        details = told_details(message) if self._about.reasoning_details else []
         calls = [
             tool_call(one.id, one.function.name, one.function.arguments)
             for one in message.tool_calls or []
@@ -93,35 +105,33 @@ class Chat:
             usage=_consumed(completion.usage),
             stop_reason=_stop_reason(choice.finish_reason, called=bool(calls), refused=bool(message.refusal)),
             reasoning=_reasoning(message),
+            reasoning_signature=signature_of(details),
             citations=tuple(_citations(message)),
         )
 
     def listener(self) -> "ChatListener":
         """Begin to listen; see `Style`."""
-        return ChatListener()
-
-
-CHAT = Chat()
+        return ChatListener(keeps_details=self._about.reasoning_details)
 
 
 # --- What is asked --------------------------------------------------------------------------------
 
 
-def _messages(request: ModelRequest) -> list[dict[str, Any]]:
+def _messages(request: ModelRequest, about: Provider) -> list[dict[str, Any]]:
     """Write the conversation; what tools show comes behind their messages, which can only hold text."""
     written: list[dict[str, Any]] = []
     if request.system is not None:
         written.append({"role": "system", "content": request.system})
     for of_tools, messages in groupby(request.messages, lambda message: message.role == "tool"):
         group = list(messages)
-        written.extend(map(_message, group))
+        written.extend(_message(one, about) for one in group)
         shown = [image for message in group for image in message.images] if of_tools else []
         if shown:
             written.append({"role": "user", "content": [_image(image.url) for image in shown]})
     return written
 
 
-def _message(message: Message) -> dict[str, Any]:
+def _message(message: Message, about: Provider) -> dict[str, Any]:
     written: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.images and message.role != "tool":
         text = [{"type": "text", "text": message.content}] if message.content else []
@@ -131,6 +141,8 @@ def _message(message: Message) -> dict[str, Any]:
         written["content"] = message.content or None
     if message.tool_call_id is not None:
         written["tool_call_id"] = message.tool_call_id
+    if about.reasoning_details and (details := kept_details(message.reasoning_signature)):
+        written["reasoning_details"] = details
     return written
 
 
@@ -167,8 +179,14 @@ class _Call:
 
 @dataclass(slots=True)
 class ChatListener:
-    """Puts a chat completion together of its chunks; see `Listener`."""
+    """Puts a chat completion together of its chunks; see `Listener`.
 
+    Attributes:
+        keeps_details: Whether the details of the reasoning are kept, for the provider to see again.
+    """
+
+    keeps_details: bool
+    _details: ReasoningDetails = field(default_factory=ReasoningDetails)
     _text: list[str] = field(default_factory=list[str])
     _refusal: list[str] = field(default_factory=list[str])
     _thought: list[str] = field(default_factory=list[str])
@@ -183,9 +201,10 @@ class ChatListener:
         _check_no_error(event)
         self._usage = event.usage or self._usage
         for choice in event.choices or []:
-            self._finish_reason = choice.finish_reason or self._finish_reason
             if choice.delta:
                 yield from self._add(choice.delta)
+            if choice.finish_reason:
+                yield from self._ended(choice.finish_reason)
 
     def reply(self) -> ModelReply:
         """Return the whole answer; see `Listener`."""
@@ -198,10 +217,18 @@ class ChatListener:
             usage=_consumed(self._usage),
             stop_reason=_stop_reason(self._finish_reason, called=called, refused=refused),
             reasoning="".join(self._thought),
+            reasoning_signature=self._details.signature,
             citations=tuple(self._citations),
         )
 
+    def _ended(self, finish_reason: str) -> Iterator[Piece]:
+        is_first, self._finish_reason = self._finish_reason is None, finish_reason
+        if is_first and (signature := self._details.signature) is not None:
+            yield SignaturePiece(signature, is_redacted=not self._thought)
+
     def _add(self, delta: Any) -> Iterator[Piece]:
+        if self.keeps_details:
+            self._details.add(told_details(delta))
         thought = _reasoning(delta)
         if thought:
             self._thought.append(thought)

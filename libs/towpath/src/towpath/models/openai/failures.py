@@ -11,6 +11,7 @@ from towpath.errors import ConfigurationError
 from towpath.failures import model_error
 from towpath.models.providers import PROVIDERS, Server
 from towpath.retry import retry_after_s
+from towpath.secrecy import redacted
 from towpath_schemas.failure import Failure, FailureCode
 
 _AUTH = (401, 403)
@@ -184,7 +185,7 @@ class _Asked(NamedTuple):
 
     def _failure(self, code: FailureCode, message: str, error: Exception, *, retryable: bool) -> Failure:
         key = self.server.api_key
-        hidden = message.replace(key, "[the API key]") if len(key) >= _MIN_KEY_CHARS else message
+        hidden = redacted(message.replace(key, "[the API key]") if len(key) >= _MIN_KEY_CHARS else message)
         shown = hidden if len(hidden) <= _SHOWN_CHARS else f"{hidden[:_SHOWN_CHARS]}..."
         return Failure(
             code=code, message=f"{self.model}: {shown}", retryable=retryable, error_type=type(error).__name__

@@ -10,7 +10,7 @@ import openai
 
 from towpath.argument_types import check_arguments
 from towpath.errors import ConfigurationError
-from towpath.models.openai.chat import CHAT
+from towpath.models.openai.chat import Chat
 from towpath.models.openai.clients import client_of, timeout_of
 from towpath.models.openai.failures import failures_of, refuses_format
 from towpath.models.openai.forms import forms_of
@@ -19,8 +19,6 @@ from towpath.models.openai.style import Question, Style
 from towpath.models.port import ModelReply, ModelRequest, Piece
 from towpath.models.providers import PROVIDERS, Access
 from towpath.settings import model_timeout_s
-
-_STYLES: Mapping[str, Style] = {"chat": CHAT, "responses": RESPONSES}
 
 
 class OpenAIModel:
@@ -62,6 +60,7 @@ class OpenAIModel:
         self._access = Access(provider, base_url, api_key, api_version, dict(headers or {}))
         self._extra = dict(extra or {})
         self._timeout_s = timeout_s
+        self._style: Style = RESPONSES if api == "responses" else Chat(self._access.about)
 
     @property
     def name(self) -> str:
@@ -104,26 +103,19 @@ class OpenAIModel:
                     yield piece
             yield listener.reply()
 
-    @property
-    def _style(self) -> Style:
-        return _STYLES[self._api]
-
     async def _sent(
         self, request: ModelRequest, send: Callable[..., Awaitable[Any]], client: openai.AsyncOpenAI
     ) -> Any:
         """Send a request; a server that does not know the form of the answer that is asked for is asked with less."""
-        about = self._access.about
-        *forms, last = forms_of(request.answer_schema, enforced=about.enforces_schemas)
+        *forms, last = forms_of(request.answer_schema, enforced=self._access.about.enforces_schemas)
         options = {"timeout": timeout_of(self._timeout_s), "extra_body": self._extra or None}
         for form in forms:
             try:
-                return await send(
-                    client, self._style.body(Question(self._model, request, about, form)), **options
-                )
+                return await send(client, self._style.body(Question(self._model, request, form)), **options)
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 if not refuses_format(error):
                     raise
-        return await send(client, self._style.body(Question(self._model, request, about, last)), **options)
+        return await send(client, self._style.body(Question(self._model, request, last)), **options)
 
 
 def _check(model: str, provider: str, api: str) -> None:

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from towpath.models.openai.forms import Form
 from towpath.models.port import Citation, ModelReply, ModelRequest, Piece
-from towpath.models.providers import Provider
 from towpath.tools.calls import ToolCall
 from towpath_schemas.usage import Usage
 
@@ -29,7 +28,6 @@ class Question(NamedTuple):
 
     model: str
     request: ModelRequest
-    about: Provider
     form: Form | None
 
 
