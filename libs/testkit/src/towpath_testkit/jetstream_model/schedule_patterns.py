@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from towpath_testkit.jetstream_model.clock import SECOND
-from towpath_testkit.jetstream_model.messages import Headers, read_time
+from towpath_testkit.jetstream_model.messages import Headers, read_time, timestamp
 from towpath_testkit.jetstream_model.refusals import refused
 
 _NAMED = {
@@ -37,6 +37,13 @@ class Next(NamedTuple):
 
     at_ns: int
     repeats: bool
+    zone: tzinfo = UTC
+
+    def __str__(self) -> str:
+        """Write when, in its time zone, as Go does."""
+        if self.zone is UTC:
+            return timestamp(self.at_ns)
+        return datetime.fromtimestamp(self.at_ns // SECOND, self.zone).isoformat().replace("+00:00", "Z")
 
 
 def next_firing(headers: Headers, *, after_ns: int, now_ns: int) -> Next | None:
@@ -54,9 +61,10 @@ def next_firing(headers: Headers, *, after_ns: int, now_ns: int) -> Next | None:
         if zone is not None:
             raise refused(10189)
         return _at(rest) if kind == "@at" else _every(rest, after_ns, now_ns)
-    cron = _Cron(_NAMED.get(pattern, pattern), zone or UTC)
+    zone = zone or UTC
+    cron = _Cron(_NAMED.get(pattern, pattern), zone)
     at_ns = cron.next(after_ns)
-    return Next(at_ns if at_ns >= now_ns else cron.next(_rounded(now_ns)), repeats=True)
+    return Next(at_ns if at_ns >= now_ns else cron.next(_rounded(now_ns)), repeats=True, zone=zone)
 
 
 def duration_ns(text: str) -> int | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from towpath_testkit.jetstream_model.clock import SECOND, Clock
-from towpath_testkit.jetstream_model.messages import Headers, Message, read_time, timestamp
+from towpath_testkit.jetstream_model.messages import Headers, Message, read_time
 from towpath_testkit.jetstream_model.refusals import RefusedError
 from towpath_testkit.jetstream_model.schedule_patterns import next_firing
 
@@ -110,7 +110,7 @@ def _copy(message: Message, entry: _Entry, now_ns: int) -> Fired:
     kept = asked.without("Nats-Schedule", "Nats-Expected-", "Nats-Msg-Id", "Nats-TTL", "Nats-Rollup")
     firing = next_firing(asked, after_ns=entry.at_ns, now_ns=now_ns)
     again = firing is not None and firing.repeats
-    upcoming = timestamp(firing.at_ns) if firing is not None and again else PURGE
+    upcoming = str(firing) if again else PURGE
     lines = [("Nats-Scheduler", message.subject), ("Nats-Schedule-Next", upcoming)]
     for name, told in (("Nats-TTL", "Nats-Schedule-TTL"), ("Nats-Rollup", "Nats-Schedule-Rollup")):
         if asked.get(told):

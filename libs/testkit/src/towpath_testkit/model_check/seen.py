@@ -63,7 +63,8 @@ def delivered(message: Msg, pins: Pins) -> dict[str, Any]:
     if "Nats-Pin-Id" in headers:
         headers["Nats-Pin-Id"] = pins.name(headers["Nats-Pin-Id"])
     if headers.get("Nats-Schedule-Next", "purge") != "purge":
-        headers["Nats-Schedule-Next"] = "later"
+        at_an_offset = not headers["Nats-Schedule-Next"].endswith("Z")
+        headers["Nats-Schedule-Next"] = "later, in its time zone" if at_an_offset else "later"
     if headers.get("Nats-Schedule", "").startswith("@at"):
         headers["Nats-Schedule"] = "@at"
     described: dict[str, Any] = {
