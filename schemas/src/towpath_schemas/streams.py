@@ -80,9 +80,10 @@ SNAPSHOTS = Stream(
 )
 INBOX = Stream(
     name="INBOX",
-    subjects=("inbox.v1.*.*.*", "timers.v1.*.*"),
+    subjects=("inbox.v1.*.*.*", "timers.v1.*.*", "handed-over.v1.*"),
     max_age_s=30 * DAY_S,
     schedules=True,
+    expiring=True,
     purpose="What arrives for a run that nobody holds in memory; timers are broker schedules into it.",
 )
 LINES = Stream(

@@ -98,6 +98,7 @@ _OURS = frozenset(
         "entity-turn",
         "gate-states",
         "gates",
+        "handed-over",
         "inbox",
         "journal",
         "lines",
@@ -176,7 +177,7 @@ def run_of(subject: str) -> str | None:
     >>> run_of("inbox.v1.run-1.result.a"), run_of("tools.v1.hello.add")
     ('run-1', None)
     """
-    return _third_token(subject, of=("journal", "claim", "inbox", "timers", "output"))
+    return _third_token(subject, of=("journal", "claim", "inbox", "handed-over", "timers", "output"))
 
 
 def _third_token(subject: str, *, of: tuple[str, ...]) -> str | None:
@@ -377,6 +378,11 @@ def timers_of(run_id: str) -> str:
 def inbox_kind_of(run_id: str, kind: str) -> str:
     """Match the events of one kind that wait for a run."""
     return f"inbox.v1.{run_id}.{kind}.*"
+
+
+def handed_over(run_id: str) -> str:
+    """Name the note that another run goes on from this one: nothing is put into its inbox any more."""
+    return f"handed-over.v1.{run_id}"
 
 
 def gate(gate_id: str) -> str:

@@ -36,12 +36,14 @@ class RunLine(Shape):
         newest: The run that goes on now, or is about to be written down.
         number: How many were before it.
         previous: The run before it.
+        taking_over: Whether the newest has not yet got what that one leaves to it: what comes now comes after that.
         has_ended: Whether the newest has ended for good, and is forgotten.
     """
 
     newest: str
     number: int
     previous: str
+    taking_over: bool = False
     has_ended: bool = False
     tenant: str
 

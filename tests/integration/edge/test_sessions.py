@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from typer.testing import CliRunner, Result
 
-from towpath import Client, SessionError
+from towpath import Client, ComponentError, SessionError
 from towpath_cli.app import app
 from towpath_cli.plan import Plan
 
@@ -40,6 +40,21 @@ async def test_a_client_writes_and_reads_a_session(client: Client, name: str) ->
     assert again.get_state("language", scope="user") == "nl"
     assert (await again.export()).count("\n") == 2
     assert (await again.head()).about.user_id == "ann"
+
+
+async def test_state_is_not_kept_without_the_message_that_it_goes_with(client: Client, name: str) -> None:
+    session, again = client.session(name), client.session(name)
+    session.set_state("asked", "twice")
+    with pytest.raises(ComponentError, match="the limit is"):
+        await session.send_message("x" * 33 * 2**20)
+
+    await again.load()
+    assert again.get_state("asked") is None
+    await session.send_message("shorter")
+
+    await again.load()
+    assert again.get_state("asked") == "twice"
+    assert [event.kind for event in await again.events()] == ["state", "message"]
 
 
 async def test_sessions_of_two_tenants_share_nothing(client: Client, name: str) -> None:

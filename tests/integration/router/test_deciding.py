@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -193,7 +193,8 @@ def read(user_id: str, at: float) -> Asked[DecisionRequested]:
     """Read a request as the door does; the same `at` is the same message, delivered again."""
     subject = subjects.request(TENANT, "decide", APPROVAL)
     said = DecisionRequested(decision="approved")
-    request = Request.received(subject, {"ce-id": f"{user_id}:{at}"}, b"", place="1", at=at)
+    received_at = datetime.fromtimestamp(at, UTC)
+    request = Request.received(subject, {"ce-id": f"{user_id}:{at}"}, b"", sequence=1, at=received_at)
     by = Attribution(tenant=TENANT, user_id=user_id)
     return Asked(request, subjects.read_request(subject), said, by, None)
 

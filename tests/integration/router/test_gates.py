@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncGenerator
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -11,27 +12,32 @@ from towpath_chassis.service import connection
 from towpath_chassis.streams import ensure_streams
 from towpath_router.catalogue import Catalogue
 from towpath_router.gates.gate import Gate
-from towpath_router.gates.gates import Gates
+from towpath_router.gates.gates import TICK, Gates
 from towpath_router.gates.log import GateLog
 from towpath_router.gates.rulings import Rulings
 from towpath_router.gates.state import GateState
+from towpath_schemas import subjects
+from towpath_schemas.components import ComponentDescribed, ServiceRegistered
 from towpath_schemas.gates import Due, Ruling, RunEntered, RunLeft
-from towpath_schemas.limits import ConcurrencyLimit
-from towpath_schemas.streams import GATES
+from towpath_schemas.limits import ConcurrencyLimit, Limit, RateLimit
+from towpath_schemas.streams import GATES, INBOX
+from towpath_testkit.builders import SERVICE
 from towpath_testkit.servers import Servers
 from towpath_testkit.settled import messages_in
 
 pytestmark = pytest.mark.live
 
 GATE = "gate-1"
-RULING = Ruling(limit=ConcurrencyLimit(limit=3), component="greet", service="hello")
+RULING = Ruling(limit=ConcurrencyLimit(limit=3), component="greet", service=SERVICE)
 
 
 class Replica:
     """A router, as far as gates are concerned."""
 
-    def __init__(self, js: JetStream) -> None:
-        self.gates = Gates(js, Rulings(Catalogue(js)))
+    def __init__(self, js: JetStream, ruling: Ruling = RULING) -> None:
+        self.catalogue = Catalogue(js)
+        self.gates = Gates(js, Rulings(self.catalogue))
+        self._ruling = ruling
 
     @property
     def gate(self) -> Gate:
@@ -44,7 +50,7 @@ class Replica:
         return await self._done(RunLeft(run_id=run_id))
 
     async def _done(self, event: RunEntered | RunLeft) -> tuple[Due, ...]:
-        decided = await self.gate.tell(event, ruling=RULING)
+        decided = await self.gate.tell(event, ruling=self._ruling)
         for due in decided.due:
             self.gate.done(due)
         return decided.due
@@ -158,6 +164,41 @@ async def test_one_with_something_undone_is_not_forgotten(js: JetStream) -> None
     await replica.gates.tidy(unused_s=0)
 
     assert list((await kept(js)).due) == [*passes("run-2")]
+
+
+async def test_a_moment_that_another_replica_has_replaced_is_told_to_the_broker_again(
+    js: JetStream,
+) -> None:
+    slow, fast = RateLimit(limit=1, per_s=7200), RateLimit(limit=1, per_s=3600)
+    one, other = (
+        Replica(js, Ruling(limit=rate, component="greet", service=SERVICE)) for rate in (slow, fast)
+    )
+    await register(js, slow)
+    await one.catalogue.load()
+    await one.enter("run-1")
+    await one.enter("run-2")
+    by_slow = await woken_at(js)
+    await register(js, fast)
+    await other.catalogue.load()
+    await other.enter("run-3")
+    by_fast = await woken_at(js)
+
+    await one.enter("run-4")  # it has not heard of the other rule yet
+
+    assert by_fast == by_slow - timedelta(hours=1)
+    assert await woken_at(js) == by_slow
+
+
+async def register(js: JetStream, limit: Limit) -> None:
+    described = ComponentDescribed(name="greet", kind="workflow", limits=(limit,))
+    registered = ServiceRegistered(service=SERVICE, version="1", components=(described,))
+    await js.publish(subjects.catalogue(SERVICE), registered.to_body())
+
+
+async def woken_at(js: JetStream) -> datetime:
+    armed = await js.last(INBOX, subjects.timer(GATE, TICK))
+    assert armed is not None
+    return datetime.fromisoformat(armed.headers["Nats-Schedule"].removeprefix("@at "))
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -213,29 +213,6 @@ async def test_who_goes_on_in_a_new_run_keeps_its_place(runner: Limited) -> None
     assert await runner.handed_over() == [runs[0], successor.run_id, runs[1]]
 
 
-# --- Rules that change ----------------------------------------------------------------------------
-
-
-async def test_a_limit_that_is_raised_or_lifted_lets_those_go_who_wait(runner: Limited) -> None:
-    await runner.offer(ONE)
-    runs = [await runner.start() for _ in range(5)]
-
-    await runner.offer(ConcurrencyLimit(limit=2))
-    await runner.until_handed_over(*runs[:2])
-    await runner.offer()
-
-    await until(runner.handed_over, lambda seen: sorted(seen) == sorted(runs))
-
-
-async def test_of_a_pool_the_strictest_limit_holds(runner: Limited) -> None:
-    await runner.offer(ConcurrencyLimit(limit=5, pool="db"))
-    await runner.offer(ConcurrencyLimit(limit=2, pool="db"), name="report")
-
-    runs = [await runner.start() for _ in range(3)]
-
-    assert await runner.handed_over() == runs[:2]
-
-
 # --- What people do with those that wait ----------------------------------------------------------
 
 

@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
+from towpath_chassis.delivery import RetryLater
 from towpath_chassis.inbox import keep
 from towpath_chassis.jetstream import JetStream
 from towpath_router.lines import Lines
 from towpath_router.runs import Runs
-from towpath_router.succession import Succession
+from towpath_router.succession import Legacy, Succession
 from towpath_schemas import subjects
 from towpath_schemas.calls import ControlSent, RunClosed, SignalSent
 from towpath_schemas.journal import (
@@ -166,11 +167,64 @@ async def test_a_router_that_is_late_does_not_take_the_line_back(towpath: Platfo
     assert line.newest == LAST
 
 
+async def announced(js: JetStream) -> None:
+    """Say that NEXT is about to go on from run-1, as the router does."""
+    said = RunLine(newest=NEXT, number=1, previous="run-1", taking_over=True, tenant=TENANT)
+    await js.publish(subjects.line("run-1"), said.to_body())
+
+
+async def requests_delivered(js: JetStream) -> int:
+    """Count how often requests were delivered to routers."""
+    return (await js.api(f"CONSUMER.INFO.{REQUESTS.name}.{ROUTER_REQUESTS}"))["delivered"]["consumer_seq"]
+
+
+@pytest.mark.parametrize("inbox_is_closed", [False, True])
+async def test_a_signal_that_comes_while_a_successor_gets_what_is_left_comes_behind_that(
+    towpath: Platform,
+    inbox_is_closed: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    js = towpath.js
+    await begun(js, "run-1", kept("one"), continued())
+    await keep(js, signal("two"))
+    await announced(js)
+    await begun(js, NEXT, continues="run-1", line=InLine(first="run-1", number=1))
+    if inbox_is_closed:
+        await js.publish(subjects.handed_over("run-1"), b"")
+
+    said = SignalRequested(name="paid", signal_id="three", payload="three")
+    asking = asyncio.create_task(ask(js, "signal", "run-1", said))
+    if inbox_is_closed:
+        await until(lambda: requests_delivered(js), lambda times: times > 2)
+        assert not asking.done()
+    else:
+        await asking
+    await settled(js, INBOX, ROUTER_INBOX)
+    assert await events(js, NEXT) == []
+    await close(js)
+
+    assert isinstance(await asking, RequestDone)
+    assert [getattr(one, "payload", None) for one in await events(js, NEXT)] == ["one", "two", "three"]
+
+
+async def test_nothing_is_put_into_the_inbox_of_a_run_that_has_handed_over(towpath: Platform) -> None:
+    """A router that stood still has looked for the run before that."""
+    js, runs = towpath.js, Runs(towpath.js)
+    await begun(js, "run-1", continued())
+    succession = Succession(js, runs, Lines(js, runs))
+    looked_up = await succession.find("run-1")
+    assert looked_up is not None
+    await close(js)
+
+    with pytest.raises(RetryLater, match="goes on from run-1"):
+        await succession.send(signal("late"), looked_up)
+
+    assert await events(js, "run-1") == []
+
+
 async def test_what_comes_while_a_successor_is_announced_and_not_made_waits_for_it(towpath: Platform) -> None:
     js = towpath.js
     await begun(js, "run-1", continued())
-    said = RunLine(newest=NEXT, number=1, previous="run-1", tenant=TENANT)
-    await js.publish(subjects.line("run-1"), said.to_body())  # by a router that died right then
+    await announced(js)  # by a router that died right then
 
     word = await ask(js, "signal", "run-1", SignalRequested(name="paid", signal_id="s", payload="s"))
     await settled(js, INBOX, ROUTER_INBOX)
@@ -248,7 +302,7 @@ async def test_a_journal_is_not_read_for_each_event_that_waits(towpath: Platform
     runs = Runs(js)
     succession, before = Succession(js, runs, Lines(js, runs)), js.nats.stats["in_msgs"]
 
-    await succession.hand_over("run-1", NEXT, [])
+    await succession.hand_over("run-1", NEXT, Legacy(InLine(first="run-1", number=1), []))
     await succession.clear("run-1", NEXT)
 
     assert js.nats.stats["in_msgs"] - before < 5 * (entries + waiting)
@@ -261,12 +315,8 @@ async def test_a_run_that_is_terminated_before_its_successor_is_made_ends_with_t
     js = towpath.js
     await begun(js, "run-1", continued())
 
-    async def tried() -> int:
-        said = await js.api(f"CONSUMER.INFO.{REQUESTS.name}.{ROUTER_REQUESTS}")
-        return said["delivered"]["consumer_seq"]
-
     asking = asyncio.create_task(ask(js, "terminate", "run-1", ControlRequested()))
-    await until(tried, lambda times: times > 1)
+    await until(lambda: requests_delivered(js), lambda times: times > 1)
     await close(js)
 
     assert isinstance(await asking, RequestDone)

@@ -16,7 +16,7 @@ from towpath_schemas.journal import Claimed, RunFinished
 from towpath_schemas.streams import DEAD, INBOX, JOURNAL, ROUTER_INBOX, RUNS, runner_consumer
 from towpath_testkit.builders import SERVICE, answered, heartbeat, run_dispatched
 from towpath_testkit.hosting import Platform
-from towpath_testkit.journals import AT, run_started, write_entry, write_journal
+from towpath_testkit.journals import AT, run_started, write_claim, write_entry, write_journal
 from towpath_testkit.settled import messages_in, settled, until, until_so, until_there_are
 
 pytestmark = pytest.mark.live
@@ -100,6 +100,23 @@ async def test_an_event_for_a_run_that_has_ended_wakes_nobody_and_is_dropped(tow
     await settled(towpath.js, INBOX, ROUTER_INBOX)
     left = await towpath.js.following(INBOX, subjects.EVERY_INBOX_EVENT, start=1)
     assert [subjects.run_of(one.subject) for one in left] == ["run-2"]
+
+
+async def test_a_run_that_may_still_be_getting_what_another_leaves_to_it_is_not_waked(
+    towpath: Platform,
+) -> None:
+    js = towpath.js
+    for run_id in ("fresh", "begun"):
+        await write_entry(js, run_id, 0, run_started(continues="run-1"))
+    await write_claim(js, "begun")
+
+    for run_id in ("fresh", "begun"):
+        await keep(js, answered("task:a#0", 1, run_id=run_id))
+
+    await settled(js, INBOX, ROUTER_INBOX)
+    assert await waked(js) == [("begun", "wake")]
+    left = await js.following(INBOX, subjects.EVERY_INBOX_EVENT, start=1)
+    assert [subjects.run_of(one.subject) for one in left] == ["fresh", "begun"]
 
 
 async def test_an_event_that_is_taken_after_all_is_kept_no_longer(towpath: Platform) -> None:

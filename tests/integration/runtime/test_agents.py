@@ -21,7 +21,7 @@ from towpath_chassis.service import running
 from towpath_entity_store.app import app as entity_store_app
 from towpath_entity_store.settings import Settings as EntityStoreSettings
 from towpath_schemas.approvals import ApprovalView
-from towpath_schemas.journal import CallIntended, RunSuspended
+from towpath_schemas.journal import CallIntended, RunSuspended, SignalReceived
 from towpath_schemas.usage import Usage
 from towpath_testkit.builders import TENANT
 from towpath_testkit.hosting import Platform, platform
@@ -231,6 +231,7 @@ async def test_an_agent_is_spoken_to_while_it_works_and_cancelled_in_the_middle_
         run_id = await client.start("digger", {"prompt": "Dig", "session_id": "hole"}, tenant=TENANT)
         await called.wait()
         await client.send(run_id, "deeper")
+        await towpath.until(run_id, SignalReceived)  # by then, and not before, it is heard at the next turn
         called.clear()
         go_on.set()
         await called.wait()

@@ -7,11 +7,27 @@ from typing import Any
 
 import pytest
 
-from towpath import Agent, Context, ModelRequest, Session, SessionError, script, tool, tool_call, workflow
+from towpath import (
+    Agent,
+    Client,
+    Context,
+    ModelRequest,
+    Session,
+    SessionError,
+    script,
+    tool,
+    tool_call,
+    workflow,
+)
 from towpath_chassis.service import running
 from towpath_entity_store.app import app as entity_store_app
 from towpath_entity_store.settings import Settings as EntityStoreSettings
+from towpath_schemas import subjects
+from towpath_schemas.entities import EntityCommitted
 from towpath_schemas.journal import RunResumed
+from towpath_schemas.sessions import SESSION_TYPE, event_value
+from towpath_schemas.streams import JOURNAL
+from towpath_testkit.builders import TENANT
 from towpath_testkit.hosting import Platform, platform
 from towpath_testkit.servers import servers
 from towpath_testkit.settled import until
@@ -105,6 +121,25 @@ async def test_a_turn_whose_runner_was_killed_is_in_the_session_once(towpath: Pl
     assert finished.end == "completed"
     assert any(isinstance(record, RunResumed) for record in await towpath.journal(run_id))
     assert is_whole_turn(history)
+
+
+async def test_what_an_agent_keeps_beside_its_turn_is_one_record_with_it(towpath: Platform) -> None:
+    """A program that dies leaves both behind, or neither: nobody goes on with its turn."""
+    script("counting", lambda request: f"{len(request.messages)} messages")
+    await towpath.all()
+    async with Client.over(towpath.js) as client:
+        session = client.session("chat", tenant=TENANT)
+        clerk = Agent(name="clerk", model="test/counting", session=session, callback_handler=None)
+        clerk.state.set("mood", "good")
+        await clerk.invoke_async("Hello")
+
+    log = subjects.entity_logs_of(TENANT, SESSION_TYPE, "chat")
+    (record,) = [
+        EntityCommitted.from_body(one.body) for one in await towpath.js.following(JOURNAL, log, start=1)
+    ]
+    events = {name: value["kind"] for name, value in record.values.items() if name.startswith("event:")}
+    assert events == {event_value(0): "state", event_value(1): "message", event_value(2): "message"}
+    assert record.values["state:agent:clerk"]["state"] == {"mood": "good"}
 
 
 async def test_an_append_whose_runner_was_killed_before_its_answer_happens_once(towpath: Platform) -> None:

@@ -1,17 +1,21 @@
 """Runners die, freeze and come back, and so does the broker: what is finished is never done again."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from towpath import Context, function, workflow
+from towpath_chassis.inbox import keep
 from towpath_chassis.journal import newest_claim
 from towpath_chassis.messages import Message
 from towpath_chassis.streams import ensure_consumer
 from towpath_schemas import subjects
-from towpath_schemas.journal import CallSettled, RunResumed, StepSettled
+from towpath_schemas.attribution import Attribution
+from towpath_schemas.calls import SignalSent
+from towpath_schemas.journal import CallIntended, CallSettled, RunResumed, StepSettled
 from towpath_schemas.streams import RUNS, runner_consumer
-from towpath_testkit.builders import SERVICE, run_dispatched
+from towpath_testkit.builders import SERVICE, TENANT, run_dispatched
 from towpath_testkit.hosting import Platform
 from towpath_testkit.servers import Servers
 from towpath_testkit.settled import messages_in, settled, until, until_so
@@ -112,6 +116,38 @@ async def test_a_run_that_is_being_taken_is_not_taken_by_another_dispatch_in_the
     newest = await newest_claim(towpath.js, run_id)
     assert newest is not None
     assert newest.epoch == 2
+
+
+async def test_what_a_run_is_woken_for_reaches_it_whichever_runner_hears_of_it(towpath: Platform) -> None:
+    at_work, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        at_work.set()
+        await go_on.wait()
+
+    @workflow
+    async def both(ctx: Context) -> Any:
+        told, _ = await asyncio.gather(ctx.signal("go"), ctx.step("work", work))
+        return told
+
+    router = await towpath.router()
+    await towpath.agent_runner(capacity=1)
+    run_id = await towpath.start("both")
+    await at_work.wait()
+    await towpath.until(run_id, CallIntended)
+    await router.stop()
+    await towpath.agent_runner()
+
+    sent = SignalSent(
+        signal_id="s-1", run_id=run_id, name="go", payload=1, attribution=Attribution(tenant=TENANT)
+    )
+    await keep(towpath.js, sent)
+    await dispatch_again(towpath, run_id)
+    settled_by = await towpath.until(run_id, CallSettled)
+    go_on.set()
+
+    assert [one for one in settled_by if isinstance(one, RunResumed)] == []
+    assert (await towpath.finished(run_id)).result == 1
 
 
 async def dispatch_again(towpath: Platform, run_id: str) -> None:

@@ -18,9 +18,10 @@ from towpath_chassis.journal import newest_claim
 from towpath_chassis.messages import Message
 from towpath_router.catalogue import Catalogue
 from towpath_schemas import subjects
-from towpath_schemas.calls import Answered, CallRequested
+from towpath_schemas.calls import Answered, CallRequested, Taken
+from towpath_schemas.envelope import header_value
 from towpath_schemas.journal import RunStarted, RunSuspended
-from towpath_schemas.streams import INBOX, TOOLS, runner_consumer, tools_consumer
+from towpath_schemas.streams import CATALOGUE, INBOX, TOOLS, runner_consumer, tools_consumer
 from towpath_testkit.builders import SERVICE, call_requested
 from towpath_testkit.hosting import Platform
 from towpath_testkit.servers import Servers
@@ -159,6 +160,34 @@ async def test_an_old_runner_that_starts_again_does_not_take_the_catalogue_back(
 
     assert described == "2"
     assert await version_of_new_runs(towpath) == "1"
+
+
+async def test_newer_code_that_registers_while_an_old_runner_starts_stays_in_the_catalogue(
+    towpath: Platform,
+) -> None:
+    js, place = towpath.js, subjects.catalogue(SERVICE)
+    old = await towpath.agent_runner(of_version("1"))
+    newest = await towpath.agent_runner(of_version("2"))
+    registered = await js.last(CATALOGUE, place, whole=False)
+    assert registered is not None
+    edition = header_value(registered.headers, "ce-id")
+    assert edition is not None
+    await asyncio.gather(old.stop(), newest.stop())
+    asked = count()
+
+    async def begin_when_asked(question: Message) -> None:
+        """Not be there the first time somebody asks for the newer code, and register before they know."""
+        if next(asked) == 0:
+            await js.publish(place, registered.body, headers={"ce-id": edition})
+            await js.nats.publish(question.reply, headers={"Status": "503"})
+        else:
+            await js.respond(question, Taken(taken=True).to_body())
+
+    await js.subscribe(subjects.serving(SERVICE, edition), begin_when_asked)
+    await towpath.agent_runner(of_version("1"))
+
+    assert next(asked) == 2
+    assert await version_of_new_runs(towpath) == "2"
 
 
 async def test_a_run_whose_version_is_deployed_nowhere_waits_unclaimed_and_says_why(

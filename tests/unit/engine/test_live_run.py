@@ -125,12 +125,36 @@ async def test_a_signal_that_comes_while_a_run_ends_is_for_whoever_goes_on_from_
     by = Attribution(tenant="acme")
     sent = SignalSent(signal_id="s", run_id=run.run_id, name="paid", attribution=by)
     offered = asyncio.create_task(run.take(sent))
-    assert await run.take(answered(CALL.key, 3))
+    answer = asyncio.create_task(run.take(answered(CALL.key, 3)))
 
     await run.finish(RunFinished(at=AT, end="continued" if successor else "completed", successor=successor))
     run.let_go.set()
 
     assert await offered is is_nobodys
+    assert await answer
+
+
+async def test_what_comes_for_a_run_whose_end_is_not_written_is_for_whoever_has_it_by_then() -> None:
+    run = held(CALL)
+    run.stop()
+    answer = asyncio.create_task(run.take(answered(CALL.key, 3)))
+    run.let_go.set()
+
+    assert not await answer
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+async def test_an_answer_to_what_is_not_known_here_is_left_to_whoever_has_the_run_by_now(
+    is_ours: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    class Fenced(Notebook):
+        async def are_ours(self) -> bool:
+            return is_ours
+
+    run = held(CALL, entries=Fenced())
+
+    assert await run.take(answered("task:unheard-of#0", 3)) is is_ours
+    assert run.let_go.is_set() is not is_ours
 
 
 async def test_only_waiting_counts_as_idle() -> None:

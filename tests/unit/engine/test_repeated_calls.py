@@ -20,6 +20,9 @@ class NothingWritten:
     async def append(self, number: int, body: bytes) -> None:
         pytest.fail("replay writes nothing")
 
+    async def are_ours(self) -> bool:
+        return True
+
 
 async def replayed() -> DurableContext:
     return DurableContext(held(INTENDED, SETTLED, entries=NothingWritten()), Registry())

@@ -188,10 +188,12 @@ async def test_a_race_has_one_winner_in_every_replay_and_the_loser_keeps_nothing
 
     await run.take(events[0])
     await at_rest()
-    await run.take(events[1])
+    late = asyncio.create_task(run.take(events[1]))
 
     expected = ["signal", None] if first == "signal" else ["timer", 5]
     assert (await asyncio.wait_for(ending, 5)).result == expected
+    run.let_go.set()
+    await late
     assert (await again(notebook.records, race, started)).result == expected
 
 

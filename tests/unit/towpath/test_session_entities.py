@@ -23,7 +23,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "head": {"about": ABOUT},
     "events": {"numbers": [1, 3, 99]},
     "values": {"about": ABOUT},
-    "append": {"about": ABOUT, "messages": [SAID, SAID]},
+    "append": {"about": ABOUT, "messages": [SAID, SAID], "values": {"step": 2}, "deleted": ["page"]},
     "prune": {"about": ABOUT, "strategy": "keep_last_1", "dropped": [1, 2], "summary": SAID},
     "change_state": {"about": ABOUT, "values": {"step": 2}, "deleted": ["page"]},
     "delete": {"about": ABOUT},
@@ -46,8 +46,8 @@ async def kept() -> dict[str, Any]:
     """Return the state of a session of four messages and two state values."""
     state: dict[str, Any] = {}
     said: list[tuple[str, dict[str, Any]]] = [
-        ("append", CALLS["append"]),
-        ("append", CALLS["append"]),
+        ("append", {"about": ABOUT, "messages": [SAID, SAID]}),
+        ("append", {"about": ABOUT, "messages": [SAID, SAID]}),
         ("change_state", {"about": ABOUT, "values": {"step": 1, "page": 3}, "deleted": []}),
     ]
     for method, arguments in said:

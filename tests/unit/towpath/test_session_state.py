@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import pytest
 from hypothesis import given, strategies as st
 
-from towpath import LocalContext, NotSerialisableError, Session, SessionError
+from towpath import InvalidInputError, LocalContext, NotSerialisableError, Session, SessionError
 from towpath.current import running_in
 from towpath.local.entity_store import ENTITIES
+from towpath.sessions.drafts import Draft
 
 NOT_LOADED = object()
 
@@ -131,6 +132,51 @@ async def test_what_is_set_is_seen_at_once_and_by_others_once_it_is_written() ->
     await here.flush()
     await there.load()
     assert there.get_state("cart") == ["boat"]
+
+
+async def test_state_that_could_not_be_kept_with_messages_is_kept_with_the_next() -> None:
+    here, there = session(), session()
+    here.set_state("cart", ["boat"])
+
+    with pytest.raises(InvalidInputError):
+        await here.append_with({"sum": 7}, [{"role": "nobody"}])
+    await there.load()
+    assert there.get_state("cart") is None
+    await here.send_message("Hello")
+
+    await there.load()
+    assert (there.get_state("cart"), there.get_state("sum")) == (["boat"], None)
+
+
+async def test_a_write_that_fails_leaves_a_draft_as_it_was() -> None:
+    async def read() -> dict[str, Any]:
+        return {"a": 1, "b": 2}
+
+    async def write(values: dict[str, Any], deleted: list[str]) -> None:
+        written.append((values, deleted))
+
+    written: list[tuple[dict[str, Any], list[str]]] = []
+    draft = Draft("a draft", read, write)
+    await draft.load()
+    draft.set("a", 3)
+    draft.delete("b")
+
+    async def fail() -> None:
+        async with draft.written_beside({"c": 4}) as changes:
+            assert changes == ({"a": 3, "c": 4}, ["b"])
+            assert draft.get("c", None) == 4
+            draft.set("a", 5)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await fail()
+    assert [draft.get(name, None) for name in "abc"] == [5, None, None]
+    async with draft.written_beside({"c": 6}) as changes:
+        assert changes == ({"a": 5, "c": 6}, ["b"])
+    await draft.flush()
+
+    assert written == []
+    assert [draft.get(name, None) for name in "abc"] == [5, None, 6]
 
 
 async def test_user_state_is_seen_by_the_users_other_sessions_and_app_state_by_all_of_the_app() -> None:

@@ -24,6 +24,13 @@ _ANSWERS_WITHIN_S = 1.0
 _KEPT = 100
 
 
+class Described(NamedTuple):
+    """The edition of a service that the catalogue describes, and at which place in its stream."""
+
+    edition: str | None
+    sequence: int
+
+
 class _Known(NamedTuple):
     edition: str
     sequence: int
@@ -86,14 +93,16 @@ class Editions:
                 return False
         return True
 
-    async def described(self) -> str | None:
-        """Tell the edition that the catalogue describes.
+    async def described(self) -> Described:
+        """Tell what the catalogue describes.
 
         Raises:
             BrokerError: If the broker could not be asked.
         """
         newest = await self._js.last(CATALOGUE, subjects.catalogue(self._service), whole=False)
-        return header_value(newest.headers, "ce-id") if newest else None
+        if newest is None:
+            return Described(None, 0)
+        return Described(header_value(newest.headers, "ce-id"), newest.sequence)
 
     async def offer(self, *codes: CodeOffered) -> bool:
         """Tell whether any of some code is deployed: an edition has it that somebody runs, or the catalogue describes.
@@ -103,7 +112,7 @@ class Editions:
         Raises:
             BrokerError: If the broker could not be asked.
         """
-        described = await self.described()
+        described, _ = await self.described()
         for one in reversed(await self._known()):
             if any(_is_among(code, one.offers) for code in codes) and (
                 one.edition == described or await self._is_run(one.edition)

@@ -62,8 +62,15 @@ def place_of(event: RunEvent) -> str:
 
 async def taken_live(js: JetStream, run_id: str, body: bytes) -> bool:
     """Offer an event to whoever holds the run; tell whether it is in the journal now."""
+    return await offered(js, run_id, body) is True
+
+
+async def offered(js: JetStream, run_id: str, body: bytes) -> bool | None:
+    """Offer an event to whoever holds the run; tell whether it is in the journal now, None where it may come to be."""
     try:
         answer = await js.request(subjects.live(run_id), body, within_s=_TAKEN_WITHIN_S)
         return Taken.from_body(answer.data).taken
-    except (NoResponderError, UnconfirmedError, ValidationError):
+    except (NoResponderError, ValidationError):
         return False
+    except UnconfirmedError:
+        return None

@@ -51,6 +51,8 @@ class Signals:
     ) -> Coroutine[Any, Any, Any]:
         """Wait for a signal of this name; the earliest that nobody has waited for yet counts.
 
+        Those of one sender come in the order in which it sent them to this run, or to one that this goes on from, by one id.
+
         Args:
             name: The signal's name.
             timeout_ms: Milliseconds to wait at the most; None for ever.

@@ -20,6 +20,7 @@ from towpath_router.handlers import handling
 from towpath_router.lines import Lines
 from towpath_router.passing import Passage
 from towpath_router.recovery import Recovery
+from towpath_router.registrations import Registrations
 from towpath_router.runs import Runs
 from towpath_router.schedules.changing import ScheduleChanger
 from towpath_router.schedules.declaring import DeclaredSchedules
@@ -67,7 +68,8 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
         finisher=finisher,
         schedules=changer,
     )
-    door = Door(chassis, offered)
+    door, tidying = Door(chassis, offered), Tidying(js, gates, passage)
+    registrations = Registrations(js, catalogue, on_registered=declared.look, on_other_rules=tidying.look)
     recovery = Recovery(js, waker)
     watch = Watch(js, recovery.on_lost, lost_after_s=chassis.settings.lost_after_s)
     await watch.listen()
@@ -80,11 +82,11 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
     async with (
         background(look_back_once, name="look-back"),
         background(watch.report, name="watch"),
-        background(Tidying(js, gates, passage).keep_tidy, name="gates"),
+        background(registrations.keep_up, name="registrations"),
+        background(tidying.keep_tidy, name="gates"),
         background(declared.run, name="declared-schedules"),
         handling(
             chassis,
-            catalogue=catalogue,
             door=door,
             waker=waker,
             children=children,
@@ -92,7 +94,6 @@ async def app(chassis: Chassis[Settings]) -> AsyncGenerator[None]:
             passage=passage,
             followers=followers,
             due=due,
-            declared=declared,
         ),
     ):
         yield

@@ -1,6 +1,7 @@
 """Knows which service offers a component, as the catalogue stream has it."""
 
 import asyncio
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -8,7 +9,8 @@ from pydantic import ValidationError
 from towpath_chassis.burying import Unhandled, bury
 from towpath_chassis.errors import PayloadLostError
 from towpath_chassis.jetstream import JetStream
-from towpath_chassis.messages import StoredMessage
+from towpath_chassis.payloads import is_by_reference, named
+from towpath_chassis.reading import Got
 from towpath_schemas import subjects
 from towpath_schemas.components import ComponentKind, ServiceRegistered
 from towpath_schemas.inputs import ParameterNames
@@ -17,6 +19,9 @@ from towpath_schemas.shape import problems
 from towpath_schemas.streams import CATALOGUE, ROUTER_CATALOGUE
 
 _PAGE = 64
+Rules = list[tuple[str, ComponentKind, str, tuple[Limit, ...]]]
+"""What all components declare: each one's service, kind, name and limits."""
+
 RUNNABLE: tuple[ComponentKind, ...] = ("workflow", "agent", "function")
 """What a request may start; of one name, the first kind is meant."""
 
@@ -46,46 +51,60 @@ class Registration(NamedTuple):
 
 
 class Catalogue:
-    """The registrations of all services, as the stream has them."""
+    """The registrations of all services, as the stream has them.
+
+    Attributes:
+        read_through: How far the stream was read.
+    """
 
     def __init__(self, js: JetStream) -> None:
         self._js = js
         self._services: dict[str, Registration] = {}
-        self._read_through = 0
+        self.read_through = 0
         self._reading = asyncio.Lock()
 
     async def load(self) -> None:
         """Read the registrations that were not read before; those who ask at the same time wait for one another."""
         async with self._reading:
-            while page := await self._following():
+            every = subjects.EVERY_REGISTRATION
+            while page := await self._js.following(
+                CATALOGUE, every, start=self.read_through + 1, limit=_PAGE, whole=False
+            ):
                 for message in page:
-                    await self._take(message)
-                self._read_through = page[-1].sequence
+                    await self._take(message.subject, message.sequence, message.headers, message.body)
 
-    async def _following(self) -> list[StoredMessage]:
-        start = self._read_through + 1
-        every = subjects.EVERY_REGISTRATION
-        return await self._js.following(CATALOGUE, every, start=start, limit=_PAGE, whole=False)
+    async def learn(self, registrations: Iterable[Got]) -> None:
+        """Take in registrations as they come, in their order; those that were read before change nothing.
 
-    async def _take(self, message: StoredMessage) -> None:
+        Raises:
+            BrokerError: If one of them could not be read to its end; learn them again.
+        """
+        async with self._reading:
+            for one in registrations:
+                if one.sequence > self.read_through:
+                    await self._take(one.subject, one.sequence, one.headers, one.body)
+
+    async def _take(self, subject: str, sequence: int, headers: Mapping[str, str], body: bytes) -> None:
         try:
-            whole = await self._js.whole_stored(message)
-            registered = ServiceRegistered.from_newer_body(whole.body)
+            whole = await self._js.payloads.fetch(named(body)) if is_by_reference(headers) else body
+            registered = ServiceRegistered.from_newer_body(whole)
         except PayloadLostError as lost:
-            await self._give_up(message, str(lost))
-            return
+            await self._give_up(sequence, str(lost))
         except ValidationError as error:
-            await self._give_up(message, f"this is no registration: {problems(error)}")
-            return
-        if message.subject == subjects.catalogue(registered.service):
-            self._services[registered.service] = Registration(registered, message.sequence)
+            await self._give_up(sequence, f"this is no registration: {problems(error)}")
         else:
-            await self._give_up(message, f"service {registered.service!r} registers elsewhere")
+            if subject == subjects.catalogue(registered.service):
+                self._services[registered.service] = Registration(registered, sequence)
+            else:
+                await self._give_up(sequence, f"service {registered.service!r} registers elsewhere")
+        self.read_through = sequence
 
-    async def _give_up(self, message: StoredMessage, reason: str) -> None:
+    async def _give_up(self, sequence: int, reason: str) -> None:
         """Keep a dead letter about a registration, which stays where it is: what was registered before holds."""
-        unhandled = Unhandled.stored(CATALOGUE, ROUTER_CATALOGUE, message)
-        await bury(self._js, unhandled, reason=reason, attempts=1)
+        message = await self._js.at(CATALOGUE, sequence, whole=False)
+        if message is not None:  # else another has taken its place
+            unhandled = Unhandled.stored(CATALOGUE, ROUTER_CATALOGUE, message)
+            await bury(self._js, unhandled, reason=reason, attempts=1)
 
     async def find(self, name: str, *, service: str | None = None) -> Offer | None:
         """Find the component that a request for `name` starts; None means any `service`."""
@@ -142,6 +161,15 @@ class Catalogue:
         """All that any component declares."""
         described = (one for registered, _ in self._services.values() for one in registered.components)
         return [limit for component in described for limit in component.limits]
+
+    @property
+    def rules(self) -> Rules:
+        """What each component declares; as long as this stays the same, so does the rule of every gate."""
+        return [
+            (registered.service, component.kind, component.name, component.limits)
+            for registered, _ in self._services.values()
+            for component in registered.components
+        ]
 
     @property
     def registrations(self) -> list[Registration]:

@@ -7,7 +7,7 @@ from typing import Any
 from towpath_chassis.delivery import GiveUp
 from towpath_chassis.inbox import keep
 from towpath_chassis.jetstream import JetStream
-from towpath_router.catalogue import Catalogue
+from towpath_router.catalogue import Catalogue, Offer
 from towpath_router.requests import RefusedError
 from towpath_router.runs import Runs
 from towpath_router.starting import Starter
@@ -35,18 +35,23 @@ class Children:
     async def start(
         self, child: ChildRequested, *, traceparent: str | None = None, gates: tuple[GatePassed, ...] = ()
     ) -> None:
-        """Start a run that another asks for; asking again finds it. One that goes on from another has its `gates`.
+        """Start a run that another asks for; asking again finds it.
+
+        One that goes on from another has its `gates`, and is made even if nobody offers its component any more: then it
+        waits for a runner, or for somebody who ends it, as that other one would.
 
         Raises:
             GiveUp: If nobody offers the component, and no parent waits to hear that.
         """
-        found = await self._catalogue.find(child.component, service=child.service)
-        if found is None:
-            await self._refuse(child)
-            return
         legacy = await self._succession.legacy(child.continues, child) if child.continues else None
         if child.continues is not None and legacy is None:
             return  # what it goes on from is forgotten, which is only done once it is made
+        found = await self._catalogue.find(child.component, service=child.service) or await self._before(
+            child
+        )
+        if found is None:
+            await self._refuse(child)
+            return
         started = RunStarted(
             at=time.time(),
             component=child.component,
@@ -69,17 +74,23 @@ class Children:
                 await self._write_down(child.run_id, started, legacy, before=child.continues)
             await self._starter.start(child.run_id, started)
         except RefusedError as refused:
-            await self._answer_or_give_up(child, refused.failure)
-            return
+            if child.continues is None:
+                await self._answer_or_give_up(child, refused.failure)
+            return  # else it was made before, has ended, and is forgotten
         if child.parent is not None and child.parent.close_policy == "cancel":
             await self._end_with(child.parent, child)
+
+    async def _before(self, child: ChildRequested) -> Offer | None:
+        """Tell who had the code of the run that one goes on from, if it does."""
+        before = await self._runs.started(child.continues) if child.continues else None
+        return Offer(before.service, before.component_kind, before.version) if before else None
 
     async def _write_down(self, run_id: str, started: RunStarted, legacy: Legacy, *, before: str) -> None:
         """Make a run that goes on from another, and bring it what that one leaves; it is not on its way yet."""
         tenant = started.attribution.tenant
         await self._succession.announce(run_id, legacy.line, previous=before, tenant=tenant)
         await self._starter.write_down(run_id, started)
-        await self._succession.hand_over(before, run_id, legacy.events)
+        await self._succession.hand_over(before, run_id, legacy)
 
     async def _refuse(self, child: ChildRequested) -> None:
         message = self._catalogue.unknown(child.component, service=child.service)

@@ -6,7 +6,6 @@ clears up.
 Each part may be done twice without harm, and who dies in between is made up for by the next delivery.
 """
 
-from towpath_chassis.delivery import GiveUp
 from towpath_chassis.inbox import keep
 from towpath_chassis.jetstream import JetStream
 from towpath_router.children import Children, answer_to, orphaned
@@ -42,7 +41,6 @@ class Ending:
         """Do all that is left to do about a run.
 
         Raises:
-            GiveUp: If nobody offers the successor's component, and no parent waits to hear that.
             BrokerError: If it could not be done to its end; conclude it again.
         """
         if closed.parent is not None:
@@ -83,9 +81,4 @@ class Ending:
             await self._followers.tell(closed.run_id)
 
     async def _go_on_as(self, closed: RunClosed, successor: ChildRequested) -> None:
-        kept = tuple(gate for gate in closed.gates if gate.is_left)
-        try:
-            await self._children.start(successor, gates=kept)
-        except GiveUp:
-            await self._passage.leave(successor.run_id, kept, has_begun=True)
-            raise
+        await self._children.start(successor, gates=tuple(gate for gate in closed.gates if gate.is_left))

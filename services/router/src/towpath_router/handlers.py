@@ -12,15 +12,12 @@ from towpath_chassis.delivery import GiveUp
 from towpath_chassis.messages import Message
 from towpath_chassis.pulling import pulled
 from towpath_chassis.service import Chassis
-from towpath_chassis.subscribing import subscribed
-from towpath_router.catalogue import Catalogue
 from towpath_router.children import Children
 from towpath_router.door import Door
 from towpath_router.ending import Ending
 from towpath_router.followers import Followers
 from towpath_router.passing import Passage
 from towpath_router.requests import Request
-from towpath_router.schedules.declaring import DeclaredSchedules
 from towpath_router.schedules.due import DueSchedules
 from towpath_router.settings import Settings
 from towpath_router.waking import Waker
@@ -46,7 +43,6 @@ ShapeT = TypeVar("ShapeT", bound=Shape)
 async def handling(
     chassis: Chassis[Settings],
     *,
-    catalogue: Catalogue,
     door: Door,
     waker: Waker,
     children: Children,
@@ -54,14 +50,8 @@ async def handling(
     passage: Passage,
     followers: Followers,
     due: DueSchedules,
-    declared: DeclaredSchedules,
 ) -> AsyncGenerator[None]:
     """Serve the public door, the runners' door, the runs' inboxes and the schedules until the end of the block."""
-
-    async def on_registration(_message: Message) -> None:
-        await catalogue.load()
-        declared.look()
-        await passage.look_again()
 
     async def on_request(message: Message) -> None:
         await door.take(_request(message))
@@ -96,7 +86,6 @@ async def handling(
 
     capacity = chassis.settings.workers
     async with (
-        subscribed(chassis, subjects.EVERY_REGISTRATION, on_registration, workers=1),
         pulled(chassis, REQUESTS, ROUTER_REQUESTS, subjects.EVERY_REQUEST, on_request, capacity=capacity),
         pulled(chassis, REQUESTS, ROUTER_CHILDREN, subjects.EVERY_CHILD, on_child, capacity=capacity),
         pulled(chassis, INBOX, ROUTER_INBOX, subjects.EVERY_INBOX_EVENT, on_event, capacity=capacity),
@@ -108,10 +97,10 @@ async def handling(
 
 
 def _request(message: Message) -> Request:
-    stored = message.metadata
-    place = f"{stored.sequence.stream}:{stored.timestamp.isoformat()}"
-    at = stored.timestamp.timestamp()
-    return Request.received(message.subject, message.headers, message.data, place=place, at=at)
+    place = message.metadata
+    return Request.received(
+        message.subject, message.headers, message.data, sequence=place.sequence.stream, at=place.timestamp
+    )
 
 
 def _decoded(message: Message, shape: type[ShapeT]) -> ShapeT:

@@ -1,7 +1,8 @@
 """Keeps, of runs of which each goes on from the one before, which one goes on now: one record for all of them.
 
 It is found by the id of the first. A run is in there before it is written down, so a run that goes on from another has
-a record for as long as the line does. The record outlives the first run, and the last, but not both.
+a record for as long as the line does. What comes for the line is let in once the record says that the run has what the
+one before it leaves. The record outlives the first run, and the last, but not both.
 """
 
 from contextlib import suppress
@@ -48,6 +49,18 @@ class Lines:
         while (kept := await self._find(first)) is None or kept.line.number < line.number:
             with suppress(FencedError):  # else somebody wrote meanwhile: once more
                 await self._write(first, line, over=kept)
+
+    async def let_in(self, first: str, run_id: str) -> None:
+        """Write down that the run that goes on has all that the one before it leaves: what comes now is for it.
+
+        Raises:
+            UnconfirmedError: If it is not known whether that is written.
+        """
+        while (kept := await self._find(first)) is not None and kept.line.newest == run_id:
+            if not kept.line.taking_over:
+                return
+            with suppress(FencedError):  # else somebody wrote meanwhile: once more
+                await self._write(first, kept.line.model_copy(update={"taking_over": False}), over=kept)
 
     async def forget(self, first: str, run_id: str) -> None:
         """Learn that a run is forgotten, which its journal says; the record goes with the later of the first and the last.

@@ -19,6 +19,7 @@ from towpath_router.unbegun import Unbegun
 from towpath_schemas.gates import Due, GateLooked, Ruling, RunEntered, RunLeft
 from towpath_schemas.journal import RunStarted
 from towpath_schemas.limits import GatePassed
+from towpath_schemas.succession import heir_of
 
 log = structlog.get_logger(__name__)
 
@@ -110,14 +111,9 @@ class Passage:
     # --- Time, and other rules --------------------------------------------------------------------
 
     async def look(self, gate_id: str, *, at: float = 0.0) -> None:
-        """Let those pass a gate whose time has come, now or at `at`, and do whatever is due there."""
+        """Let those pass a gate whose time has come, now or at `at`, or whom another rule lets; do whatever is due there."""
         decided = await self._gates.of(gate_id).tell(GateLooked(), at=at)
         await self._do_all(gate_id, decided)
-
-    async def look_again(self) -> None:
-        """Let those pass, of the gates that are known here, whom another rule lets pass."""
-        for gate_id in self._gates.waited_for():
-            await self.look(gate_id)
 
     # --- What is due ------------------------------------------------------------------------------
 
@@ -154,3 +150,10 @@ class Passage:
         elif is_new or await newest_claim(self._js, run_id) is None:
             places = [gate.gate_id for gate in started.gates]
             await self._go_on(run_id, started, started.gates[places.index(gate_id) + 1 :])
+        elif await self._is_over(run_id):  # maybe it was before it came to the gate: see `_hand_over`
+            await self.leave(run_id, started.gates, has_begun=False)
+
+    async def _is_over(self, run_id: str) -> bool:
+        """Tell whether a run has ended, and leaves its places to nobody."""
+        finished = await self._runs.finished(run_id)
+        return finished is not None and heir_of(run_id, finished) is None

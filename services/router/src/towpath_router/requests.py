@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 
+from towpath_chassis.messages import StoredMessage
 from towpath_schemas import identity, subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.envelope import header_value
@@ -30,6 +32,7 @@ class Request:
     Attributes:
         own_id: Its id as the sender gave it, else one that stays the same when it is delivered again.
         at: When the broker got it, in seconds since 1970: the same when it is delivered again.
+        sequence: Its place in the stream.
     """
 
     subject: str
@@ -37,16 +40,23 @@ class Request:
     body: bytes
     own_id: str
     at: float
+    sequence: int
 
     @classmethod
     def received(
-        cls, subject: str, headers: Mapping[str, str] | None, body: bytes, *, place: str, at: float
+        cls, subject: str, headers: Mapping[str, str] | None, body: bytes, *, sequence: int, at: datetime
     ) -> "Request":
-        """Make a request of a message; `place` identifies the message where it has no id."""
+        """Make a request of a message that was delivered; its place and time stand for an id where it has none."""
         given = (header_value(headers, name) for name in _ID_HEADERS)
-        own_id = next((one for one in given if one), f"at:{place}")
+        own_id = next((one for one in given if one), f"at:{sequence}:{at.isoformat()}")
         short = own_id if len(own_id) <= _ID_CHARS else identity.derived_id("long", own_id)
-        return cls(subject, headers or {}, body, short, at)
+        return cls(subject, headers or {}, body, short, at.timestamp(), sequence)
+
+    @classmethod
+    def stored(cls, message: StoredMessage) -> "Request":
+        """Make the same request of a message as it stands in the stream."""
+        at = _as_delivered(message.at)
+        return cls.received(message.subject, message.headers, message.body, sequence=message.sequence, at=at)
 
     @property
     def traceparent(self) -> str | None:
@@ -173,6 +183,13 @@ def _read(body: bytes, shape: type[RequestedT]) -> RequestedT:
             f"the body is not a request of this kind ({problems(error)}); send a {shape.__name__} as JSON"
         )
         raise RefusedError("malformed", message) from error
+
+
+def _as_delivered(at: str) -> datetime:
+    """Read when a message was stored as a delivery tells it: from nanoseconds, which no `datetime` has."""
+    seconds, _, fraction = at.removesuffix("Z").partition(".")
+    whole = int(datetime.fromisoformat(seconds).replace(tzinfo=UTC).timestamp())
+    return datetime.fromtimestamp((whole * 10**9 + int(fraction.ljust(9, "0"))) / 1e9, UTC)
 
 
 def cut(text: str) -> str:

@@ -1,8 +1,9 @@
 """Follows runs to those that go on from them, and hands on what came for one and was not heard.
 
-A successor is written down before what its predecessor leaves is collected, and is sent on its way after. So what comes
-before finds no successor, stays where it is and is collected; what comes later finds it, and is brought to it. What one
-has taken no later one takes: each knows by its first entry what those before it have heard.
+A successor gets what its predecessor leaves before anything else, in the order in which that came: what its code was not
+told, then what waits in its inbox, which is closed by a note before it is read. Whoever is about to put something in there
+looks again then, and finds the successor once the line's record says that it has it all. What one has taken no later one
+takes: each knows by its first entry what those before it have heard.
 """
 
 import asyncio
@@ -12,11 +13,12 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from towpath_chassis.errors import PayloadLostError
+from towpath_chassis.delivery import RetryLater
+from towpath_chassis.errors import FencedError, PayloadLostError
 from towpath_chassis.inbox import CONTROL, SIGNAL, keep, place_of
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import salvage_journal
-from towpath_chassis.messages import StoredMessage
+from towpath_chassis.messages import Expect, StoredMessage
 from towpath_router.lines import Lines
 from towpath_router.requests import Asked
 from towpath_router.runs import Runs, ended, unknown
@@ -33,6 +35,10 @@ from towpath_schemas.succession import (
     left_over,
     readdressed,
 )
+
+_NOTED_FOR_S = 600
+"""Seconds for which an inbox stays closed: longer than a router can have in hand what it has looked for a run for."""
+_HANDED_OVER_WITHIN_S = 0.02
 
 
 class Line(NamedTuple):
@@ -86,7 +92,7 @@ class Succession:
         """
         if subjects.token(run_id) != run_id:
             return None  # no run has such an id, and it must not become a pattern
-        started, closing = await self._both_ends(run_id)
+        started, closing = await asyncio.gather(self._runs.started(run_id), self._runs.closing(run_id))
         if started is None or isinstance(closing, RunPurged):
             return await self._of_forgotten(run_id, closing)
         tenant = started.attribution.tenant
@@ -104,16 +110,13 @@ class Succession:
         return await self._newest_of(line) if line else None
 
     async def _newest_of(self, line: RunLine) -> Line:
-        started, closing = await self._both_ends(line.newest)
-        if line.has_ended or isinstance(closing, RunPurged):
-            return Line(line.newest, has_ended=True, tenant=line.tenant)
-        if started is None:  # it is about to be made, and gets what waits for the one before
+        if line.taking_over and not line.has_ended:  # it gets what waits for the one before
             return Line(line.previous, has_ended=False, tenant=line.tenant)
-        has_ended = closing is not None and heir_of(line.newest, closing) is None
-        return Line(line.newest, has_ended, line.tenant)
-
-    async def _both_ends(self, run_id: str) -> tuple[RunStarted | None, RunFinished | RunPurged | None]:
-        return await asyncio.gather(self._runs.started(run_id), self._runs.closing(run_id))
+        closing = await self._runs.closing(line.newest)
+        goes_on = closing is None or (
+            isinstance(closing, RunFinished) and heir_of(line.newest, closing) is not None
+        )
+        return Line(line.newest, line.has_ended or not goes_on, line.tenant)
 
     # --- What comes for it ------------------------------------------------------------------------
 
@@ -124,14 +127,23 @@ class Succession:
 
         Raises:
             RefusedError: If none goes on, and none has taken it.
+            RetryLater: If another run is just about to go on from that one.
         """
         if not line.has_ended:
-            sent = readdressed(event, line.newest) or event
-            await self._js.publish(place_of(sent), sent.to_body(), message_id=place_of(event))
+            await self._put(event, line.newest)
         elif event_id_of(event) not in await self._taken_by(line.newest) and not await self._was_heard(
             event, line.newest
         ):
             raise ended(event.run_id)
+
+    async def _put(self, event: RunEvent, run_id: str) -> None:
+        sent = readdressed(event, run_id) or event
+        is_open = Expect(0, subjects.handed_over(run_id))
+        try:
+            await self._js.publish(place_of(sent), sent.to_body(), message_id=place_of(event), expect=is_open)
+        except FencedError as closed:
+            message = f"another run goes on from {run_id}, and is just getting what that one leaves to it"
+            raise RetryLater(message, after_s=_HANDED_OVER_WITHIN_S) from closed
 
     async def pass_on(self, event: RunEvent) -> bool:
         """Bring what came for a run that has ended to whoever goes on from it; tell whether its inbox may forget it."""
@@ -165,21 +177,23 @@ class Succession:
 
     async def announce(self, run_id: str, line: InLine, *, previous: str, tenant: str) -> None:
         """Say that a run is about to go on from another; it is not written down yet."""
-        said = RunLine(newest=run_id, number=line.number, previous=previous, tenant=tenant)
+        said = RunLine(newest=run_id, number=line.number, previous=previous, taking_over=True, tenant=tenant)
         await self._lines.announce(line.first, said)
 
-    async def hand_over(self, run_id: str, heir: str, left: Sequence[RunEvent]) -> None:
-        """Put what a run that has ended has not heard into the inbox of the one that goes on from it.
+    async def hand_over(self, run_id: str, heir: str, legacy: Legacy) -> None:
+        """Put what a run that has ended has not heard into the inbox of the one that goes on, then let in what comes.
 
         Args:
             run_id: The run.
             heir: The one that goes on; it is written down, and not on its way.
-            left: What the run's journal leaves to it.
+            legacy: What the run's journal leaves to it.
         """
-        for event in left:
+        for event in legacy.events:
             await keep(self._js, event)
+        await self._js.publish(subjects.handed_over(run_id), b"", kept_s=_NOTED_FOR_S)
         async for waiting in self._waiting(run_id):
             await self._pass_all(run_id, heir, waiting)
+        await self._lines.let_in(legacy.line.first, heir)
 
     async def clear(self, run_id: str, heir: str) -> None:
         """Empty the inbox of a run that has ended; what has come there meanwhile goes to the one that goes on from it."""

@@ -48,7 +48,8 @@ def verbs(
     schedules: ScheduleChanger,
 ) -> dict[str, Verb[Any]]:
     """List the verbs; another one is another line."""
-    js, sender = chassis.js, Sender(succession)
+    js = chassis.js
+    sender = Sender(js, succession)
     stopper = Stopper(js, runs, succession, sender, ending=ending, finisher=finisher)
     return {
         "start": Verb(StartRequested, Admission(catalogue, starter).start),

@@ -45,15 +45,20 @@ class Request(NamedTuple):
 
 
 class Signal(NamedTuple):
-    """A signal to a run that was asked for before; it is sent once the run exists, as others are refused."""
+    """A signal to a run that was asked for before; it is sent once the run exists, as others are refused.
+
+    Attributes:
+        number: Tells it from others of its name.
+    """
 
     name: str
     payload: Any
     to: Request
+    number: int = 0
 
     def message(self) -> tuple[str, bytes]:
         """Write it: a subject and a body."""
-        signal_id = f"{self.name}-for-{self.to.key}"
+        signal_id = f"{self.name}-{self.number}-for-{self.to.key}"
         body = SignalRequested(name=self.name, payload=self.payload, signal_id=signal_id).to_body()
         return subjects.request(TENANT, "signal", self.to.run_id), body
 

@@ -28,7 +28,15 @@ from towpath_testkit.simulation.trouble import trouble
 from towpath_testkit.simulation.world import World, few_partitions, service_of
 from towpath_testkit.virtual_time import VirtualTimeLoop, run_virtually
 
-ROLES = ("router", "agent-runner", "tool-runner", "entity-store", "entity-store", "audit-sink")
+ROLES = (
+    "router",
+    "agent-runner",
+    "agent-runner",
+    "tool-runner",
+    "entity-store",
+    "entity-store",
+    "audit-sink",
+)
 _SETTINGS: dict[str, dict[str, Any]] = {
     "router": {"ack_wait_s": 3.0},
     "agent-runner": {"ack_wait_s": 3.0, "suspend_after_s": 2.0},
@@ -38,6 +46,8 @@ _SETTINGS: dict[str, dict[str, Any]] = {
 }
 _OF_THE_INDEX = ((AUDIT.name, RUNS_INDEX), (JOURNAL.name, RUNS_BEGUN))
 _DRAINED = (REQUESTS.name, RUNS.name, TOOLS.name, INBOX.name)
+_NOTES = subjects.handed_over("*")
+"""What stays in the streams until it expires: nobody does anything about it."""
 _LOOK_EVERY_S = 0.3
 _ENDS = b'"kind":"run.finished"'
 
@@ -49,6 +59,7 @@ def simulate(
     asked: Sequence[Asked],
     calls: Sequence[Sequence[Call]] = (),
     within_s: float = 300.0,
+    roles: Sequence[str] = ROLES,
 ) -> Simulated:
     """Simulate until all runs are over and told, and nothing is left to do.
 
@@ -58,6 +69,7 @@ def simulate(
         asked: What is asked for, in this order; the components are those that are registered.
         calls: The calls of entities that other clients make, each in this order.
         within_s: Virtual seconds in which all must be over.
+        roles: The services that run, a process each.
 
     Raises:
         TimeoutError: If it is not; the message says what is not, and what went wrong before.
@@ -68,32 +80,38 @@ def simulate(
         effects = gather_effects()
         world = World(loop, chance, plan.delays, down_s=plan.down_s)
         with overheard(world):
-            called = await _until_over(world, plan, asked, calls, within_s=within_s)
+            called = await _until_over(world, plan, asked, calls, within_s=within_s, roles=roles)
             return seen(seed, world, effects, called)
 
-    for role in ROLES:
+    for role in roles:
         service_of(role)
     with unheard(), few_partitions():
         return run_virtually(main, seed=seed)
 
 
 async def _until_over(
-    world: World, plan: Plan, asked: Sequence[Asked], calls: Sequence[Sequence[Call]], *, within_s: float
+    world: World,
+    plan: Plan,
+    asked: Sequence[Asked],
+    calls: Sequence[Sequence[Call]],
+    *,
+    within_s: float,
+    roles: Sequence[str],
 ) -> list[Called]:
     try:
         async with asyncio.timeout(within_s):
-            return await _play(world, plan, asked, calls)
+            return await _play(world, plan, asked, calls, roles)
     except TimeoutError as error:
         told = "\n".join([*world.log, *_left(world, asked)])
         raise TimeoutError(f"not over within {within_s:g} virtual seconds\n{told}") from error
 
 
 async def _play(
-    world: World, plan: Plan, asked: Sequence[Asked], calls: Sequence[Sequence[Call]]
+    world: World, plan: Plan, asked: Sequence[Asked], calls: Sequence[Sequence[Call]], roles: Sequence[str]
 ) -> list[Called]:
     world.broker.start()
     world.redis.start()
-    await asyncio.gather(*(world.keep(role, **_SETTINGS[role]) for role in ROLES))
+    await asyncio.gather(*(world.keep(role, **_SETTINGS[role]) for role in roles))
     pause_s = plan.asking_pause_s
     asking = world.loop.spawn("client", ask(world, asked, pause_s=pause_s))
     calling = [world.loop.spawn("caller", call(world, each, pause_s=pause_s)) for each in calls]
@@ -107,7 +125,8 @@ async def _play(
 
 def _left(world: World, asked: Sequence[Asked]) -> list[str]:
     """List what is not over: messages to be handled, runs that have not ended, entries that are not told."""
-    waiting = [message.subject for name in _DRAINED for message in world.broker.streams[name].store]
+    stored = [message.subject for name in _DRAINED for message in world.broker.streams[name].store]
+    waiting = [subject for subject in stored if not subjects.matches(_NOTES, subject)]
     waiting += [f"messages for {name}" for name in _unhandled(world)]
     if waiting:
         return waiting

@@ -60,14 +60,13 @@ class InSession:
         self._view = view
 
     async def _keep(self, invocation: Invocation) -> None:
-        """Append what was said, and keep what has changed beside it."""
+        """Append what was said, and keep what has changed beside it, in one commit."""
         conversation = invocation.conversation
         kept = {"state": conversation.state.get(), "interrupts": encoded(conversation.interrupts.to_dict())}
-        if kept != self._kept:
-            self.session.set_state(self._name, kept)
-            self._kept = kept
+        changed = {self._name: kept} if kept != self._kept else {}
         told = [one for message in invocation.added for one in port_messages(message)]
-        appended = await self.session.append(told, {"agent": invocation.agent.label})
+        appended = await self.session.append_with(changed, told, {"agent": invocation.agent.label})
+        self._kept = kept
         if self._view is not None and appended:
             self._view = self._view.with_new(appended[0].number, len(appended))
 

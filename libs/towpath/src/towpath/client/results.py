@@ -7,7 +7,7 @@ from typing import Any, Unpack
 
 from towpath.client.output import tells_end
 from towpath.client.starting import Starting, StartOptions
-from towpath.client.views import line_of_forgotten, view, was_purged
+from towpath.client.views import line_of, line_of_forgotten, view, was_purged
 from towpath.errors import ComponentError, RunStoppedError, UnavailableError, UnknownRunError
 from towpath_chassis.listening import listening
 from towpath_schemas import subjects
@@ -45,8 +45,7 @@ class Results(Starting):
         async with _within(timeout_s, run_id):
             last = await self._end_of_line(run_id)
             while last.status == "continued" and last.successor is not None:
-                is_made = last.successor != successor_run_id(last.run_id)  # it stood for this one
-                last = await self._end_of_line(last.successor, exists=is_made)
+                last = await self._end_of_heir(last, last.successor)
         if last.status == "completed" and last.failure is None:
             return last.result
         message = f"run {last.run_id} of {last.component!r} was {last.status}"
@@ -63,6 +62,20 @@ class Results(Starting):
         """
         async with _within(timeout_s, run_id):
             return await self._end_of(run_id)
+
+    async def _end_of_heir(self, run: RunView, successor: str) -> RunView:
+        """Wait for the end of the run that goes on from one by now, whoever went on in between."""
+        if successor != successor_run_id(run.run_id):
+            return await self._end_of_line(successor)  # it stood for this one
+        try:
+            line = await line_of(self._connected, run.run_id)
+        except UnavailableError:
+            line = None
+        if line is not None and line.has_ended:
+            raise UnknownRunError(line.newest)
+        if line is not None and line.newest != run.run_id:
+            successor = line.newest
+        return await self._end_of_line(successor, exists=False)
 
     async def _end_of_line(self, run_id: str, *, exists: bool = True) -> RunView:
         """Wait for the end of a run; of one that is purged and from which others go on, for that of the newest."""

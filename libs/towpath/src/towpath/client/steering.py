@@ -42,6 +42,9 @@ class Steering(Connection):
     ) -> None:
         """Send a signal to a run; it is kept until the run waits for one of its name.
 
+        Signals that are sent one after the other by the same id of a run are received in that order, also by runs that go
+        on from it; those by different ids of such a line, and broadcasts, have no order.
+
         Args:
             run_id: The run.
             name: As in the run's `ctx.signal(name)`.

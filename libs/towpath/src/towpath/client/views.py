@@ -12,6 +12,7 @@ from towpath_chassis.messages import StoredMessage
 from towpath_chassis.payloads import is_by_reference
 from towpath_schemas import subjects
 from towpath_schemas.failure import Failure
+from towpath_schemas.identity import successor_run_id
 from towpath_schemas.journal import (
     AttemptFailed,
     JournalRecord,
@@ -75,6 +76,23 @@ async def tenant_of(js: JetStream, run_id: str) -> str:
     return line.tenant
 
 
+async def line_of(js: JetStream, run_id: str) -> RunLine | None:
+    """Tell which run goes on from one that has continued as new; None while none is about to.
+
+    Raises:
+        UnknownRunError: If all that went on from it are forgotten; it names the first of them.
+        UnavailableError: If the broker could not be asked.
+    """
+    stored = await entry_0(js, run_id)
+    started = _read(stored) if stored else None
+    if not isinstance(started, RunStarted):
+        return await line_of_forgotten(js, run_id)
+    line = await _line(js, started.line.first if started.line else run_id)
+    if line is None and started.line is not None:  # it had a record of its own, which goes with the last
+        raise UnknownRunError(successor_run_id(run_id))
+    return line
+
+
 async def line_of_forgotten(js: JetStream, run_id: str) -> RunLine | None:
     """Tell which run goes on from one that is purged; None where none does.
 
@@ -87,7 +105,10 @@ async def line_of_forgotten(js: JetStream, run_id: str) -> RunLine | None:
     note = _read(newest) if newest else None
     if newest is not None and not isinstance(note, RunPurged):
         return None
-    first = note.line if isinstance(note, RunPurged) and note.line else run_id
+    return await _line(js, note.line if isinstance(note, RunPurged) and note.line else run_id)
+
+
+async def _line(js: JetStream, first: str) -> RunLine | None:
     try:
         stored = await js.last(LINES, subjects.line(first))
     except BrokerError as error:

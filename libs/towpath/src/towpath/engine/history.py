@@ -18,7 +18,7 @@ from towpath.engine.asked import (
 )
 from towpath.engine.incoming import Incoming
 from towpath.errors import NonDeterminismError
-from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent
+from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent, event_id_of
 from towpath_schemas.journal import (
     Act,
     ActGivenUp,
@@ -303,6 +303,12 @@ class History:
         return self.failed_attempts + 1
 
     # --- What comes from outside ------------------------------------------------------------------
+
+    def has_taken(self, event: RunEvent) -> bool:
+        """Tell whether the journal says what became of an event."""
+        if isinstance(event, Answered):
+            return event.key in self._settled
+        return not self.incoming.is_new(event_id_of(event))
 
     def reception(self, event: RunEvent, at: float) -> Received | None:
         """Turn what came into the record that says what becomes of it; None if it changes nothing."""

@@ -303,19 +303,26 @@ class LiveRun:
     async def take(self, event: RunEvent) -> bool:
         """Take an event into the journal; tell whether it is there, now or already."""
         await self._until_asked(event)
-        if self.ending and not isinstance(event, Answered):
-            return await self._is_for_nobody()
+        if self.ending:
+            return await self._is_for_nobody(event)
         if self.let_go.is_set():
             return False
-        if not self.ending:
-            self.moves += 1
-            await self.reception.take(event)
-        return True
+        self.moves += 1
+        await self.reception.take(event)
+        return self.history.has_taken(event) or await self._changes_nothing()
 
-    async def _is_for_nobody(self) -> bool:
-        """Tell whether nobody goes on from the run, once that is written, to whom what comes now belongs."""
-        await self.let_go.wait()
-        return self.history.finished is not None and self.history.finished.successor is None
+    async def _is_for_nobody(self, event: RunEvent) -> bool:
+        """Tell, once the end is written, whether nobody goes on from the run to whom what comes now belongs."""
+        if self.history.finished is None:
+            await self.let_go.wait()
+        finished = self.history.finished
+        return finished is not None and (isinstance(event, Answered) or finished.successor is None)
+
+    async def _changes_nothing(self) -> bool:
+        """Tell whether it is for us to say that an event changes nothing: for whoever has the run by now, it may."""
+        if not await self._writing.is_ours():
+            self.let_go.set()
+        return not self.let_go.is_set()
 
     async def _until_asked(self, event: RunEvent) -> None:
         """Let the intent be learned first that is answered: others may see it in the journal before we hear that it is there."""

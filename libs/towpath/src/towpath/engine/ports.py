@@ -42,6 +42,10 @@ class Entries(Protocol):
         """
         ...
 
+    async def are_ours(self) -> bool:
+        """Tell whether nobody else has taken the run by now."""
+        ...
+
 
 class Entities(MemoryIndex, Protocol):
     """How code that is no run of its own calls entities, and asks about memories: in a function, a tool, or a method of another entity."""

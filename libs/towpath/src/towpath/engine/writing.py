@@ -100,6 +100,10 @@ class Writing:
             await asyncio.wait(held_up)
         await self.until_learned()
 
+    async def is_ours(self) -> bool:
+        """Tell whether nobody else has taken the run by now."""
+        return await self._entries.are_ours()
+
     async def until_learned(self) -> None:
         """Return when what is being written now is learned, or was refused."""
         if self._last_write is not None:

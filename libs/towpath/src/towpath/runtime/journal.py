@@ -47,6 +47,11 @@ class Journal:
             else:
                 return
 
+    async def are_ours(self) -> bool:
+        """Tell whether no newer claim exists, however long the broker is away."""
+        newest = await _until_answered(self._js, subjects.claims_of(self.run_id))
+        return newest is not None and newest.sequence == self._expect.sequence
+
     async def _is_ours(self, subject: str, body: bytes) -> bool:
         stored = await _until_answered(self._js, subject)
         return stored is not None and stored.body == body

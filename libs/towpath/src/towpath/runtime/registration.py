@@ -12,9 +12,9 @@ from towpath.runtime.loading import load_app
 from towpath.runtime.runner_settings import RunnerSettings
 from towpath.secrecy import redacted
 from towpath_chassis.editions import Editions, edition_of
-from towpath_chassis.errors import BrokerError
+from towpath_chassis.errors import BrokerError, FencedError
 from towpath_chassis.logs import redact_logs
-from towpath_chassis.messages import Message
+from towpath_chassis.messages import Expect, Message
 from towpath_chassis.service import Chassis
 from towpath_chassis.subscribing import subscribed
 from towpath_chassis.tasks import background
@@ -79,17 +79,27 @@ class _Registration:
     async def describe(self) -> None:
         """Have the catalogue describe it, unless somebody runs newer code."""
         await self._editions.add(self._offered)
-        if await self._editions.is_newest(self.edition):
-            envelope = self._chassis.envelope(event_type_of(ServiceRegistered), id=self.edition)
-            subject = subjects.catalogue(self._offered.service)
-            await self._chassis.js.publish(subject, self._offered.to_body(), headers=envelope.headers())
+        described = await self._editions.described()
+        while await self._editions.is_newest(self.edition):
+            try:
+                await self._publish(Expect(described.sequence))
+            except FencedError:  # others have registered meanwhile, maybe newer code that was not there yet
+                described = await self._editions.described()
+            else:
+                return
+
+    async def _publish(self, unchanged: Expect) -> None:
+        envelope = self._chassis.envelope(event_type_of(ServiceRegistered), id=self.edition)
+        subject = subjects.catalogue(self._offered.service)
+        body = self._offered.to_body()
+        await self._chassis.js.publish(subject, body, headers=envelope.headers(), expect=unchanged)
 
     async def keep(self) -> None:
         """See again and again, for ever, that it is described if it is to: runners of newer code come and go."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             try:
-                if await self._editions.described() != self.edition:
+                if (await self._editions.described()).edition != self.edition:
                     await self.describe()
             except BrokerError as error:
                 log.info("the catalogue was not looked at; it will be", reason=str(error))

@@ -20,7 +20,7 @@ from towpath.runtime.deadly import Quarantine, deadly, is_suspect
 from towpath.runtime.outbox import NatsOutbox
 from towpath.runtime.taking import TakenRun, Taking, read_dispatch
 from towpath_chassis.delivery import Disowned
-from towpath_chassis.errors import PayloadLostError, UnconfirmedError
+from towpath_chassis.errors import BrokerError, PayloadLostError, UnconfirmedError
 from towpath_chassis.messages import Message, StoredMessage, Subscription
 from towpath_chassis.service import Chassis
 from towpath_chassis.snapshots import SNAPSHOT_EVERY, forget_snapshot
@@ -46,6 +46,7 @@ class _Held:
     """A run in memory, by which claim it is here, and how answers reach it.
 
     Attributes:
+        collecting: How often its inbox is being taken because others were told of what is there.
         reaching: Held by who changes the subscription: one that nobody knows of would answer for ever.
     """
 
@@ -54,6 +55,7 @@ class _Held:
     taken_at: float
     subscription: Subscription | None = None
     suspending: bool = False
+    collecting: int = 0
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     reaching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -242,9 +244,34 @@ class RunHost:
                 await self._js.unsubscribe(subscription)
 
     async def _on_event(self, held: _Held, message: Message) -> None:
-        """Take an event for a live run; an empty one only asks whether the run is held."""
-        taken = bool(message.data) and not held.suspending and await self._take_event(held.run, message.data)
+        """Take an event for a live run; an empty one asks whether the run is held."""
+        if not message.data:
+            await self._on_question(held, message)
+            return
+        taken = not held.suspending and await self._take_event(held.run, message.data)
         await self._js.respond(message, _TAKEN if taken else _NOT_TAKEN)
+
+    async def _on_question(self, held: _Held, message: Message) -> None:
+        """Answer a runner that asks who holds the run, and do what it was told to wake the run for: it leaves that to us."""
+        if held.suspending:
+            return  # who asks takes the run then
+        held.collecting += 1  # from here on it is not suspended
+        try:
+            await self._js.respond(message, _NOT_TAKEN)
+            await self._collect(held)
+        finally:
+            held.collecting -= 1
+
+    async def _collect(self, held: _Held) -> None:
+        """Take what waits for a run, as soon as the broker can be asked."""
+        while not held.gone.is_set():
+            try:
+                await self._take_inbox(held.run)
+            except BrokerError as error:
+                log.info("the inbox was not read; it will be", run_id=held.run.run_id, reason=str(error))
+                await asyncio.sleep(_LOOK_EVERY_S)
+            else:
+                return
 
     async def _take_event(self, run: LiveRun, body: bytes) -> bool:
         try:
@@ -279,7 +306,7 @@ class RunHost:
             for held in list(self._held.values()):
                 if now - held.taken_at > _REACHABLE_AFTER_S:
                     await self._make_reachable(held)
-                if not held.suspending and self._only_waits(held.run, now):
+                if not (held.suspending or held.collecting) and self._only_waits(held.run, now):
                     await self._suspend(held)
 
     def _only_waits(self, run: LiveRun, now: float) -> bool:

@@ -6,8 +6,9 @@ guessed: reading it is an error that says how to load it.
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from towpath.context import Context
@@ -21,6 +22,16 @@ Read = Callable[[], Awaitable[dict[str, Any]]]
 
 Write = Callable[[dict[str, Any], list[str]], Awaitable[None]]
 """Sets values, and deletes names."""
+
+
+class Changes(NamedTuple):
+    """What was changed of a draft and is being written."""
+
+    values: dict[str, Any]
+    deleted: list[str]
+
+    def __bool__(self) -> bool:
+        return bool(self.values or self.deleted)
 
 
 class Draft:
@@ -80,15 +91,34 @@ class Draft:
         async with self._alone:
             await self._flush()
 
+    @asynccontextmanager
+    async def written_beside(self, more: Mapping[str, Any]) -> AsyncGenerator[Changes]:
+        """Have the block write what was changed, and `more`, beside what it writes itself.
+
+        Where it could not, what was changed is still to be written, and `more` was never set.
+        """
+        async with self._alone:
+            if more or self._changed:
+                with self._being_written(to_json_value(more)) as changes:
+                    yield changes
+                return
+        yield Changes({}, [])
+
     async def _flush(self) -> None:
         if self._write is None or not self._changed:
             return
-        self._writing, self._changed = self._changed, {}
+        with self._being_written({}) as changes:
+            await self._write(changes.values, changes.deleted)
+
+    @contextmanager
+    def _being_written(self, more: Mapping[str, Any]) -> Generator[Changes]:
+        before, self._changed = self._changed, {}
+        self._writing = {**before, **more}
         values = {name: value for name, value in self._writing.items() if value is not _DELETED}
         try:
-            await self._write(values, [name for name in self._writing if name not in values])
+            yield Changes(values, [name for name in self._writing if name not in values])
         except BaseException:
-            self._changed = {**self._writing, **self._changed}
+            self._changed = {**before, **self._changed}
             raise
         else:
             self._known.update(self._writing)

@@ -62,12 +62,24 @@ async def values(ctx: Context, about: About) -> dict[str, Any]:
 
 
 @SESSION.write
-async def append(ctx: Context, about: About, messages: list[Said]) -> Taken:
-    """Take messages, all in a row, and tell as what; a session that prunes itself is short again."""
+async def append(
+    ctx: Context,
+    about: About,
+    messages: list[Said],
+    values: dict[str, Any] | None = None,
+    deleted: list[str] | None = None,
+) -> Taken:
+    """Take messages, all in a row, and tell as what; a session that prunes itself is short again.
+
+    State of the session's own scope that was changed until they were said is changed in the same commit, before them.
+    """
     known = _alive(ctx, await _head_with(ctx, about))
     at = _moment(ctx, known)
-    taken = Taken(first=known.count, timestamp=at, run_id=ctx.run_id, life=known.life)
-    await _keep(ctx, known, taken.as_kept(messages), known.view.with_new(known.count, len(messages)))
+    changed = await _changed(ctx, known, at, values or {}, deleted or []) if values or deleted else []
+    first = known.count + len(changed)
+    taken = Taken(first=first, timestamp=at, run_id=ctx.run_id, life=known.life)
+    view = known.view.with_new(first, len(messages))
+    await _keep(ctx, known, [*changed, *taken.as_kept(messages)], view)
     await _forget(ctx, await _too_old(ctx))
     return taken
 
@@ -112,15 +124,8 @@ async def prune(
 async def change_state(ctx: Context, about: About, values: dict[str, Any], deleted: list[str]) -> None:
     """Change the state of the session's own scope."""
     known = _alive(ctx, await _head_with(ctx, about))
-    await change(ctx, values, deleted)
-    changed = StateChanged(
-        number=known.count,
-        timestamp=_moment(ctx, known),
-        run_id=ctx.run_id,
-        names=tuple(values),
-        deleted=tuple(deleted),
-    )
-    await _keep(ctx, known, [changed], known.view)
+    changed = await _changed(ctx, known, _moment(ctx, known), values, deleted)
+    await _keep(ctx, known, changed, known.view)
     await _forget(ctx, set())
 
 
@@ -204,6 +209,22 @@ async def _forget(ctx: Context, dropped: set[int]) -> None:
     for number in sorted({*known.numbers}.difference(after.numbers)):
         ctx.delete(event_value(number))
     ctx.set(HEAD, _written(after))
+
+
+async def _changed(
+    ctx: Context, known: Head, at: datetime, values: dict[str, Any], deleted: list[str]
+) -> list[StateChanged]:
+    """Change the state of the session's own scope, and tell that as the next event."""
+    await change(ctx, values, deleted)
+    return [
+        StateChanged(
+            number=known.count,
+            timestamp=at,
+            run_id=ctx.run_id,
+            names=tuple(values),
+            deleted=tuple(deleted),
+        )
+    ]
 
 
 async def _keep(ctx: Context, known: Head, new: list[Any], view: View) -> None:

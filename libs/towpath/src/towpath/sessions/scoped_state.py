@@ -16,7 +16,8 @@ from towpath_schemas.sessions import SESSION_TYPE, STATE_TYPE
 from towpath_schemas.subjects import token
 
 Scope = Literal["session", "user", "app", "temp"]
-_KEPT: tuple[Scope, ...] = ("session", "user", "app")
+_SHARED: tuple[Scope, ...] = ("user", "app")
+_KEPT: tuple[Scope, ...] = ("session", *_SHARED)
 
 Told = TypeVar("Told")
 
@@ -100,6 +101,17 @@ class ScopedState:
         for scope in _KEPT:
             if self._lacks(scope) is None:
                 await self._draft(scope).flush()
+
+    async def flush_shared(self) -> None:
+        """Write what was set here of the session's user and app."""
+        for scope in _SHARED:
+            if self._lacks(scope) is None:
+                await self._draft(scope).flush()
+
+    @property
+    def own_state(self) -> Draft:
+        """What was set here of the session's own state."""
+        return self._draft("session")
 
     # --- Where each scope is kept -------------------------------------------------------------------
 

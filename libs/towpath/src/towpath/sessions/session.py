@@ -134,6 +134,9 @@ class Session(ScopedState):
     ) -> list[SessionMessage]:
         """Append messages in one commit, so that nothing of anybody else's comes between them.
 
+        State of the scope `session` that was set here is part of the commit. That of its user and its app, which are no
+        part of the session, is written before.
+
         Args:
             messages: The messages, or mappings of `role`, `content` and the like.
             metadata: What is to be known about each of them beside what they say themselves.
@@ -144,10 +147,22 @@ class Session(ScopedState):
             InvalidInputError: If something is no message.
             ComponentError: If the session has no more room.
         """
-        await self.flush()
+        return await self.append_with({}, messages, metadata)
+
+    async def append_with(
+        self,
+        state: Mapping[str, Any],
+        messages: Iterable[Message | Mapping[str, Any]],
+        metadata: Mapping[str, Any] | None = None,
+    ) -> list[SessionMessage]:
+        """Append messages and set state of the scope `session` in one commit: both are kept, or neither; see `append`."""
         more = to_json_value(metadata or {})
         said = [_said(message, more) for message in messages]
-        taken = Taken.model_validate(await asked(self._entity.append(about=self._about, messages=said)))
+        await self.flush_shared()
+        async with self.own_state.written_beside(state) as changes:
+            beside = changes._asdict() if changes else {}
+            appended = self._entity.append(about=self._about, messages=said, **beside)
+            taken = Taken.model_validate(await asked(appended))
         kept = taken.as_kept(said)
         self._known(taken.life).learn(kept)
         return kept

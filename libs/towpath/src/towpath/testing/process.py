@@ -94,6 +94,10 @@ class Process:
 
     # --- The ports of the engine ----------------------------------------------------------------------
 
+    async def are_ours(self) -> bool:
+        """Tell whether nobody else has taken the run by now."""
+        return self._epoch == self._stored.epoch
+
     async def append(self, number: int, body: bytes) -> None:
         """Write an entry; see `Entries.append`."""
         record = read_record(body)

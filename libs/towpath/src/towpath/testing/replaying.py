@@ -209,6 +209,9 @@ class _Nobody:
     async def append(self, number: int, body: bytes) -> None:
         raise AssertionError(_NOTHING_IS_DONE)
 
+    async def are_ours(self) -> bool:
+        raise AssertionError(_NOTHING_IS_DONE)
+
     async def send(self, intent: CallIntended) -> Answered | None:
         """Start no child that was started before."""
 

@@ -217,6 +217,8 @@ class Gate:
         read = await self._read(state)
         self._state, self._place = read.state, read.place
         self._records += read.records
+        if read.records:
+            self._armed = None  # whoever wrote them may have had the broker tell at another moment instead
         return read.state
 
     async def _read(self, state: GateState | None) -> Read:
