@@ -6,16 +6,17 @@ from typing import Any
 import pytest
 
 from towpath import Context, function, workflow
+from towpath_chassis.errors import NoResponderError, UnconfirmedError
 from towpath_chassis.inbox import keep
-from towpath_chassis.journal import newest_claim
+from towpath_chassis.journal import claim, newest_claim
 from towpath_chassis.messages import Message
 from towpath_chassis.streams import ensure_consumer
 from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution
-from towpath_schemas.calls import SignalSent
+from towpath_schemas.calls import SignalSent, Taken
 from towpath_schemas.journal import CallIntended, CallSettled, RunResumed, StepSettled
 from towpath_schemas.streams import RUNS, runner_consumer
-from towpath_testkit.builders import SERVICE, TENANT, run_dispatched
+from towpath_testkit.builders import SERVICE, TENANT, answered, run_dispatched
 from towpath_testkit.hosting import Platform
 from towpath_testkit.servers import Servers
 from towpath_testkit.settled import messages_in, settled, until, until_so
@@ -259,6 +260,32 @@ async def test_a_zombie_writes_nothing_and_does_not_take_the_message_away(
         "the start is not acknowledged: its owner did not end the run"
     )
     assert owner.settings.instance in {one.runner for one in before if isinstance(one, RunResumed)}
+
+
+@pytest.mark.parametrize(
+    "said", [b"", answered("task:of-the-other#0", 1).to_body()], ids=["question", "answer"]
+)
+async def test_a_zombie_takes_nothing_away_from_whoever_has_the_run_by_now(
+    towpath: Platform, stage: Stage, said: bytes
+) -> None:
+    await towpath.router()
+    await towpath.agent_runner(capacity=1)
+    run_id = await towpath.start("three")
+    await stage.reached.wait()
+    await until(lambda: taken_or_held(towpath, run_id), bool)
+
+    await claim(towpath.js, run_id, "another", epoch=2)
+
+    assert not await taken_or_held(towpath, run_id, said)
+
+
+async def taken_or_held(towpath: Platform, run_id: str, said: bytes = b"") -> bool:
+    """Say something to whoever holds a run; tell whether it is taken or, of a question, answered."""
+    try:
+        answer = await towpath.js.request(subjects.live(run_id), said, within_s=1)
+    except (NoResponderError, UnconfirmedError):
+        return False
+    return not said or Taken.from_body(answer.data).taken
 
 
 async def test_a_redelivered_dispatch_of_a_run_that_is_held_is_not_acknowledged(

@@ -309,7 +309,7 @@ class LiveRun:
             return False
         self.moves += 1
         await self.reception.take(event)
-        return self.history.has_taken(event) or await self._changes_nothing()
+        return self.history.has_taken(event) or await self.is_ours()  # else it may mean something to others
 
     async def _is_for_nobody(self, event: RunEvent) -> bool:
         """Tell, once the end is written, whether nobody goes on from the run to whom what comes now belongs."""
@@ -318,9 +318,10 @@ class LiveRun:
         finished = self.history.finished
         return finished is not None and (isinstance(event, Answered) or finished.successor is None)
 
-    async def _changes_nothing(self) -> bool:
-        """Tell whether it is for us to say that an event changes nothing: for whoever has the run by now, it may."""
+    async def is_ours(self) -> bool:
+        """Ask whether nobody else has taken the run by now; if somebody has, let it go."""
         if not await self._writing.is_ours():
+            log.info("another runner owns the run now")
             self.let_go.set()
         return not self.let_go.is_set()
 

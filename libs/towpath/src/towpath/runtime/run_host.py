@@ -257,8 +257,9 @@ class RunHost:
             return  # who asks takes the run then
         held.collecting += 1  # from here on it is not suspended
         try:
-            await self._js.respond(message, _NOT_TAKEN)
-            await self._collect(held)
+            if await held.run.is_ours():
+                await self._js.respond(message, _NOT_TAKEN)
+                await self._collect(held)
         finally:
             held.collecting -= 1
 
