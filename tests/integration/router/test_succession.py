@@ -54,9 +54,15 @@ async def test_a_successor_finds_what_was_not_heard_of_before_it_begins(towpath:
     assert await events(js, "run-1") == []
 
 
-async def test_a_signal_that_comes_before_the_successor_is_made_waits_for_it(towpath: Platform) -> None:
+@pytest.mark.parametrize("is_announced", [False, True], ids=["unknown", "announced"])
+async def test_a_signal_that_comes_before_the_successor_is_made_waits_for_it(
+    towpath: Platform,
+    is_announced: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
     js = towpath.js
     await begun(js, "run-1", continued())
+    if is_announced:
+        await announced(js)  # by a router that died right then
 
     word = await ask(js, "signal", "run-1", SignalRequested(name="paid", signal_id="s", payload="s"))
     await settled(js, INBOX, ROUTER_INBOX)
@@ -219,21 +225,6 @@ async def test_nothing_is_put_into_the_inbox_of_a_run_that_has_handed_over(towpa
         await succession.send(signal("late"), looked_up)
 
     assert await events(js, "run-1") == []
-
-
-async def test_what_comes_while_a_successor_is_announced_and_not_made_waits_for_it(towpath: Platform) -> None:
-    js = towpath.js
-    await begun(js, "run-1", continued())
-    await announced(js)  # by a router that died right then
-
-    word = await ask(js, "signal", "run-1", SignalRequested(name="paid", signal_id="s", payload="s"))
-    await settled(js, INBOX, ROUTER_INBOX)
-    assert isinstance(word, RequestDone)
-    assert [one.run_id for one in await events(js, "run-1")] == ["run-1"]
-
-    await close(js, inherits=False)
-
-    assert [one.run_id for one in await events(js, NEXT)] == [NEXT]
 
 
 async def test_what_came_late_for_a_run_is_brought_to_the_one_that_goes_on(towpath: Platform) -> None:

@@ -158,10 +158,13 @@ class LiveRun:
         try:
             yield
         except ClaimLostError:
-            log.info("another runner owns the run now")
-            self.let_go.set()
+            self._lose()
             raise asyncio.CancelledError from None
         self.progressed_at = self._now()
+
+    def _lose(self) -> None:
+        log.info("another runner owns the run now")
+        self.let_go.set()
 
     def check_held(self) -> None:
         """End the code here, if the run was let go, or has ended and left a task behind.
@@ -321,8 +324,7 @@ class LiveRun:
     async def is_ours(self) -> bool:
         """Ask whether nobody else has taken the run by now; if somebody has, let it go."""
         if not await self._writing.is_ours():
-            log.info("another runner owns the run now")
-            self.let_go.set()
+            self._lose()
         return not self.let_go.is_set()
 
     async def _until_asked(self, event: RunEvent) -> None:

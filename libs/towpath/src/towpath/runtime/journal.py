@@ -39,7 +39,7 @@ class Journal:
             except FencedError as error:
                 raise ClaimLostError(self.run_id) from error
             except AlreadyWrittenError as error:
-                if await self._is_ours(subject, body):
+                if await self._was_written(subject, body):
                     return
                 raise ClaimLostError(self.run_id) from error
             except UnconfirmedError:
@@ -52,7 +52,7 @@ class Journal:
         newest = await _until_answered(self._js, subjects.claims_of(self.run_id))
         return newest is not None and newest.sequence == self._expect.sequence
 
-    async def _is_ours(self, subject: str, body: bytes) -> bool:
+    async def _was_written(self, subject: str, body: bytes) -> bool:
         stored = await _until_answered(self._js, subject)
         return stored is not None and stored.body == body
 

@@ -85,18 +85,18 @@ class RunHost:
             await other.wait()  # by then the run is held here: taken once more, it would do things once more
         self._being_taken[dispatched.run_id] = done = asyncio.Event()
         try:
-            taken = await self._take(dispatched, message)
-            held = None if taken is None else self._keep(taken)
+            kept = await self._take(dispatched, message)
         finally:
             del self._being_taken[dispatched.run_id]
             done.set()
-        if taken is not None and held is not None:
-            await self._hold(held, taken)
+        if kept is not None:
+            await self._hold(*kept)
 
-    async def _take(self, dispatched: RunDispatched, message: Message) -> TakenRun | None:
+    async def _take(self, dispatched: RunDispatched, message: Message) -> tuple[_Held, TakenRun] | None:
         if await self._is_live_elsewhere(dispatched, message):
             return None
-        return await self._taking.take(dispatched, first=message.metadata.num_delivered == 1)
+        taken = await self._taking.take(dispatched, first=message.metadata.num_delivered == 1)
+        return None if taken is None else (self._keep(taken), taken)
 
     async def _is_live_elsewhere(self, dispatched: RunDispatched, message: Message) -> bool:
         """Tell whether the dispatch changes nothing because somebody holds the run and is well.

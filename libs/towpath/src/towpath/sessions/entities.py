@@ -75,7 +75,7 @@ async def append(
     """
     known = _alive(ctx, await _head_with(ctx, about))
     at = _moment(ctx, known)
-    changed = await _changed(ctx, known, at, values or {}, deleted or []) if values or deleted else []
+    changed = [await _changed(ctx, known, at, values or {}, deleted or [])] if values or deleted else []
     first = known.count + len(changed)
     taken = Taken(first=first, timestamp=at, run_id=ctx.run_id, life=known.life)
     view = known.view.with_new(first, len(messages))
@@ -125,7 +125,7 @@ async def change_state(ctx: Context, about: About, values: dict[str, Any], delet
     """Change the state of the session's own scope."""
     known = _alive(ctx, await _head_with(ctx, about))
     changed = await _changed(ctx, known, _moment(ctx, known), values, deleted)
-    await _keep(ctx, known, changed, known.view)
+    await _keep(ctx, known, [changed], known.view)
     await _forget(ctx, set())
 
 
@@ -213,18 +213,16 @@ async def _forget(ctx: Context, dropped: set[int]) -> None:
 
 async def _changed(
     ctx: Context, known: Head, at: datetime, values: dict[str, Any], deleted: list[str]
-) -> list[StateChanged]:
+) -> StateChanged:
     """Change the state of the session's own scope, and tell that as the next event."""
     await change(ctx, values, deleted)
-    return [
-        StateChanged(
-            number=known.count,
-            timestamp=at,
-            run_id=ctx.run_id,
-            names=tuple(values),
-            deleted=tuple(deleted),
-        )
-    ]
+    return StateChanged(
+        number=known.count,
+        timestamp=at,
+        run_id=ctx.run_id,
+        names=tuple(values),
+        deleted=tuple(deleted),
+    )
 
 
 async def _keep(ctx: Context, known: Head, new: list[Any], view: View) -> None:
