@@ -180,8 +180,11 @@ class RunDispatched(Shape):
     Attributes:
         reason: `start` the first time, `wake` for an event in the inbox, `recover` after a runner was lost.
         first_entry: Body of entry 0 where the sender has it at hand, to spare the runner a read.
+        epoch: The claim under which its sender let the run go, if it did: while none is newer, nobody acknowledges this
+            but who holds the run by it.
     """
 
     run_id: str
     reason: Literal["start", "wake", "recover"]
     first_entry: str | None = None
+    epoch: int | None = None

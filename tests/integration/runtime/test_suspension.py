@@ -9,9 +9,11 @@ from towpath import Context, function, workflow
 from towpath.engine.live_run import LiveRun
 from towpath.runtime import run_host
 from towpath.runtime.run_host import RunHost, _Held
+from towpath_chassis.errors import UnconfirmedError
+from towpath_chassis.jetstream import JetStream
 from towpath_schemas.journal import CallSettled, RunResumed, RunSuspended
 from towpath_schemas.requests import SignalRequested
-from towpath_schemas.streams import INBOX, ROUTER_INBOX, RUNS, runner_consumer
+from towpath_schemas.streams import INBOX, ROUTER_INBOX, RUNS, Stream, runner_consumer
 from towpath_testkit.asking import ask
 from towpath_testkit.builders import SERVICE, answered
 from towpath_testkit.hosting import Platform
@@ -216,3 +218,65 @@ async def test_a_run_whose_code_catches_everything_is_dropped_all_the_same_and_g
     assert (await towpath.run("neighbour")).result == 1
     await ask(towpath.js, "signal", run_id, SignalRequested(name="event", payload="paid"))
     assert (await towpath.finished(run_id)).result == "paid"
+
+
+async def test_a_run_that_is_resumed_is_kept_though_the_broker_does_not_answer_what_it_is_asked_then(
+    towpath: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What brought it here may be acknowledged by another: given back, it would be nobody's."""
+    unanswered = fail_once(monkeypatch, "delete")
+    release = asyncio.Event()
+    slow_workflow(release)
+    await towpath.all(suspend_after_s=0.1)
+
+    run_id = await towpath.start("wait")
+    await towpath.until(run_id, RunSuspended)
+    await settled(towpath.js, RUNS, runner_consumer(SERVICE))
+    release.set()
+    finished = await towpath.finished(run_id)
+
+    assert finished.result == "late"
+    assert unanswered == [INBOX.name]
+    assert sum(isinstance(record, RunResumed) for record in await towpath.journal(run_id)) == 1
+
+
+async def test_a_run_that_is_not_dropped_after_all_reads_what_came_for_it_when_the_broker_answers_again(
+    towpath: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[Any] = []
+    release = asyncio.Event()
+    slow_workflow(release)
+    append = LiveRun.append
+
+    async def in_this_order(run: LiveRun, record: Any) -> Any:
+        if isinstance(record, RunSuspended) and not release.is_set():
+            release.set()
+            await until(lambda: messages_in(towpath.js, INBOX), lambda count: count > 0)
+            run.moves += 1
+            moved.append(fail_once(monkeypatch, "following"))
+        return await append(run, record)
+
+    monkeypatch.setattr(LiveRun, "append", in_this_order)
+    await towpath.all(suspend_after_s=0.1)
+
+    run_id = await towpath.start("wait")
+    finished = await towpath.finished(run_id)
+
+    assert finished.result == "late"
+    assert moved[0] == [INBOX.name]
+    assert sum(isinstance(record, RunSuspended) for record in await towpath.journal(run_id)) == 1
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, method: str) -> list[str]:
+    """Have the broker not answer the first time that it is asked for this about the inbox; list what was not answered."""
+    unanswered: list[str] = []
+    original = getattr(JetStream, method)
+
+    async def asked(js: JetStream, stream: Stream, *about: Any, **how: Any) -> Any:
+        if stream is INBOX and not unanswered:
+            unanswered.append(stream.name)
+            raise UnconfirmedError("no answer")
+        return await original(js, stream, *about, **how)
+
+    monkeypatch.setattr(JetStream, method, asked)
+    return unanswered

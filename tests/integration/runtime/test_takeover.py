@@ -14,8 +14,10 @@ from towpath_chassis.streams import ensure_consumer
 from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import SignalSent, Taken
-from towpath_schemas.journal import CallIntended, CallSettled, RunResumed, StepSettled
+from towpath_schemas.journal import CallIntended, CallSettled, RunResumed, RunSuspended, StepSettled
+from towpath_schemas.requests import SignalRequested
 from towpath_schemas.streams import RUNS, runner_consumer
+from towpath_testkit.asking import ask
 from towpath_testkit.builders import SERVICE, TENANT, answered, run_dispatched
 from towpath_testkit.hosting import Platform
 from towpath_testkit.servers import Servers
@@ -192,17 +194,58 @@ async def test_a_run_that_nobody_had_claimed_yet_is_recovered_too(towpath: Platf
 async def _taken_by_a_dead_process(towpath: Platform, component: str) -> str:
     """Start a run, and take its dispatch from the broker as a runner that then does nothing."""
     run_id = await towpath.start(component)
-    await until(lambda: messages_in(towpath.js, RUNS), lambda count: count == 1)
-    taken = asyncio.Event()
+    await _next_dispatch(towpath)
+    return run_id
 
-    async def take(_message: object) -> None:
-        taken.set()
+
+async def _next_dispatch(towpath: Platform) -> Message:
+    """Take the next dispatch from the broker as a runner would that is given nothing else."""
+    await until(lambda: messages_in(towpath.js, RUNS), lambda count: count == 1)
+    taken: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+
+    async def take(message: Message) -> None:
+        taken.set_result(message)
 
     await towpath.js.subscribe("dead-hand", take)
     subject = f"$JS.API.CONSUMER.MSG.NEXT.{RUNS.name}.{runner_consumer(SERVICE)}"
     await towpath.js.nats.publish(subject, b'{"batch": 1, "expires": 1000000000}', reply="dead-hand")
-    await taken.wait()
-    return run_id
+    return await taken
+
+
+async def test_a_run_is_not_lost_with_the_message_of_whoever_had_suspended_it(towpath: Platform) -> None:
+    """Who suspended it may acknowledge late what brought it to another, who dies: no message would tell of the run."""
+    began: list[asyncio.Event] = []
+
+    async def work() -> int:
+        began.append(asyncio.Event())
+        if len(began) == 1:
+            await began[0].wait()
+        return len(began)
+
+    @workflow
+    async def one(ctx: Context) -> int:
+        await ctx.signal("go")
+        return await ctx.step("work", work)
+
+    await towpath.router(lost_after_s=1.5)
+    slow = await towpath.agent_runner()
+    run_id = await towpath.start("one")
+    await towpath.until(run_id, RunSuspended)
+    await settled(towpath.js, RUNS, runner_consumer(SERVICE))
+    await slow.stop()
+
+    await dispatch_again(towpath, run_id)
+    had_by_slow = await _next_dispatch(towpath)
+    await towpath.js.nats.publish(had_by_slow.reply, b"-NAK")  # as if it had not been heard of for long
+    other = await towpath.agent_runner()
+    await towpath.until(run_id, RunResumed)
+    await towpath.js.nats.publish(had_by_slow.reply, b"+ACK")
+    await ask(towpath.js, "signal", run_id, SignalRequested(name="go"))
+    await until_so(lambda: len(began) == 1)
+    await other.crash()
+    await towpath.agent_runner()
+
+    assert (await towpath.finished(run_id)).result == 2
 
 
 async def test_a_runner_that_stops_in_order_gives_its_runs_back_at_once(

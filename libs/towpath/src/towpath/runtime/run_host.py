@@ -210,7 +210,7 @@ class RunHost:
         if not taken.is_new:
             await self._make_reachable(held)
             await self._say_resumed(run, taken.journal.epoch)
-            await self._take_inbox(run)
+            await self._collect(held)
         await run.finish(await self._end_of(run, taken))
         await conclude(self._chassis, run.run_id, run.history, was_suspended=not taken.is_new)
         if run.history.next_number > SNAPSHOT_EVERY:
@@ -339,7 +339,7 @@ class RunHost:
         held.suspending = False
         if not held.gone.is_set():
             await self._make_reachable(held)
-            await self._take_inbox(held.run)
+            await self._collect(held)
 
     @property
     def held(self) -> int:

@@ -1,5 +1,6 @@
 """Takes a run that was dispatched: claims it, which fences out whoever had it before, and reads how far it is."""
 
+import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from towpath_schemas.shape import problems
 
 _ALIVE_WITHIN_S = 1.0
 _ELSEWHERE_AFTER_S = 0.2
+_AGAIN_AFTER_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,9 @@ class Taking:
         self._registry = registry
 
     async def take(self, dispatched: RunDispatched, *, first: bool) -> TakenRun | None:
-        """Claim a run and read its journal; None if it has ended or is forgotten, or somebody holds it and is well.
+        """Claim a run and read its journal; None if there is nothing to do about it by this dispatch.
+
+        It has ended or is forgotten, somebody holds it and is well, or it was dispatched anew.
 
         Args:
             dispatched: The run, and why it is handed over.
@@ -72,7 +76,7 @@ class Taking:
         """
         await self._check_code(dispatched)
         journal = await self._claim(dispatched, first=first)
-        return None if journal is None else await self._read(dispatched, journal)
+        return None if journal is None else await self._read(dispatched, journal, first=first)
 
     async def answers(self, run_id: str) -> bool:
         """Tell whether somebody holds a run and is well."""
@@ -153,8 +157,8 @@ class Taking:
         except FencedError as lost:
             raise Disowned("another runner was faster") from lost
 
-    async def _read(self, dispatched: RunDispatched, journal: Journal) -> TakenRun | None:
-        """Read the history of a claimed run; None if it has ended, or is being forgotten."""
+    async def _read(self, dispatched: RunDispatched, journal: Journal, *, first: bool) -> TakenRun | None:
+        """Read the history of a claimed run; None if it has ended, is being forgotten, or was dispatched anew."""
         if journal.epoch == 1 and dispatched.first_entry is not None:
             entries = [(0, read_record(dispatched.first_entry.encode()))]
         else:
@@ -171,6 +175,9 @@ class Taking:
         if history.finished is not None:
             await conclude(self._chassis, dispatched.run_id, history, was_suspended=True)
             return None
+        if history.suspended and not first and dispatched.epoch != journal.epoch - 1:
+            await self._dispatch_anew(history.started, journal)
+            return None
         is_new = dispatched.first_entry is not None and journal.epoch == 1 and not history.started.gates
         lost = times_resumed(record for _, record in reversed(entries))
         begun_at = await self._begun_at(journal, history.started)
@@ -183,6 +190,23 @@ class Taking:
             losses=lost,
             begun_at=begun_at,
         )
+
+    async def _dispatch_anew(self, started: RunStarted, journal: Journal) -> None:
+        """Have a suspended run taken by a message of its own, however long the broker is away.
+
+        The one that brought us here had been delivered before. Whoever suspended the run may have held it by that one
+        and acknowledge it late: then nothing would be left of the run, if this process died.
+        """
+        recover = RunDispatched(run_id=journal.run_id, reason="recover", epoch=journal.epoch)
+        subject = subjects.dispatch("resume", started.service)
+        message_id = f"recover:{journal.run_id}:{journal.epoch}"
+        while True:
+            try:
+                await self._js.publish(subject, recover.to_body(), message_id=message_id)
+            except UnconfirmedError:
+                await asyncio.sleep(_AGAIN_AFTER_S)
+            else:
+                return
 
     async def _begun_at(self, journal: Journal, started: RunStarted) -> float | None:
         """Tell when a run was taken first: it may have waited before, for its moment, its turn or a runner."""
