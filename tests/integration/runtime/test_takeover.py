@@ -305,6 +305,20 @@ async def test_a_zombie_writes_nothing_and_does_not_take_the_message_away(
     assert owner.settings.instance in {one.runner for one in before if isinstance(one, RunResumed)}
 
 
+async def test_a_zombie_that_is_given_its_run_once_more_takes_it_instead_of_saying_that_it_has_it(
+    towpath: Platform, stage: Stage
+) -> None:
+    await towpath.router()
+    await towpath.agent_runner(ack_wait_s=600)
+    run_id = await towpath.start("three")
+    await stage.reached.wait()
+
+    await claim(towpath.js, run_id, "one that died at once", epoch=2)
+    await dispatch_again(towpath, run_id)
+
+    assert (await towpath.finished(run_id)).result == ["first", "second 2", "third"]
+
+
 @pytest.mark.parametrize(
     "said", [b"", answered("task:of-the-other#0", 1).to_body()], ids=["question", "answer"]
 )

@@ -104,13 +104,12 @@ class RunHost:
         Raises:
             Disowned: If they may hold it by this very message, which then only they may acknowledge.
         """
-        held = self._held.get(dispatched.run_id)
-        if held is not None and not held.suspending:
-            await self._take_inbox(held.run)
-            return True
-        if held is not None:
+        if (held := self._held.get(dispatched.run_id)) is not None:
+            if not held.suspending:
+                await self._take_inbox(held.run)
+            if not held.suspending and await held.run.is_ours():
+                return True
             await held.gone.wait()
-            return False
         if dispatched.reason == "start" and message.metadata.num_delivered == 1:
             return False
         answers = await self._taking.answers(dispatched.run_id)
