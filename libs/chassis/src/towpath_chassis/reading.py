@@ -8,6 +8,7 @@ so does a pull that ends with more messages sent than have come: nothing need fo
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
@@ -16,7 +17,8 @@ import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from towpath_chassis.errors import BrokerError, UnconfirmedError
+from towpath_chassis.errors import BrokerError
+from towpath_chassis.insisting import until_answered
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.payloads import is_by_reference, named, without_reference
 from towpath_schemas.streams import Stream
@@ -100,13 +102,8 @@ class Reader(AsyncIterator[list[Got]]):
         return made
 
     async def _fetched(self, got: Got) -> Got:
-        while True:
-            try:
-                body = await self._js.payloads.fetch(named(got.body))
-            except UnconfirmedError:
-                await asyncio.sleep(_RETRY_S)
-            else:
-                return got._replace(body=body, headers=without_reference(got.headers))
+        body = await until_answered(partial(self._js.payloads.fetch, named(got.body)))
+        return got._replace(body=body, headers=without_reference(got.headers))
 
     @property
     def _pull_inbox(self) -> str:

@@ -38,11 +38,6 @@ class Platform:
         for role in roles:
             self._describe(role)
 
-    @property
-    def http_url(self) -> str:
-        """Where the gateway answers."""
-        return f"http://127.0.0.1:{self.plan.http_port}"
-
     async def add(self, role: str) -> str:
         """Start one more service of kind `role`; return its name.
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from typing import TypeVar
 from uuid import uuid4
@@ -16,7 +17,8 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from towpath.errors import RequestRefusedError, UnavailableError
-from towpath_chassis.errors import BrokerError, NotStoredError, UnconfirmedError
+from towpath_chassis.errors import BrokerError, NotStoredError
+from towpath_chassis.insisting import until_answered
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import newest_outline
 from towpath_chassis.listening import listening
@@ -40,7 +42,6 @@ from towpath_schemas.shape import Shape
 
 _LOOK_EVERY_S = 1.0
 _ASK_AGAIN_S = 5.0
-_RETRY_S = 0.1
 
 ShapeT = TypeVar("ShapeT", bound=Shape)
 _Word = asyncio.Future[bytes]
@@ -170,15 +171,11 @@ class Door:
         body = asked.to_body()
         if len(body) > MAX_PAYLOAD_BYTES:
             raise RequestRefusedError(too_large(_what(asked), len(body)))
-        while True:
-            try:
-                await self._js.publish(subject, body, headers=headers, message_id=message_id)
-            except UnconfirmedError:  # publishing it again is no second request
-                await asyncio.sleep(_RETRY_S)
-            except NotStoredError as error:
-                raise UnavailableError(f"the broker refused the request: {error}") from error
-            else:
-                return
+        publish = partial(self._js.publish, subject, body, headers=headers, message_id=message_id)
+        try:
+            await until_answered(publish)  # to publish it again is no second request
+        except NotStoredError as error:
+            raise UnavailableError(f"the broker refused the request: {error}") from error
 
     async def _word(self, word: _Word, run_id: str, request_id: str) -> RunAccepted:
         while True:

@@ -3,19 +3,17 @@
 The rest is to tell its parent, start its successor, clear up. Each part may be done twice without harm.
 """
 
-import asyncio
+from functools import partial
 from typing import Any
 
 from towpath.engine.closing import closed
 from towpath.engine.history import History
 from towpath.runtime.letters import keep_letter_of
 from towpath.runtime.telling import tell_end
-from towpath_chassis.errors import UnconfirmedError
+from towpath_chassis.insisting import until_answered
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.service import Chassis
 from towpath_schemas import subjects
-
-_AGAIN_AFTER_S = 0.2
 
 
 async def conclude(chassis: Chassis[Any], run_id: str, history: History, *, was_suspended: bool) -> None:
@@ -34,11 +32,5 @@ async def _report(js: JetStream, run_id: str, history: History, *, was_suspended
     owes = left.parent or left.children or left.successor or left.gates or left.places
     if not (owes or history.alarmed or was_suspended):
         return
-    while True:
-        try:
-            subject = subjects.inbox(run_id, "closed", run_id)
-            await js.publish(subject, left.to_body(), message_id=f"closed:{run_id}")
-        except UnconfirmedError:
-            await asyncio.sleep(_AGAIN_AFTER_S)
-        else:
-            return
+    subject = subjects.inbox(run_id, "closed", run_id)
+    await until_answered(partial(js.publish, subject, left.to_body(), message_id=f"closed:{run_id}"))

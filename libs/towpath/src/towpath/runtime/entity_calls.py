@@ -1,16 +1,17 @@
 """Calls of entities whose answers come to this process, instead of to a run."""
 
 import asyncio
+from functools import partial
 
 from towpath.runtime.asking import NatsQuestions
-from towpath_chassis.errors import NotStoredError, UnconfirmedError
+from towpath_chassis.errors import NotStoredError
+from towpath_chassis.insisting import until_answered
 from towpath_schemas import identity
 from towpath_schemas.calls import Answered
 from towpath_schemas.entities import InvocationRequested
 from towpath_schemas.failure import Failure
 from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 
-_AGAIN_AFTER_S = 0.2
 _ASK_AGAIN_S = 5.0
 _ASK_AGAIN_AT_MOST_S = 60.0
 
@@ -28,21 +29,12 @@ class NatsEntities(NatsQuestions):
             asked, wait_s = asked.model_copy(update={"reply_to": subject}), _ASK_AGAIN_S
             while not answer.done():
                 try:
-                    await self._send(asked)
+                    await until_answered(partial(self._js.publish, asked.entity.mailbox, asked.to_body()))
                 except NotStoredError as error:
                     return _failed(asked, Failure(code="unavailable", message=str(error)))
                 await asyncio.wait({answer}, timeout=wait_s)
                 wait_s = min(2 * wait_s, _ASK_AGAIN_AT_MOST_S)
             return Answered.from_body((await self._js.whole(answer.result())).data)
-
-    async def _send(self, asked: InvocationRequested) -> None:
-        while True:
-            try:
-                await self._js.publish(asked.entity.mailbox, asked.to_body())
-            except UnconfirmedError:
-                await asyncio.sleep(_AGAIN_AFTER_S)
-            else:
-                return
 
     async def read(self, asked: InvocationRequested) -> Answered:
         """Have a shared method executed; see `Entities.read`."""

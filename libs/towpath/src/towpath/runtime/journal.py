@@ -4,17 +4,16 @@ The broker fences: an append names the claim it was made under and is refused on
 each entry can be written once. Whoever lost is told so by `ClaimLostError`.
 """
 
-import asyncio
+from functools import partial
 
 from towpath.engine.ports import ClaimLostError
-from towpath_chassis.errors import AlreadyWrittenError, FencedError, UnconfirmedError
+from towpath_chassis.errors import AlreadyWrittenError, FencedError
+from towpath_chassis.insisting import until_answered
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import Claim
 from towpath_chassis.messages import StoredMessage
 from towpath_schemas import subjects
 from towpath_schemas.streams import JOURNAL
-
-_AGAIN_AFTER_S = 0.05
 
 
 class Journal:
@@ -33,33 +32,22 @@ class Journal:
             ClaimLostError: If a newer claim exists.
         """
         subject = subjects.journal_entry(self.run_id, number)
-        while True:
-            try:
-                await self._js.publish(subject, body, expect=self._expect)
-            except FencedError as error:
+        try:
+            await until_answered(partial(self._js.publish, subject, body, expect=self._expect))
+        except FencedError as error:
+            raise ClaimLostError(self.run_id) from error
+        except AlreadyWrittenError as error:
+            if not await self._was_written(subject, body):
                 raise ClaimLostError(self.run_id) from error
-            except AlreadyWrittenError as error:
-                if await self._was_written(subject, body):
-                    return
-                raise ClaimLostError(self.run_id) from error
-            except UnconfirmedError:
-                await asyncio.sleep(_AGAIN_AFTER_S)
-            else:
-                return
 
     async def are_ours(self) -> bool:
         """Tell whether no newer claim exists, however long the broker is away."""
-        newest = await _until_answered(self._js, subjects.claims_of(self.run_id))
+        newest = await self._newest(subjects.claims_of(self.run_id))
         return newest is not None and newest.sequence == self._expect.sequence
 
     async def _was_written(self, subject: str, body: bytes) -> bool:
-        stored = await _until_answered(self._js, subject)
+        stored = await self._newest(subject)
         return stored is not None and stored.body == body
 
-
-async def _until_answered(js: JetStream, subject: str) -> StoredMessage | None:
-    while True:
-        try:
-            return await js.last(JOURNAL, subject)
-        except UnconfirmedError:
-            await asyncio.sleep(_AGAIN_AFTER_S)
+    async def _newest(self, subject: str) -> StoredMessage | None:
+        return await until_answered(partial(self._js.last, JOURNAL, subject))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from towpath.engine.alarms import alarm, alarm_id
@@ -11,6 +12,7 @@ from towpath.runtime.asking import NatsQuestions
 from towpath.runtime.output import Output
 from towpath_chassis.errors import NotStoredError, UnconfirmedError
 from towpath_chassis.inbox import RESULT
+from towpath_chassis.insisting import until_answered
 from towpath_chassis.service import Chassis
 from towpath_schemas import identity, subjects
 from towpath_schemas.attribution import AttributionClaim
@@ -96,18 +98,14 @@ class NatsOutbox(NatsQuestions):
         """Have the broker bring the alarm at its time; arming it again replaces it."""
         run_id = self._sender.run_id
         alarm_of_it = alarm_id(run_id, intent.key)
-        while True:
-            try:
-                await self._js.schedule(
-                    subjects.timer(run_id, alarm_of_it),
-                    target=subjects.inbox(run_id, RESULT, alarm_of_it),
-                    body=alarm(run_id, intent).to_body(),
-                    at=until,
-                )
-            except UnconfirmedError:
-                await asyncio.sleep(_AGAIN_AFTER_S)
-            else:
-                return
+        schedule = partial(
+            self._js.schedule,
+            subjects.timer(run_id, alarm_of_it),
+            target=subjects.inbox(run_id, RESULT, alarm_of_it),
+            body=alarm(run_id, intent).to_body(),
+            at=until,
+        )
+        await until_answered(schedule)
 
     async def disarm(self, intent: CallIntended) -> None:
         """Remove the alarm of an intent; one that stays only finds nobody waiting."""

@@ -1,12 +1,13 @@
 """Puts what a run streams where whoever watches it finds it: on OUTPUT, for minutes."""
 
-import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from towpath.errors import ComponentError
 from towpath.values import to_json_value
-from towpath_chassis.errors import NotStoredError, UnconfirmedError
+from towpath_chassis.errors import NotStoredError
+from towpath_chassis.insisting import until_answered
 from towpath_chassis.service import Chassis
 from towpath_schemas import identity, subjects
 from towpath_schemas.attribution import Attribution
@@ -14,8 +15,6 @@ from towpath_schemas.catalogue import event_type_of
 from towpath_schemas.failure import Failure
 from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 from towpath_schemas.runs import ChunkStreamed
-
-_AGAIN_AFTER_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +79,10 @@ class Output:
         return envelope.headers()
 
     async def _publish(self, body: bytes, chunk_id: str, headers: dict[str, str]) -> None:
-        while True:
-            try:
-                await self.chassis.js.publish(
-                    subjects.output(self.run_id), body, headers=headers, message_id=chunk_id
-                )
-            except UnconfirmedError:
-                await asyncio.sleep(_AGAIN_AFTER_S)
-            except NotStoredError as error:
-                message = f"a chunk was refused: {error}"
-                failure = Failure(code="unavailable", message=message, retryable=True)
-                raise ComponentError(failure) from error
-            else:
-                return
+        publish = partial(self.chassis.js.publish, subjects.output(self.run_id), body)
+        try:
+            await until_answered(partial(publish, headers=headers, message_id=chunk_id))
+        except NotStoredError as error:
+            message = f"a chunk was refused: {error}"
+            failure = Failure(code="unavailable", message=message, retryable=True)
+            raise ComponentError(failure) from error

@@ -1,9 +1,9 @@
 """Takes a run that was dispatched: claims it, which fences out whoever had it before, and reads how far it is."""
 
-import asyncio
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
@@ -18,6 +18,7 @@ from towpath.runtime.salvaging import end_lost
 from towpath_chassis.delivery import Disowned, GiveUp, RetryLater
 from towpath_chassis.editions import Editions, code_of, undeployed
 from towpath_chassis.errors import FencedError, NoResponderError, PayloadLostError, UnconfirmedError
+from towpath_chassis.insisting import until_answered
 from towpath_chassis.journal import claim, first_claimed_at, newest_claim, newest_outline
 from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
@@ -29,7 +30,6 @@ from towpath_schemas.shape import problems
 
 _ALIVE_WITHIN_S = 1.0
 _ELSEWHERE_AFTER_S = 0.2
-_AGAIN_AFTER_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,13 +200,7 @@ class Taking:
         recover = RunDispatched(run_id=journal.run_id, reason="recover", epoch=journal.epoch)
         subject = subjects.dispatch("resume", started.service)
         message_id = f"recover:{journal.run_id}:{journal.epoch}"
-        while True:
-            try:
-                await self._js.publish(subject, recover.to_body(), message_id=message_id)
-            except UnconfirmedError:
-                await asyncio.sleep(_AGAIN_AFTER_S)
-            else:
-                return
+        await until_answered(partial(self._js.publish, subject, recover.to_body(), message_id=message_id))
 
     async def _begun_at(self, journal: Journal, started: RunStarted) -> float | None:
         """Tell when a run was taken first: it may have waited before, for its moment, its turn or a runner."""

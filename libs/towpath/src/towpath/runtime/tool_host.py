@@ -6,6 +6,7 @@ process that dies says nothing, and the call is executed by another, unless it w
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import structlog
@@ -19,8 +20,8 @@ from towpath.runtime.entity_calls import NatsEntities
 from towpath.runtime.output import Output
 from towpath_chassis.delivery import GiveUp, RetryLater
 from towpath_chassis.editions import Editions
-from towpath_chassis.errors import UnconfirmedError
 from towpath_chassis.inbox import bring, place_of
+from towpath_chassis.insisting import until_answered
 from towpath_chassis.journal import read_journal
 from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
@@ -94,9 +95,8 @@ class ToolHost:
         waiting = await self._chassis.js.last(INBOX, place_of(answer_of(call)))
         if waiting is not None:
             return Answered.from_body(waiting.body)
-        for _, record in await read_journal(
-            self._chassis.js, call.run_id
-        ):  # after the inbox, which it comes from
+        # after the inbox, which it comes from
+        for record in await self._journal(call.run_id):
             if isinstance(record, CallSettled) and record.key == call.key:
                 return answer_of(call, result=record.result, failure=record.failure, attempts=record.attempts)
             if isinstance(record, RunFinished):
@@ -125,13 +125,7 @@ class ToolHost:
 
     async def _bring(self, answered: Answered) -> None:
         """Bring an answer however long the broker is away: to give the call back would be to execute it again."""
-        while True:
-            try:
-                await bring(self._chassis.js, answered)
-            except UnconfirmedError:
-                await asyncio.sleep(_AGAIN_AFTER_S)
-            else:
-                return
+        await until_answered(partial(bring, self._chassis.js, answered))
 
     async def _answer(self, call: CallRequested, output: Output, *, delivered: int) -> Answered:
         started_at = time.monotonic()

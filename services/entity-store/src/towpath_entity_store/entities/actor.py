@@ -82,7 +82,7 @@ class Actor:
         entity: What is committed; None before it was first needed.
     """
 
-    def __init__(self, name: EntityName, around: Surroundings, neighbours: "Neighbours") -> None:
+    def __init__(self, name: EntityName, around: Surroundings, neighbours: Neighbours) -> None:
         self.name = name
         self.lost = False
         self.users = 0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import structlog
@@ -13,6 +14,7 @@ from towpath_chassis.errors import (
     FencedError,
     UnconfirmedError,
 )
+from towpath_chassis.insisting import until_answered
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.messages import Expect, Part, StoredMessage
 from towpath_entity_store.entities.entity import Entity
@@ -84,16 +86,14 @@ class EntityLog:
         # Not "there is no such record" but "the newest one is mine": compaction removes old records, and a
         # process that slept through one would find the place of its next record empty.
         expect = Expect(after, name.records)
-        while True:
-            try:
-                return (await self._js.publish(name.record(number), body, expect=expect)).sequence
-            except (FencedError, AlreadyWrittenError) as error:
-                stored = await self._read_back(name.record(number))
-                if stored is not None and stored.body == body:
-                    return stored.sequence
-                raise KeyLostError(name) from error
-            except UnconfirmedError:
-                await asyncio.sleep(_AGAIN_AFTER_S)
+        try:
+            publish = partial(self._js.publish, name.record(number), body, expect=expect)
+            return (await until_answered(publish)).sequence
+        except (FencedError, AlreadyWrittenError) as error:
+            stored = await self._read_back(name.record(number))
+            if stored is not None and stored.body == body:
+                return stored.sequence
+            raise KeyLostError(name) from error
 
     async def append_together(self, records: Sequence[NewRecord]) -> list[int]:
         """Write records of several entities, all or none; return their sequences.
@@ -107,21 +107,17 @@ class EntityLog:
             Part(new.name.record(new.number), new.body, Expect(new.after, new.name.records))
             for new in records
         ]
-        while True:
-            try:
-                return [stored.sequence for stored in await self._js.publish_together(parts)]
-            except (FencedError, AlreadyWrittenError) as error:
-                stored = [await self._read_back(part.subject) for part in parts]
-                found = [
-                    one.sequence
-                    for one, part in zip(stored, parts, strict=True)
-                    if one and one.body == part.body
-                ]
-                if len(found) == len(parts):
-                    return found
-                raise KeyLostError(records[0].name) from error
-            except UnconfirmedError:
-                await asyncio.sleep(_AGAIN_AFTER_S)
+        try:
+            written = await until_answered(partial(self._js.publish_together, parts))
+            return [stored.sequence for stored in written]
+        except (FencedError, AlreadyWrittenError) as error:
+            stored = [await self._read_back(part.subject) for part in parts]
+            found = [
+                one.sequence for one, part in zip(stored, parts, strict=True) if one and one.body == part.body
+            ]
+            if len(found) == len(parts):
+                return found
+            raise KeyLostError(records[0].name) from error
 
     async def payloads_end(self) -> int:
         """Tell the place behind all payloads that are stored now.
@@ -144,11 +140,7 @@ class EntityLog:
             log.info("an entity's log was not compacted", entity=str(name), reason=str(error))
 
     async def _read_back(self, subject: str) -> StoredMessage | None:
-        while True:
-            try:
-                return await self._js.last(JOURNAL, subject)
-            except UnconfirmedError:
-                await asyncio.sleep(_AGAIN_AFTER_S)
+        return await until_answered(partial(self._js.last, JOURNAL, subject))
 
     async def _records(self, name: EntityName) -> list[StoredMessage]:
         try:
