@@ -6,7 +6,7 @@ from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import read_journal
 from towpath_chassis.snapshots import SNAPSHOT_EVERY, forget_snapshot, read_long_journal
 from towpath_schemas import subjects
-from towpath_schemas.journal import StepSettled
+from towpath_schemas.journal import RunResumed, StepSettled
 from towpath_schemas.streams import JOURNAL, PAYLOADS, SNAPSHOTS
 from towpath_testkit.journals import AT, run_started, write_entry
 from towpath_testkit.settled import messages_in
@@ -70,6 +70,18 @@ async def test_a_snapshot_that_cannot_be_read_is_not_missed(js: JetStream, lost:
         await forget_snapshot(js, "run-1")
     else:
         await js.publish(subjects.snapshot("run-1"), lost)
+
+    assert await read_long_journal(js, "run-1") == whole
+
+
+async def test_a_place_that_a_lost_runner_has_left_empty_is_no_end_of_what_a_snapshot_has(
+    js: JetStream,
+) -> None:
+    await long_journal(js, 5)
+    await write_entry(js, "run-1", 7, RunResumed(at=AT, runner="another", epoch=2))
+    await write_steps(js, 8, SNAPSHOT_EVERY + 5)
+    whole = await read_long_journal(js, "run-1")
+    await js.purge(JOURNAL, subjects.journal_chunk("run-1", 0))
 
     assert await read_long_journal(js, "run-1") == whole
 

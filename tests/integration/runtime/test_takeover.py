@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from towpath import Context, function, workflow
+from towpath.engine.live_run import LiveRun
+from towpath.runtime.run_host import RunHost
 from towpath_chassis.errors import NoResponderError, UnconfirmedError
 from towpath_chassis.inbox import keep
 from towpath_chassis.journal import claim, newest_claim
@@ -15,8 +17,8 @@ from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution
 from towpath_schemas.calls import SignalSent, Taken
 from towpath_schemas.journal import CallIntended, CallSettled, RunResumed, RunSuspended, StepSettled
-from towpath_schemas.requests import SignalRequested
-from towpath_schemas.streams import RUNS, runner_consumer
+from towpath_schemas.requests import ControlRequested, SignalRequested
+from towpath_schemas.streams import INBOX, RUNS, runner_consumer
 from towpath_testkit.asking import ask
 from towpath_testkit.builders import SERVICE, TENANT, answered, run_dispatched
 from towpath_testkit.hosting import Platform
@@ -151,6 +153,42 @@ async def test_what_a_run_is_woken_for_reaches_it_whichever_runner_hears_of_it(t
 
     assert [one for one in settled_by if isinstance(one, RunResumed)] == []
     assert (await towpath.finished(run_id)).result == 1
+
+
+async def test_nothing_is_left_of_what_a_run_was_woken_for_when_it_ends_before_it_has_looked(
+    towpath: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work, go_on = asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        at_work.set()
+        await go_on.wait()
+
+    @workflow
+    async def both(ctx: Context) -> None:
+        await asyncio.gather(ctx.signal("go"), ctx.step("work", work))
+
+    await towpath.router()
+    await towpath.agent_runner(capacity=1)
+    run_id = await towpath.start("both")
+    await at_work.wait()
+    await ask(towpath.js, "signal", run_id, SignalRequested(name="go"))
+    await towpath.until(run_id, CallSettled)
+    await towpath.agent_runner()
+
+    async def not_taken(_host: RunHost, _run: LiveRun, _body: bytes) -> bool:
+        return False
+
+    async def look_late(_host: RunHost, _run: LiveRun) -> None:
+        go_on.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(RunHost, "_take_event", not_taken)
+    monkeypatch.setattr(RunHost, "_take_inbox", look_late)
+    await ask(towpath.js, "pause", run_id, ControlRequested())
+
+    assert (await towpath.finished(run_id)).end == "completed"
+    await until(lambda: messages_in(towpath.js, INBOX), lambda count: count == 0)
 
 
 async def dispatch_again(towpath: Platform, run_id: str) -> None:

@@ -5,6 +5,7 @@ Entries never change, so it does not matter who wrote it, nor whether they still
 """
 
 from contextlib import suppress
+from itertools import count
 from operator import itemgetter
 
 from pydantic import TypeAdapter, ValidationError
@@ -13,7 +14,7 @@ from towpath_chassis.errors import BrokerError, PayloadLostError
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import Entry, read_journal
 from towpath_schemas import subjects
-from towpath_schemas.journal import JournalRecord
+from towpath_schemas.journal import JournalRecord, RunResumed
 from towpath_schemas.streams import SNAPSHOTS
 
 SNAPSHOT_EVERY = 1_000
@@ -52,6 +53,13 @@ async def _read_snapshot(js: JetStream, run_id: str) -> list[Entry]:
 
 
 async def _write_snapshot(js: JetStream, run_id: str, entries: list[Entry]) -> None:
-    gapless = [entry for place, entry in enumerate(sorted(entries, key=itemgetter(0))) if entry[0] == place]
     with suppress(BrokerError):
-        await js.publish(subjects.snapshot(run_id), _ENTRIES.dump_json(gapless))
+        await js.publish(subjects.snapshot(run_id), _ENTRIES.dump_json(_final(entries)))
+
+
+def _final(entries: list[Entry]) -> list[Entry]:
+    """List the first entries, up to where one may come yet: a place that is empty when a run is taken up stays empty."""
+    taken_up = max((place for place, record in entries if isinstance(record, RunResumed)), default=0)
+    known = {place for place, _ in entries}
+    end = next(place for place in count(taken_up) if place not in known)
+    return sorted((entry for entry in entries if entry[0] < end), key=itemgetter(0))

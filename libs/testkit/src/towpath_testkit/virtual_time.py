@@ -279,6 +279,11 @@ def run_virtually(main: Callable[[VirtualTimeLoop], Coroutine[Any, Any, T]], *, 
     Raises:
         StuckError: If nothing can happen any more before it ends.
     """
+    with _collecting_at_the_end():
+        return _run(main, seed)
+
+
+def _run(main: Callable[[VirtualTimeLoop], Coroutine[Any, Any, T]], seed: int) -> T:
     loop = VirtualTimeLoop()
     loop.set_exception_handler(_take_failure)
     with _everything_from(seed, loop), asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -314,24 +319,32 @@ def _everything_from(seed: int, loop: VirtualTimeLoop) -> Generator[None]:
     ]
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
     state = random.getstate()
-    collecting = gc.isenabled()
     for owner, name, value in replaced:
         setattr(owner, name, value)
     random.seed(seed)
+    try:
+        yield
+    finally:
+        loop.forget()
+        for owner, name, value in before:
+            setattr(owner, name, value)
+        random.setstate(state)
+
+
+@contextmanager
+def _collecting_at_the_end() -> Generator[None]:
+    """Have no garbage collected meanwhile, as finalizers would run at moments of their own choosing; then all of it."""
+    collecting = gc.isenabled()
     gc.freeze()
-    gc.disable()  # finalizers would run at moments of their own choosing
+    gc.disable()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)  # who is killed, or cut off, closes nothing
             try:
                 yield
             finally:
-                loop.forget()
-                gc.collect()  # only what this simulation has made; and while its complaints are not heard
+                gc.collect()  # only what was made meanwhile; and while its complaints are not heard
     finally:
         gc.unfreeze()
-        for owner, name, value in before:
-            setattr(owner, name, value)
-        random.setstate(state)
         if collecting:
             gc.enable()

@@ -94,8 +94,7 @@ def _of_index(simulated: Simulated) -> Wrongs:
 def _of_journal(simulated: Simulated, run_id: str) -> Wrongs:
     entries = simulated.journals[run_id]
     records = [entry.record for entry in sorted(entries, key=lambda entry: entry.number)]
-    if sorted(entry.number for entry in entries) != list(range(len(entries))):
-        yield f"{run_id} has places that are empty: {[entry.number for entry in entries]}"
+    yield from _of_places(run_id, entries, simulated.claims[run_id])
     if not isinstance(records[0], RunStarted):
         yield f"{run_id} does not begin with its start"
     if [isinstance(record, RunFinished) for record in records].index(True) != len(records) - 1:
@@ -105,6 +104,18 @@ def _of_journal(simulated: Simulated, run_id: str) -> Wrongs:
         yield f"{run_id} was claimed as {epochs}"
     yield from _of_keys(run_id, records)
     yield from _of_writers(run_id, entries, simulated.claims[run_id])
+
+
+def _of_places(run_id: str, entries: list[Entry], claims: list[Taken]) -> Wrongs:
+    """See that each place has one entry, but those that a runner had taken which was lost before it could write there."""
+    places = sorted(entry.number for entry in entries)
+    if len(set(places)) != len(places):
+        yield f"{run_id} has places with several entries: {places}"
+    begun = (
+        min((entry.number for entry in entries if entry.sequence > one.sequence), default=0) for one in claims
+    )
+    if set(range(max(begun), places[-1])) - set(places):
+        yield f"{run_id} has places that are empty: {places}"
 
 
 def _of_keys(run_id: str, records: list[JournalRecord]) -> Wrongs:

@@ -46,7 +46,8 @@ class _Held:
     """A run in memory, by which claim it is here, and how answers reach it.
 
     Attributes:
-        collecting: How often its inbox is being taken because others were told of what is there.
+        asked_for: Whether others were told that it is here: they leave to it what they would have woken it for.
+        collecting: How often its inbox is being taken because of that.
         reaching: Held by who changes the subscription: one that nobody knows of would answer for ever.
     """
 
@@ -55,6 +56,7 @@ class _Held:
     taken_at: float
     subscription: Subscription | None = None
     suspending: bool = False
+    asked_for: bool = False
     collecting: int = 0
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     reaching: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -211,7 +213,8 @@ class RunHost:
             await self._say_resumed(run, taken.journal.epoch)
             await self._collect(held)
         await run.finish(await self._end_of(run, taken))
-        await conclude(self._chassis, run.run_id, run.history, was_suspended=not taken.is_new)
+        was_woken = not taken.is_new or held.asked_for
+        await conclude(self._chassis, run.run_id, run.history, was_woken=was_woken)
         if run.history.next_number > SNAPSHOT_EVERY:
             await forget_snapshot(self._js, run.run_id)
 
@@ -252,8 +255,9 @@ class RunHost:
 
     async def _on_question(self, held: _Held, message: Message) -> None:
         """Answer a runner that asks who holds the run, and do what it was told to wake the run for: it leaves that to us."""
-        if held.suspending:
-            return  # who asks takes the run then
+        if held.suspending or held.run.history.finished is not None:
+            return  # who asks takes the run then, or does what is left to do about it
+        held.asked_for = True
         held.collecting += 1  # from here on it is not suspended
         try:
             if await held.run.is_ours():

@@ -32,4 +32,4 @@ async def end_lost(chassis: Chassis[Any], journal: Journal, lost: PayloadLostErr
         number = history.take_number()
         await journal.append(number, ended.to_body())
         history.add(number, ended)
-    await conclude(chassis, journal.run_id, history, was_suspended=True)
+    await conclude(chassis, journal.run_id, history, was_woken=True)

@@ -173,7 +173,7 @@ class Taking:
         if history.started is None:
             raise GiveUp(f"run {dispatched.run_id} has no first entry")
         if history.finished is not None:
-            await conclude(self._chassis, dispatched.run_id, history, was_suspended=True)
+            await conclude(self._chassis, dispatched.run_id, history, was_woken=True)
             return None
         if history.suspended and not first and dispatched.epoch != journal.epoch - 1:
             await self._dispatch_anew(history.started, journal)
