@@ -23,6 +23,7 @@ from towpath.failures import failure_of
 from towpath.secrecy import SecretValue, redacted, redacted_json
 from towpath.values import to_json_value
 from towpath_schemas.attribution import Attribution
+from towpath_schemas.failure import Failure
 
 KEY = "sk-live-3f9c\n\"quoted'"
 
@@ -275,8 +276,11 @@ async def test_a_secret_goes_into_no_call_and_no_state(context: LocalContext, ap
 
 
 @pytest.mark.usefixtures("api_key")
-def test_a_failure_says_the_name_of_a_secret_in_its_place() -> None:
-    assert failure_of(ValueError(f"{KEY} was refused")).message == "[secret api_key] was refused"
+@pytest.mark.parametrize(
+    "raised", [ValueError, lambda said: ComponentError(Failure(code="user_error", message=said))]
+)
+def test_a_failure_says_the_name_of_a_secret_in_its_place(raised: Callable[[str], Exception]) -> None:
+    assert failure_of(raised(f"{KEY} was refused")).message == "[secret api_key] was refused"
 
 
 @pytest.mark.usefixtures("api_key")

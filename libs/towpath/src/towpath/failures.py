@@ -34,7 +34,8 @@ _LONGEST_MESSAGE = 4_000_000
 def failure_of(error: BaseException) -> Failure:
     """Tell what went wrong as data; a `ComponentError` keeps the failure it carries, a group tells those of its leaves."""
     if isinstance(error, ComponentError):
-        return error.failure
+        message = redacted(error.failure.message)  # user code may have made it
+        return error.failure.model_copy(update={"message": message})
     if is_group(error):
         return _failure_of_group(error)
     name, bases = type(error).__name__, _bases_of(type(error))
