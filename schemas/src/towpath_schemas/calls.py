@@ -174,6 +174,16 @@ class Taken(Shape):
     taken: bool
 
 
+class RunHeld(Shape):
+    """Whoever holds a run says so, and by which dispatch: nobody else may acknowledge that one.
+
+    Attributes:
+        dispatch: Its place in RUNS.
+    """
+
+    dispatch: int
+
+
 class RunDispatched(Shape):
     """A runner is asked to take a run.
 

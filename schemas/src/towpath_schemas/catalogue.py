@@ -113,6 +113,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(gates.GateMoved, "gates.v1.{gate}", "router", "router"),
     EventType(gates.GateStatePart, "gate-states.v1.{gate}.{sequence}.{part}", "router", "router"),
     EventType(calls.Taken, "{reply}", "agent-runner", "tool-runner, entity-store, router"),
+    EventType(calls.RunHeld, "{reply}", "agent-runner", "agent-runner"),
     EventType(
         entities.InvocationRequested,
         "entities.v1.{partition}.{tenant}.{type}.{key}",

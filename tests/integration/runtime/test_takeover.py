@@ -407,6 +407,57 @@ async def test_a_redelivered_dispatch_of_a_run_that_is_held_is_not_acknowledged(
     assert finished.result == ["first", "second 1", "third"]
 
 
+async def test_who_gets_a_dispatch_late_does_not_acknowledge_what_another_holds_the_run_by(
+    towpath: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stood still for so long that the broker gave the message to another, who dies later."""
+    begun: list[str] = []
+    given: list[Message] = []
+    go_on, was_late = asyncio.Event(), asyncio.Event()
+    on_dispatch = RunHost.on_dispatch
+
+    async def work() -> int:
+        begun.append("work")
+        if len(begun) == 1:
+            await asyncio.Event().wait()
+        return len(begun)
+
+    @workflow
+    async def both(ctx: Context) -> int:
+        _, count = await asyncio.gather(ctx.signal("go"), ctx.step("work", work))
+        return count
+
+    async def stand_still_at_first(host: RunHost, message: Message) -> None:
+        given.append(message)
+        if len(given) > 1:
+            await on_dispatch(host, message)
+            return
+        await towpath.js.nats.publish(message.reply, b"-NAK")
+        await go_on.wait()
+        try:
+            await on_dispatch(host, message)
+        finally:
+            was_late.set()
+
+    monkeypatch.setattr(RunHost, "on_dispatch", stand_still_at_first)
+    await towpath.router(lost_after_s=1.5)
+    late = await towpath.agent_runner(capacity=1, ack_wait_s=600)
+    run_id = await towpath.start("both")
+    await until_so(lambda: len(given) == 1)
+    other = await towpath.agent_runner(ack_wait_s=600)
+    await until_so(lambda: len(begun) == 1)
+    await ask(towpath.js, "signal", run_id, SignalRequested(name="go"))
+    await towpath.until(run_id, CallSettled)
+
+    go_on.set()
+    await was_late.wait()
+    await late.stop()
+    await other.crash()
+    await towpath.agent_runner(ack_wait_s=600)
+
+    assert (await towpath.finished(run_id)).result == 2
+
+
 async def _impatient(towpath: Platform) -> None:
     await _ack_wait(towpath, 50_000_000)
 

@@ -18,7 +18,7 @@ from towpath.engine.tasks import outside
 from towpath.runtime.closing import conclude
 from towpath.runtime.deadly import Quarantine, deadly, is_suspect
 from towpath.runtime.outbox import NatsOutbox
-from towpath.runtime.taking import TakenRun, Taking, read_dispatch
+from towpath.runtime.taking import TakenRun, Taking, is_first, read_dispatch
 from towpath_chassis.delivery import Disowned
 from towpath_chassis.errors import BrokerError, PayloadLostError, UnconfirmedError
 from towpath_chassis.messages import Message, StoredMessage, Subscription
@@ -26,7 +26,7 @@ from towpath_chassis.service import Chassis
 from towpath_chassis.snapshots import SNAPSHOT_EVERY, forget_snapshot
 from towpath_chassis.telemetry import RUN
 from towpath_schemas import subjects
-from towpath_schemas.calls import RunDispatched, Taken, read_event
+from towpath_schemas.calls import RunDispatched, RunHeld, Taken, read_event
 from towpath_schemas.journal import RunFinished, RunResumed, RunSuspended
 from towpath_schemas.streams import INBOX
 from towpath_schemas.telemetry import COMPONENT, RUN_ID, TENANT
@@ -46,6 +46,7 @@ class _Held:
     """A run in memory, by which claim it is here, and how answers reach it.
 
     Attributes:
+        dispatch: The place in RUNS of the dispatch by which it is here: only we may acknowledge that.
         asked_for: Whether others were told that it is here: they leave to it what they would have woken it for.
         collecting: How often its inbox is being taken because of that.
         reaching: Held by who changes the subscription: one that nobody knows of would answer for ever.
@@ -53,6 +54,7 @@ class _Held:
 
     run: LiveRun
     epoch: int
+    dispatch: int
     taken_at: float
     subscription: Subscription | None = None
     suspending: bool = False
@@ -97,14 +99,14 @@ class RunHost:
     async def _take(self, dispatched: RunDispatched, message: Message) -> tuple[_Held, TakenRun] | None:
         if await self._is_live_elsewhere(dispatched, message):
             return None
-        taken = await self._taking.take(dispatched, first=message.metadata.num_delivered == 1)
+        taken = await self._taking.take(dispatched, message)
         return None if taken is None else (self._keep(taken), taken)
 
     async def _is_live_elsewhere(self, dispatched: RunDispatched, message: Message) -> bool:
         """Tell whether the dispatch changes nothing because somebody holds the run and is well.
 
         Raises:
-            Disowned: If they may hold it by this very message, which then only they may acknowledge.
+            Disowned: If they hold it by this very message, which then only they may acknowledge.
         """
         if (held := self._held.get(dispatched.run_id)) is not None:
             if not held.suspending:
@@ -112,12 +114,7 @@ class RunHost:
             if not held.suspending and await held.run.is_ours():
                 return True
             await held.gone.wait()
-        if dispatched.reason == "start" and message.metadata.num_delivered == 1:
-            return False
-        answers = await self._taking.answers(dispatched.run_id)
-        if answers and message.metadata.num_delivered > 1:
-            raise Disowned("another runner holds the run, maybe by this very message")
-        return answers
+        return not is_first(dispatched, message) and await self._taking.is_held(dispatched.run_id, message)
 
     # --- Holding it -------------------------------------------------------------------------------
 
@@ -148,7 +145,7 @@ class RunHost:
             begun_at=taken.begun_at,
         )
         outbox.of(run)
-        held = _Held(run, taken.journal.epoch, _loop_time())
+        held = _Held(run, taken.journal.epoch, taken.dispatch, _loop_time())
         return held
 
     async def _hold(self, held: _Held, taken: TakenRun) -> None:
@@ -261,7 +258,7 @@ class RunHost:
         held.collecting += 1  # from here on it is not suspended
         try:
             if await held.run.is_ours():
-                await self._js.respond(message, _NOT_TAKEN)
+                await self._js.respond(message, RunHeld(dispatch=held.dispatch).to_body())
                 await self._collect(held)
         finally:
             held.collecting -= 1

@@ -24,7 +24,7 @@ from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
 from towpath_chassis.snapshots import read_long_journal
 from towpath_schemas import subjects
-from towpath_schemas.calls import RunDispatched
+from towpath_schemas.calls import RunDispatched, RunHeld
 from towpath_schemas.journal import JournalRecord, RunFinished, RunPurged, RunStarted, read_record
 from towpath_schemas.shape import problems
 
@@ -37,6 +37,7 @@ class TakenRun:
     """A run that was claimed, before it is held.
 
     Attributes:
+        dispatch: The place in RUNS of the dispatch by which it was taken.
         journal: Where its next records are written, under the claim.
         is_new: Whether nobody had it before.
         losses: How often it was taken up since anything came of that.
@@ -44,6 +45,7 @@ class TakenRun:
     """
 
     run_id: str
+    dispatch: int
     started: RunStarted
     history: History
     journal: Journal
@@ -60,30 +62,37 @@ class Taking:
         self._js = chassis.js
         self._registry = registry
 
-    async def take(self, dispatched: RunDispatched, *, first: bool) -> TakenRun | None:
+    async def take(self, dispatched: RunDispatched, message: Message) -> TakenRun | None:
         """Claim a run and read its journal; None if there is nothing to do about it by this dispatch.
 
         It has ended or is forgotten, somebody holds it and is well, or it was dispatched anew.
 
         Args:
             dispatched: The run, and why it is handed over.
-            first: Whether this dispatch was delivered to nobody before.
+            message: How that came.
 
         Raises:
-            Disowned: If another process is taking the run right now, maybe by this very message.
+            Disowned: If another process is taking the run right now, maybe by this very message, or holds it by this.
             GiveUp: If there is no such run.
             RetryLater: If its code is elsewhere, or is that of a version which is deployed nowhere.
         """
         await self._check_code(dispatched)
-        journal = await self._claim(dispatched, first=first)
-        return None if journal is None else await self._read(dispatched, journal, first=first)
+        journal = await self._claim(dispatched, message)
+        return None if journal is None else await self._read(dispatched, journal, message)
 
-    async def answers(self, run_id: str) -> bool:
-        """Tell whether somebody holds a run and is well."""
+    async def is_held(self, run_id: str, message: Message) -> bool:
+        """Tell whether somebody holds a run and is well: they do what it was dispatched for.
+
+        Raises:
+            Disowned: If they hold it by this very message, which then only they may acknowledge. It may have been
+                delivered to us before, and to them while this process stood still.
+        """
         try:
-            await self._js.request(subjects.live(run_id), b"", within_s=_ALIVE_WITHIN_S)
+            answer = await self._js.request(subjects.live(run_id), b"", within_s=_ALIVE_WITHIN_S)
         except (NoResponderError, UnconfirmedError):
             return False
+        if RunHeld.from_body(answer.data).dispatch == place_of(message):
+            raise Disowned("another runner holds the run by this very message")
         return True
 
     async def was_ended(self, run_id: str) -> bool:
@@ -136,17 +145,17 @@ class Taking:
     async def _is_forgotten(self, run_id: str) -> bool:
         return isinstance(await self._newest(subjects.journal_of(run_id)), RunPurged)
 
-    async def _claim(self, dispatched: RunDispatched, *, first: bool) -> Journal | None:
+    async def _claim(self, dispatched: RunDispatched, message: Message) -> Journal | None:
         """Claim the run; None if somebody holds it and is well, or it is forgotten.
 
         Raises:
-            Disowned: If another process is taking the run right now, maybe by this very message.
+            Disowned: If another process is taking the run right now, maybe by this very message, or holds it by this.
         """
         runner = self._chassis.settings.instance
-        if first and dispatched.reason == "start":
+        if is_first(dispatched, message):
             with suppress(FencedError):
                 return Journal(self._js, await claim(self._js, dispatched.run_id, runner, epoch=1))
-            if await self.answers(dispatched.run_id):
+            if await self.is_held(dispatched.run_id, message):
                 return None
         try:
             newest = await newest_claim(self._js, dispatched.run_id)
@@ -157,7 +166,7 @@ class Taking:
         except FencedError as lost:
             raise Disowned("another runner was faster") from lost
 
-    async def _read(self, dispatched: RunDispatched, journal: Journal, *, first: bool) -> TakenRun | None:
+    async def _read(self, dispatched: RunDispatched, journal: Journal, message: Message) -> TakenRun | None:
         """Read the history of a claimed run; None if it has ended, is being forgotten, or was dispatched anew."""
         if journal.epoch == 1 and dispatched.first_entry is not None:
             entries = [(0, read_record(dispatched.first_entry.encode()))]
@@ -175,7 +184,8 @@ class Taking:
         if history.finished is not None:
             await conclude(self._chassis, dispatched.run_id, history, was_woken=True)
             return None
-        if history.suspended and not first and dispatched.epoch != journal.epoch - 1:
+        was_delivered = message.metadata.num_delivered > 1
+        if history.suspended and was_delivered and dispatched.epoch != journal.epoch - 1:
             await self._dispatch_anew(history.started, journal)
             return None
         is_new = dispatched.first_entry is not None and journal.epoch == 1 and not history.started.gates
@@ -183,6 +193,7 @@ class Taking:
         begun_at = await self._begun_at(journal, history.started)
         return TakenRun(
             dispatched.run_id,
+            place_of(message),
             history.started,
             history,
             journal,
@@ -208,6 +219,16 @@ class Taking:
         if component is None or component.timeout_s is None:
             return None
         return time.time() if journal.epoch == 1 else await first_claimed_at(self._js, journal.run_id)
+
+
+def place_of(message: Message) -> int:
+    """Tell the place of a dispatch in RUNS."""
+    return message.metadata.sequence.stream
+
+
+def is_first(dispatched: RunDispatched, message: Message) -> bool:
+    """Tell whether nobody can have taken the run yet, as far as is known here."""
+    return dispatched.reason == "start" and message.metadata.num_delivered == 1
 
 
 def read_dispatch(message: Message) -> RunDispatched:
