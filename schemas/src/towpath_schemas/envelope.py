@@ -10,7 +10,7 @@ from towpath_schemas.shape import Shape
 PAYLOAD_HEADER = "Towpath-Payload"
 """Says, with any value, that the body is not the event's own but a `PayloadStored` that names it."""
 AGAIN_HEADER = "Towpath-Again"
-"""Says, with any value, that the message may have been stored before, without a word to its sender."""
+"""Says, with any value, that what the message asks for may have been stored before, or done."""
 
 _UNQUOTED = "!#$&'()*+,/:;<=>?@[]^_`{|}~-."
 _ATTRIBUTION_HEADERS = {

@@ -7,7 +7,9 @@ import pytest
 
 from towpath import Context, function, workflow
 from towpath.engine.live_run import LiveRun
+from towpath.runtime import tool_host
 from towpath.runtime.run_host import RunHost
+from towpath.runtime.tool_host import ToolHost
 from towpath_chassis.errors import NoResponderError, UnconfirmedError
 from towpath_chassis.inbox import keep
 from towpath_chassis.journal import claim, newest_claim
@@ -584,3 +586,45 @@ async def test_a_tool_runner_that_crashed_is_followed_by_one_that_repeats_only_w
         one.target: one.result for one in await towpath.journal(run_id) if isinstance(one, CallSettled)
     }
     assert settled_calls.get("look_up", "look_up") == "look_up"
+
+
+async def test_a_tool_runner_that_stood_still_does_not_execute_what_another_has_executed_meanwhile(
+    towpath: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executed: list[str] = []
+    given: list[Message] = []
+    go_on, was_late = asyncio.Event(), asyncio.Event()
+    on_call = ToolHost.on_call
+
+    @function
+    async def pay() -> str:
+        executed.append("pay")
+        return "paid"
+
+    @workflow
+    async def order(ctx: Context) -> Any:
+        return await ctx.task(pay)
+
+    async def stand_still_at_first(host: ToolHost, message: Message) -> None:
+        given.append(message)
+        if len(given) > 1:
+            await on_call(host, message)
+            return
+        await towpath.js.nats.publish(message.reply, b"-NAK")
+        await go_on.wait()
+        await on_call(host, message)
+        was_late.set()
+
+    monkeypatch.setattr(ToolHost, "on_call", stand_still_at_first)
+    monkeypatch.setattr(tool_host, "_LATE", 0)
+    await asyncio.gather(towpath.router(), towpath.agent_runner())
+    await towpath.tool_runner(capacity=1)
+    run_id = await towpath.start("order")
+    await until_so(lambda: len(given) == 1)
+    await towpath.tool_runner()
+    finished = await towpath.finished(run_id)
+    go_on.set()
+    await was_late.wait()
+
+    assert finished.result == "paid"
+    assert executed == ["pay"]

@@ -28,15 +28,7 @@ from towpath_testkit.simulation.trouble import trouble
 from towpath_testkit.simulation.world import World, few_partitions, service_of
 from towpath_testkit.virtual_time import VirtualTimeLoop, run_virtually
 
-ROLES = (
-    "router",
-    "agent-runner",
-    "agent-runner",
-    "tool-runner",
-    "entity-store",
-    "entity-store",
-    "audit-sink",
-)
+ROLES = 2 * ("router", "agent-runner", "tool-runner", "entity-store", "audit-sink")
 _SETTINGS: dict[str, dict[str, Any]] = {
     "router": {"ack_wait_s": 3.0},
     "agent-runner": {"ack_wait_s": 3.0, "suspend_after_s": 2.0},

@@ -37,6 +37,8 @@ from towpath_schemas.telemetry import COMPONENT, KEY, RUN_ID
 log = structlog.get_logger(__name__)
 
 _AGAIN_AFTER_S = 0.2
+_LATE = 0.5
+"""Part of `ack_wait_s` after which a call that was not delivered before may yet have been, for all that clocks tell."""
 
 
 class ToolHost:
@@ -63,13 +65,22 @@ class ToolHost:
         if not self._execution.knows(call) and await self._is_elsewhere(call):
             await self._leave_to_others(call, message)
             return
-        repeated = message.metadata.num_delivered > 1 or AGAIN_HEADER in (message.headers or {})
-        answered = await self._answered_before(call) if repeated else None
+        answered = await self._answered_before(call) if self._may_be_answered(message) else None
         if answered is None:
             answered = await self._execute(call, message)
             await self._bring(answered)
         if answered.failure is not None and call.act == "task":
             raise GiveUp(answered.failure, answered=True, attempts=answered.attempts)
+
+    def _may_be_answered(self, message: Message) -> bool:
+        """Tell whether the call may have been executed before: it comes again, or so late that others may have it, too.
+
+        A process that stood still finds what came before that, and takes it for new.
+        """
+        if message.metadata.num_delivered > 1 or AGAIN_HEADER in (message.headers or {}):
+            return True
+        age_s = time.time() - message.metadata.timestamp.timestamp()
+        return age_s > self._chassis.settings.ack_wait_s * _LATE
 
     async def _is_elsewhere(self, call: CallRequested) -> bool:
         """Tell whether other runners of the service have what is not here: it is being upgraded."""
@@ -86,7 +97,7 @@ class ToolHost:
             reason = f"another runner of {call.service!r} has {call.act} {call.name!r}"
             raise RetryLater(reason, after_s=_AGAIN_AFTER_S)
         await asyncio.sleep(_AGAIN_AFTER_S)
-        headers = senders_headers(message.headers or {})
+        headers = {**senders_headers(message.headers or {}), AGAIN_HEADER: "1"}
         message_id = f"{call.call_id}:on:{message.metadata.sequence.stream}"
         await self._chassis.js.publish(message.subject, message.data, headers=headers, message_id=message_id)
 
