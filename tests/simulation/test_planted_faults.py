@@ -116,7 +116,7 @@ PLANTS: dict[Plant, int] = {
     messages_are_acknowledged_before_they_are_handled: 62,
     calls_that_were_answered_are_executed_again: 66,
     what_was_handled_is_purged_by_its_subject: 88,
-    calls_of_entities_are_applied_however_often_they_come: 21,
+    calls_of_entities_are_applied_however_often_they_come: 19,
     records_of_entities_are_written_whoever_wrote_before: 61,
     a_transaction_is_written_in_parts: 73,
     a_copy_is_believed_however_old_it_is: 61,
