@@ -1,8 +1,8 @@
 set shell := ["bash", "-euo", "pipefail", "-c"]
 set positional-arguments
 
-# One worker for each processor: with more, servers and services of tests keep each other waiting.
-test_workers := env("TOWPATH_TEST_WORKERS", num_cpus())
+# Three workers for two processors: a third of the time a test waits for its servers. With more, tests wait for others.
+test_workers := env("TOWPATH_TEST_WORKERS", shell("echo $(( $1 * 3 / 2 ))", num_cpus()))
 
 [doc("List what you can do")]
 default:
