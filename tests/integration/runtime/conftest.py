@@ -6,6 +6,7 @@ import pytest
 
 from towpath_testkit.hosting import Platform, own_registry, platform
 from towpath_testkit.servers import Servers, servers
+from towpath_testkit.takeovers import ThreeSteps
 
 
 @pytest.fixture(autouse=True)
@@ -24,3 +25,8 @@ async def broker() -> AsyncGenerator[Servers]:
 async def towpath(broker: Servers) -> AsyncGenerator[Platform]:
     async with platform(broker.nats.url) as hosting:
         yield hosting
+
+
+@pytest.fixture
+def stage() -> ThreeSteps:
+    return ThreeSteps()

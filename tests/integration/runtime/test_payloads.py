@@ -13,13 +13,14 @@ from towpath_chassis.jetstream import JetStream
 from towpath_chassis.journal import salvage_journal
 from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution
-from towpath_schemas.calls import RunDispatched, SignalSent
+from towpath_schemas.calls import SignalSent
 from towpath_schemas.journal import RunFinished, RunSuspended
 from towpath_schemas.payloads import MAX_PAYLOAD_BYTES
 from towpath_schemas.streams import DEAD, JOURNAL, PAYLOADS, RUNS, runner_consumer
 from towpath_testkit.builders import SERVICE, TENANT
 from towpath_testkit.hosting import Platform
 from towpath_testkit.settled import messages_in, settled, until
+from towpath_testkit.takeovers import dispatch_again
 
 pytestmark = pytest.mark.live
 
@@ -208,9 +209,7 @@ async def test_a_run_whose_journal_has_lost_a_payload_fails_once_and_says_which(
     await lose_payloads(towpath.js, run_id)
 
     await towpath.agent_runner()
-    await towpath.js.publish(
-        subjects.dispatch("resume", SERVICE), RunDispatched(run_id=run_id, reason="recover").to_body()
-    )
+    await dispatch_again(towpath, run_id)
 
     ended = await until(
         lambda: salvage_journal(towpath.js, run_id), lambda found: _finished(found) is not None

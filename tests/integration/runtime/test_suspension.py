@@ -1,6 +1,7 @@
 """A run that only waits is dropped from memory, and goes on when an answer comes, whenever that is."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -139,10 +140,10 @@ async def test_an_answer_that_is_being_written_when_the_run_would_be_dropped_is_
     assert finished.result == "late"
 
 
-async def test_an_answer_that_comes_while_the_run_is_being_dropped_is_not_lost(
-    towpath: Platform, monkeypatch: pytest.MonkeyPatch
+def answer_while_suspending(
+    towpath: Platform, monkeypatch: pytest.MonkeyPatch, *, then: Callable[[LiveRun], None] = lambda _run: None
 ) -> None:
-    """The suspension is on its way into the journal; then the answer comes; then the suspension is written."""
+    """Register `wait`, whose answer comes while its first suspension is on its way into the journal."""
     release = asyncio.Event()
     slow_workflow(release)
     append = LiveRun.append
@@ -151,9 +152,17 @@ async def test_an_answer_that_comes_while_the_run_is_being_dropped_is_not_lost(
         if isinstance(record, RunSuspended) and not release.is_set():
             release.set()
             await until(lambda: messages_in(towpath.js, INBOX), lambda count: count > 0)
+            then(run)
         return await append(run, record)
 
     monkeypatch.setattr(LiveRun, "append", in_this_order)
+
+
+async def test_an_answer_that_comes_while_the_run_is_being_dropped_is_not_lost(
+    towpath: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The suspension is on its way into the journal; then the answer comes; then the suspension is written."""
+    answer_while_suspending(towpath, monkeypatch)
     await towpath.all(suspend_after_s=0.1)
 
     finished = await towpath.run("wait")
@@ -244,19 +253,12 @@ async def test_a_run_that_is_not_dropped_after_all_reads_what_came_for_it_when_t
     towpath: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved: list[Any] = []
-    release = asyncio.Event()
-    slow_workflow(release)
-    append = LiveRun.append
 
-    async def in_this_order(run: LiveRun, record: Any) -> Any:
-        if isinstance(record, RunSuspended) and not release.is_set():
-            release.set()
-            await until(lambda: messages_in(towpath.js, INBOX), lambda count: count > 0)
-            run.moves += 1
-            moved.append(fail_once(monkeypatch, "following"))
-        return await append(run, record)
+    def move(run: LiveRun) -> None:
+        run.moves += 1
+        moved.append(fail_once(monkeypatch, "following"))
 
-    monkeypatch.setattr(LiveRun, "append", in_this_order)
+    answer_while_suspending(towpath, monkeypatch, then=move)
     await towpath.all(suspend_after_s=0.1)
 
     run_id = await towpath.start("wait")

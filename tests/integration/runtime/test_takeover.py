@@ -1,4 +1,4 @@
-"""Runners die, freeze and come back, and so does the broker: what is finished is never done again."""
+"""Runners die, and so does the broker: what is finished is never done again."""
 
 import asyncio
 from typing import Any
@@ -7,64 +7,29 @@ import pytest
 
 from towpath import Context, function, workflow
 from towpath.engine.live_run import LiveRun
-from towpath.runtime import tool_host
 from towpath.runtime.run_host import RunHost
-from towpath.runtime.tool_host import ToolHost
-from towpath_chassis.errors import NoResponderError, UnconfirmedError
 from towpath_chassis.inbox import keep
-from towpath_chassis.journal import claim, newest_claim
+from towpath_chassis.journal import newest_claim
 from towpath_chassis.messages import Message
 from towpath_chassis.streams import ensure_consumer
 from towpath_schemas import subjects
 from towpath_schemas.attribution import Attribution
-from towpath_schemas.calls import SignalSent, Taken
-from towpath_schemas.journal import CallIntended, CallSettled, RunResumed, RunSuspended, StepSettled
+from towpath_schemas.calls import SignalSent
+from towpath_schemas.journal import CallIntended, CallSettled, RunResumed, StepSettled
 from towpath_schemas.requests import ControlRequested, SignalRequested
 from towpath_schemas.streams import INBOX, RUNS, runner_consumer
 from towpath_testkit.asking import ask
-from towpath_testkit.builders import SERVICE, TENANT, answered, run_dispatched
+from towpath_testkit.builders import SERVICE, TENANT
 from towpath_testkit.hosting import Platform
 from towpath_testkit.servers import Servers
 from towpath_testkit.settled import messages_in, settled, until, until_so
+from towpath_testkit.takeovers import ThreeSteps, dispatch_again, next_dispatch
 
 pytestmark = pytest.mark.live
 
 
-class Stage:
-    """A workflow of three steps, whose second waits the first time it runs until it is let go on."""
-
-    def __init__(self) -> None:
-        self.executed: list[str] = []
-        self.reached = asyncio.Event()
-        self.go_on = asyncio.Event()
-
-        async def second() -> str:
-            self.executed.append("second")
-            if self.executed.count("second") == 1:
-                self.reached.set()
-                await self.go_on.wait()
-            return f"second {self.executed.count('second')}"
-
-        def other(name: str) -> str:
-            self.executed.append(name)
-            return name
-
-        @workflow
-        async def three(ctx: Context) -> list[str]:
-            return [
-                await ctx.step("first", other, "first"),
-                await ctx.step("second", second),
-                await ctx.step("third", other, "third"),
-            ]
-
-
-@pytest.fixture
-def stage() -> Stage:
-    return Stage()
-
-
 async def test_a_runner_that_crashed_is_noticed_and_another_goes_on_where_it_was(
-    towpath: Platform, stage: Stage
+    towpath: Platform, stage: ThreeSteps
 ) -> None:
     await towpath.router(lost_after_s=1.5)
     first = await towpath.agent_runner()
@@ -125,7 +90,8 @@ async def test_a_run_that_is_being_taken_is_not_taken_by_another_dispatch_in_the
     assert newest.epoch == 2
 
 
-async def test_what_a_run_is_woken_for_reaches_it_whichever_runner_hears_of_it(towpath: Platform) -> None:
+def work_beside_a_signal() -> tuple[asyncio.Event, asyncio.Event]:
+    """Register `both`, which waits for a signal and works; return what says that it is at work, and lets it go on."""
     at_work, go_on = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
@@ -136,6 +102,12 @@ async def test_what_a_run_is_woken_for_reaches_it_whichever_runner_hears_of_it(t
     async def both(ctx: Context) -> Any:
         told, _ = await asyncio.gather(ctx.signal("go"), ctx.step("work", work))
         return told
+
+    return at_work, go_on
+
+
+async def test_what_a_run_is_woken_for_reaches_it_whichever_runner_hears_of_it(towpath: Platform) -> None:
+    at_work, go_on = work_beside_a_signal()
 
     router = await towpath.router()
     await towpath.agent_runner(capacity=1)
@@ -160,15 +132,7 @@ async def test_what_a_run_is_woken_for_reaches_it_whichever_runner_hears_of_it(t
 async def test_nothing_is_left_of_what_a_run_was_woken_for_when_it_ends_before_it_has_looked(
     towpath: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_work, go_on = asyncio.Event(), asyncio.Event()
-
-    async def work() -> None:
-        at_work.set()
-        await go_on.wait()
-
-    @workflow
-    async def both(ctx: Context) -> None:
-        await asyncio.gather(ctx.signal("go"), ctx.step("work", work))
+    at_work, go_on = work_beside_a_signal()
 
     await towpath.router()
     await towpath.agent_runner(capacity=1)
@@ -193,18 +157,13 @@ async def test_nothing_is_left_of_what_a_run_was_woken_for_when_it_ends_before_i
     await until(lambda: messages_in(towpath.js, INBOX), lambda count: count == 0)
 
 
-async def dispatch_again(towpath: Platform, run_id: str) -> None:
-    recover = run_dispatched(run_id, reason="recover")
-    await towpath.js.publish(subjects.dispatch("resume", SERVICE), recover.to_body())
-
-
 async def _delivered(towpath: Platform) -> int:
     info = await towpath.js.api(f"CONSUMER.INFO.{RUNS.name}.{runner_consumer(SERVICE)}")
     return int(info["delivered"]["consumer_seq"])
 
 
 async def test_a_runner_that_crashed_while_no_router_listened_is_found_out_by_the_next_router(
-    towpath: Platform, stage: Stage
+    towpath: Platform, stage: ThreeSteps
 ) -> None:
     router = await towpath.router()
     first = await towpath.agent_runner(ack_wait_s=600)
@@ -219,7 +178,9 @@ async def test_a_runner_that_crashed_while_no_router_listened_is_found_out_by_th
     assert (await towpath.finished(run_id)).result == ["first", "second 2", "third"]
 
 
-async def test_a_run_that_nobody_had_claimed_yet_is_recovered_too(towpath: Platform, stage: Stage) -> None:
+async def test_a_run_that_nobody_had_claimed_yet_is_recovered_too(
+    towpath: Platform, stage: ThreeSteps
+) -> None:
     stage.go_on.set()
     await towpath.router(lost_after_s=1.5)
     first = await towpath.agent_runner()
@@ -234,62 +195,12 @@ async def test_a_run_that_nobody_had_claimed_yet_is_recovered_too(towpath: Platf
 async def _taken_by_a_dead_process(towpath: Platform, component: str) -> str:
     """Start a run, and take its dispatch from the broker as a runner that then does nothing."""
     run_id = await towpath.start(component)
-    await _next_dispatch(towpath)
+    await next_dispatch(towpath)
     return run_id
 
 
-async def _next_dispatch(towpath: Platform) -> Message:
-    """Take the next dispatch from the broker as a runner would that is given nothing else."""
-    await until(lambda: messages_in(towpath.js, RUNS), lambda count: count == 1)
-    taken: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-
-    async def take(message: Message) -> None:
-        taken.set_result(message)
-
-    await towpath.js.subscribe("dead-hand", take)
-    subject = f"$JS.API.CONSUMER.MSG.NEXT.{RUNS.name}.{runner_consumer(SERVICE)}"
-    await towpath.js.nats.publish(subject, b'{"batch": 1, "expires": 1000000000}', reply="dead-hand")
-    return await taken
-
-
-async def test_a_run_is_not_lost_with_the_message_of_whoever_had_suspended_it(towpath: Platform) -> None:
-    """Who suspended it may acknowledge late what brought it to another, who dies: no message would tell of the run."""
-    began: list[asyncio.Event] = []
-
-    async def work() -> int:
-        began.append(asyncio.Event())
-        if len(began) == 1:
-            await began[0].wait()
-        return len(began)
-
-    @workflow
-    async def one(ctx: Context) -> int:
-        await ctx.signal("go")
-        return await ctx.step("work", work)
-
-    await towpath.router(lost_after_s=1.5)
-    slow = await towpath.agent_runner()
-    run_id = await towpath.start("one")
-    await towpath.until(run_id, RunSuspended)
-    await settled(towpath.js, RUNS, runner_consumer(SERVICE))
-    await slow.stop()
-
-    await dispatch_again(towpath, run_id)
-    had_by_slow = await _next_dispatch(towpath)
-    await towpath.js.nats.publish(had_by_slow.reply, b"-NAK")  # as if it had not been heard of for long
-    other = await towpath.agent_runner()
-    await towpath.until(run_id, RunResumed)
-    await towpath.js.nats.publish(had_by_slow.reply, b"+ACK")
-    await ask(towpath.js, "signal", run_id, SignalRequested(name="go"))
-    await until_so(lambda: len(began) == 1)
-    await other.crash()
-    await towpath.agent_runner()
-
-    assert (await towpath.finished(run_id)).result == 2
-
-
 async def test_a_runner_that_stops_in_order_gives_its_runs_back_at_once(
-    towpath: Platform, stage: Stage
+    towpath: Platform, stage: ThreeSteps
 ) -> None:
     await towpath.router()
     first = await towpath.agent_runner(drain_s=0.05)
@@ -305,7 +216,7 @@ async def test_a_runner_that_stops_in_order_gives_its_runs_back_at_once(
 
 
 async def test_a_runner_that_stops_in_order_lets_what_is_nearly_done_finish(
-    towpath: Platform, stage: Stage
+    towpath: Platform, stage: ThreeSteps
 ) -> None:
     await towpath.router()
     first = await towpath.agent_runner(drain_s=10)
@@ -320,73 +231,8 @@ async def test_a_runner_that_stops_in_order_lets_what_is_nearly_done_finish(
     await settled(towpath.js, RUNS, runner_consumer(SERVICE))
 
 
-async def test_a_zombie_writes_nothing_and_does_not_take_the_message_away(
-    towpath: Platform, stage: Stage
-) -> None:
-    await towpath.router()
-    zombie = await towpath.agent_runner(capacity=1)
-    run_id = await towpath.start("three")
-    await stage.reached.wait()
-
-    owner = await towpath.agent_runner()
-    await dispatch_again(towpath, run_id)
-    finished = await towpath.finished(run_id)
-    before = await towpath.journal(run_id)
-    stage.go_on.set()
-    await owner.stop()
-    await zombie.stop()
-
-    assert finished.result == ["first", "second 2", "third"]
-    assert stage.executed == ["first", "second", "second", "third"]
-    assert await towpath.journal(run_id) == before
-    assert await messages_in(towpath.js, RUNS) == 1, (
-        "the start is not acknowledged: its owner did not end the run"
-    )
-    assert owner.settings.instance in {one.runner for one in before if isinstance(one, RunResumed)}
-
-
-async def test_a_zombie_that_is_given_its_run_once_more_takes_it_instead_of_saying_that_it_has_it(
-    towpath: Platform, stage: Stage
-) -> None:
-    await towpath.router()
-    await towpath.agent_runner(ack_wait_s=600)
-    run_id = await towpath.start("three")
-    await stage.reached.wait()
-
-    await claim(towpath.js, run_id, "one that died at once", epoch=2)
-    await dispatch_again(towpath, run_id)
-
-    assert (await towpath.finished(run_id)).result == ["first", "second 2", "third"]
-
-
-@pytest.mark.parametrize(
-    "said", [b"", answered("task:of-the-other#0", 1).to_body()], ids=["question", "answer"]
-)
-async def test_a_zombie_takes_nothing_away_from_whoever_has_the_run_by_now(
-    towpath: Platform, stage: Stage, said: bytes
-) -> None:
-    await towpath.router()
-    await towpath.agent_runner(capacity=1)
-    run_id = await towpath.start("three")
-    await stage.reached.wait()
-    await until(lambda: taken_or_held(towpath, run_id), bool)
-
-    await claim(towpath.js, run_id, "another", epoch=2)
-
-    assert not await taken_or_held(towpath, run_id, said)
-
-
-async def taken_or_held(towpath: Platform, run_id: str, said: bytes = b"") -> bool:
-    """Say something to whoever holds a run; tell whether it is taken or, of a question, answered."""
-    try:
-        answer = await towpath.js.request(subjects.live(run_id), said, within_s=1)
-    except (NoResponderError, UnconfirmedError):
-        return False
-    return not said or Taken.from_body(answer.data).taken
-
-
 async def test_a_redelivered_dispatch_of_a_run_that_is_held_is_not_acknowledged(
-    towpath: Platform, stage: Stage
+    towpath: Platform, stage: ThreeSteps
 ) -> None:
     """Else nobody would be told of the run if its runner died afterwards."""
     await towpath.router()
@@ -407,57 +253,6 @@ async def test_a_redelivered_dispatch_of_a_run_that_is_held_is_not_acknowledged(
 
     assert held == 1
     assert finished.result == ["first", "second 1", "third"]
-
-
-async def test_who_gets_a_dispatch_late_does_not_acknowledge_what_another_holds_the_run_by(
-    towpath: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It stood still for so long that the broker gave the message to another, who dies later."""
-    begun: list[str] = []
-    given: list[Message] = []
-    go_on, was_late = asyncio.Event(), asyncio.Event()
-    on_dispatch = RunHost.on_dispatch
-
-    async def work() -> int:
-        begun.append("work")
-        if len(begun) == 1:
-            await asyncio.Event().wait()
-        return len(begun)
-
-    @workflow
-    async def both(ctx: Context) -> int:
-        _, count = await asyncio.gather(ctx.signal("go"), ctx.step("work", work))
-        return count
-
-    async def stand_still_at_first(host: RunHost, message: Message) -> None:
-        given.append(message)
-        if len(given) > 1:
-            await on_dispatch(host, message)
-            return
-        await towpath.js.nats.publish(message.reply, b"-NAK")
-        await go_on.wait()
-        try:
-            await on_dispatch(host, message)
-        finally:
-            was_late.set()
-
-    monkeypatch.setattr(RunHost, "on_dispatch", stand_still_at_first)
-    await towpath.router(lost_after_s=1.5)
-    late = await towpath.agent_runner(capacity=1, ack_wait_s=600)
-    run_id = await towpath.start("both")
-    await until_so(lambda: len(given) == 1)
-    other = await towpath.agent_runner(ack_wait_s=600)
-    await until_so(lambda: len(begun) == 1)
-    await ask(towpath.js, "signal", run_id, SignalRequested(name="go"))
-    await towpath.until(run_id, CallSettled)
-
-    go_on.set()
-    await was_late.wait()
-    await late.stop()
-    await other.crash()
-    await towpath.agent_runner(ack_wait_s=600)
-
-    assert (await towpath.finished(run_id)).result == 2
 
 
 async def _impatient(towpath: Platform) -> None:
@@ -586,45 +381,3 @@ async def test_a_tool_runner_that_crashed_is_followed_by_one_that_repeats_only_w
         one.target: one.result for one in await towpath.journal(run_id) if isinstance(one, CallSettled)
     }
     assert settled_calls.get("look_up", "look_up") == "look_up"
-
-
-async def test_a_tool_runner_that_stood_still_does_not_execute_what_another_has_executed_meanwhile(
-    towpath: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    executed: list[str] = []
-    given: list[Message] = []
-    go_on, was_late = asyncio.Event(), asyncio.Event()
-    on_call = ToolHost.on_call
-
-    @function
-    async def pay() -> str:
-        executed.append("pay")
-        return "paid"
-
-    @workflow
-    async def order(ctx: Context) -> Any:
-        return await ctx.task(pay)
-
-    async def stand_still_at_first(host: ToolHost, message: Message) -> None:
-        given.append(message)
-        if len(given) > 1:
-            await on_call(host, message)
-            return
-        await towpath.js.nats.publish(message.reply, b"-NAK")
-        await go_on.wait()
-        await on_call(host, message)
-        was_late.set()
-
-    monkeypatch.setattr(ToolHost, "on_call", stand_still_at_first)
-    monkeypatch.setattr(tool_host, "_LATE", 0)
-    await asyncio.gather(towpath.router(), towpath.agent_runner())
-    await towpath.tool_runner(capacity=1)
-    run_id = await towpath.start("order")
-    await until_so(lambda: len(given) == 1)
-    await towpath.tool_runner()
-    finished = await towpath.finished(run_id)
-    go_on.set()
-    await was_late.wait()
-
-    assert finished.result == "paid"
-    assert executed == ["pay"]

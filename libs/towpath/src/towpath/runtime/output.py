@@ -79,9 +79,9 @@ class Output:
         return envelope.headers()
 
     async def _publish(self, body: bytes, chunk_id: str, headers: dict[str, str]) -> None:
-        publish = partial(self.chassis.js.publish, subjects.output(self.run_id), body)
+        js, subject = self.chassis.js, subjects.output(self.run_id)
         try:
-            await until_answered(partial(publish, headers=headers, message_id=chunk_id))
+            await until_answered(partial(js.publish, subject, body, headers=headers, message_id=chunk_id))
         except NotStoredError as error:
             message = f"a chunk was refused: {error}"
             failure = Failure(code="unavailable", message=message, retryable=True)
