@@ -1,4 +1,7 @@
-"""The flow that the documentation of agnt5 begins with, and functions for its steps: what its client samples call."""
+"""The flow that the documentation of agnt5 begins with, and functions for its steps: what its client samples call.
+
+Its service is `etl-service` there; a service has the name of its module unless it is given one, and this one is not.
+"""
 
 from typing import Any
 

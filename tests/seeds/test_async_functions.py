@@ -6,6 +6,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator
 from datetime import datetime
@@ -99,7 +100,7 @@ def test_async_handler_with_context() -> None:
     result = executed("async_context_handler", "boat")
 
     assert (result["query"], result["results"]) == ("boat", [{"name": "%boat%"}])
-    assert result["correlation_id"]
+    assert re.fullmatch("[0-9a-f]{32}", result["correlation_id"])
     _ = async_context_handler
 
 

@@ -1,7 +1,8 @@
 """The sample about the client in the documentation of agnt5, against a platform, as it is written there.
 
-Decision 79: a client is given the broker (`nats://...`). The samples that call a function over HTTP need the gateway's
-`POST /call`.
+Two things are others. Decision 79: a client is given the broker (`nats://...`), where the sample has the gateway's URL.
+And it is opened by `async with`, so that its connection has an end. The samples that call a function over HTTP need the
+gateway's `POST /call`.
 """
 
 import asyncio

@@ -16,6 +16,7 @@ import pytest
 from towpath import function, workflow
 from towpath.errors import ComponentError
 from towpath.testing import VirtualPlatform, crash_everywhere
+from towpath_schemas.journal import CallSettled
 
 # --- Coordination ---------------------------------------------------------------------------------------
 
@@ -59,13 +60,15 @@ async def test_timers_and_sleep() -> None:
 
         return {"status": "completed"}
 
-    async with VirtualPlatform(now=datetime(2025, 3, 1, 20, tzinfo=UTC)) as platform:
+    begun = datetime(2025, 3, 1, 20, tzinfo=UTC)
+    async with VirtualPlatform(now=begun) as platform:
         job = await platform.start(scheduled_job)
         await platform.advance(seconds=35)
         assert job.waits_for == ["timer 'timer'"]
 
         assert await job.result() == {"status": "completed"}
-        assert platform.now == datetime(2025, 3, 2, tzinfo=UTC)
+        fired = [record.at - begun.timestamp() for record in job.journal if isinstance(record, CallSettled)]
+        assert fired == pytest.approx([5, 35, timedelta(hours=4).total_seconds()], abs=0.1)
 
     assert (await crash_everywhere(scheduled_job)).finished.result == {"status": "completed"}
 

@@ -77,7 +77,12 @@ def test_direct_testing() -> None:
 
     @function()
     def context_aware(ctx: ExecutionContext, data: dict) -> dict:
-        return {"invocation_id": ctx.invocation_id, "processed_data": data}
+        return {
+            "invocation_id": ctx.invocation_id,
+            "service_name": ctx.metadata.get("service_name"),
+            "processed_data": data,
+            "component_type": ctx.component_type.value,
+        }
 
     def test_greet_function() -> None:
         # Test with execute_component
@@ -103,6 +108,7 @@ def test_direct_testing() -> None:
         # Test directly
         result = context_aware(ctx, {"test": "data"})
         assert result["invocation_id"] == "test-123"
+        assert (result["service_name"], result["component_type"]) == ("local", "function")
 
     test_greet_function()
     test_context_function()
@@ -135,6 +141,9 @@ def test_mock_context_testing() -> None:
 
 
 def test_registry_management() -> None:
+    @function()
+    def old_function() -> None: ...
+
     # Get all registered functions
     functions = get_registered_functions()
 
@@ -149,8 +158,9 @@ def test_registry_management() -> None:
     # Inspect metadata
     metadata = get_function_metadata(new_function)
 
-    assert functions == {}
+    assert list(functions) == ["old_function"]
     assert (metadata["name"], list(get_registered_functions())) == ("new_function", ["new_function"])
+    _ = old_function
 
 
 def test_custom_registration() -> None:

@@ -1,14 +1,16 @@
 """The samples about orchestration and state in the documentation of agnt5, on the engine.
 
-They are as they are written there: only imports are others, and what a sample leaves out is filled in. Each runs in
-virtual time, held in memory and, again, dropped and replayed after every record; or its process is killed at every
-moment. Where the page has lost a sample, the calls of the same heading in its repository's `docs/context.md` are made.
+They are as they are written there: only imports and models (no provider can be reached) are others, and what a sample
+leaves out is filled in. Each runs in virtual time, held in memory and, again, dropped and replayed after every record; or
+its process is killed at every moment. Where the page has lost a sample, the calls of the same heading in its repository's
+`docs/context.md` are made.
 """
 # pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeArgument=false
 # pyright: reportUnknownLambdaType=false
 # ruff: noqa: DTZ005, TID251
 
+import asyncio
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +18,7 @@ import pytest
 
 from towpath import Agent, Context, WorkflowContext, entity, function, script, tool, tool_call, workflow
 from towpath.errors import RegistrationError
-from towpath.testing import VirtualPlatform, crash_everywhere
+from towpath.testing import VirtualPlatform, VirtualRun, crash_everywhere
 
 # --- The quick example --------------------------------------------------------------------------------
 
@@ -58,8 +60,15 @@ async def test_quick_example() -> None:
 
         return {"question": question, "answer": answer}
 
+    def is_stored(_: VirtualRun) -> None:
+        assert {(question, answer.output) for question, answer in saved} == {
+            ("What is recursion?", "It is a function that calls itself.")
+        }
+
     # If this crashes after step 1, it resumes from step 2 on restart
-    survived = await crash_everywhere(process_question, "What is recursion?", before_each=saved.clear)
+    survived = await crash_everywhere(
+        process_question, "What is recursion?", before_each=saved.clear, after_each=is_stored
+    )
 
     assert survived.finished.result["answer"]["output"] == "It is a function that calls itself."
     assert any(crash.record == "step.settled get_answer#0" for crash in survived.crashes)
@@ -87,8 +96,17 @@ async def test_task_execution(platform: VirtualPlatform) -> None:
 
 
 async def test_parallel_execution(platform: VirtualPlatform) -> None:
+    all_at_work = asyncio.Barrier(3)
+
+    def answering(number: int) -> Any:
+        async def handler() -> int:
+            await all_at_work.wait()
+            return number
+
+        return handler
+
     for number in (1, 2, 3):
-        function(f"handler{number}")(_answering(number))
+        function(f"handler{number}")(answering(number))
 
     @workflow
     async def at_once(ctx):
@@ -99,17 +117,14 @@ async def test_parallel_execution(platform: VirtualPlatform) -> None:
             ctx.task("service3", "handler3"),
         )
         # The same by name
-        named = await ctx.gather(db=ctx.task("analytics", "handler1"), api=ctx.task("analytics", "handler2"))
-        return [listed, named["db"], named["api"]]
+        named = await ctx.gather(
+            db=ctx.task("analytics", "handler1"),
+            api=ctx.task("analytics", "handler2"),
+            web=ctx.task("analytics", "handler3"),
+        )
+        return [listed, named["db"], named["api"], named["web"]]
 
-    assert await platform.run(at_once) == [[1, 2, 3], 1, 2]
-
-
-def _answering(number: int) -> Any:
-    async def handler() -> int:
-        return number
-
-    return handler
+    assert await platform.run(at_once) == [[1, 2, 3], 1, 2, 3]
 
 
 async def test_async_invocation(platform: VirtualPlatform) -> None:
@@ -186,13 +201,19 @@ async def test_get_set_delete(platform: VirtualPlatform) -> None:
 
         return {"status": "updated"}
 
+    @profiles.write
+    async def remember(ctx, thing: str):
+        ctx.set("temp_cache", thing)
+
     @workflow
     async def updates(ctx):
+        await ctx.entity("Profile", "ada").remember("for now")
         return await ctx.entity("Profile", "ada").update_profile(name="Ada", age=36)
 
     assert await platform.run(updates) == {"status": "updated"}
     assert platform.entity_state("Profile", "ada")["profile"] == {"name": "Ada", "age": 36}
     assert set(platform.entity_state("Profile", "ada")) == {"profile", "last_updated"}
+    _ = remember
     with pytest.raises(RegistrationError, match=r'counter = entity\("Counter"\)'):
         entity.write(update_profile)
 

@@ -1,9 +1,13 @@
-"""The samples about workflows in the documentation of agnt5, as they are written there: only imports are others."""
+"""The samples about workflows in the documentation of agnt5, as they are written there: only imports are others.
+
+What a sample leaves out (`...`) is filled in.
+"""
 # pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportUnknownMemberType=false
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportMissingTypeArgument=false
 # ruff: noqa: T201
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -22,6 +26,7 @@ from towpath import (
     workflow,
 )
 from towpath.local import run
+from towpath.testing import VirtualPlatform
 
 # --- Basic workflow ---------------------------------------------------------------------------------
 
@@ -116,7 +121,13 @@ def test_task_steps() -> None:
         dependencies=["previous_step"],
         input_data={"config": "production", "batch_size": 100},
     )
-    assert step.input_data == {"config": "production", "batch_size": 100}
+    assert step == WorkflowStep(
+        "dependent_step",
+        service_name="my-service",
+        handler_name="process_data",
+        dependencies=["previous_step"],
+        input_data={"config": "production", "batch_size": 100},
+    )
 
     # Task with object keys (Phase 2)
     step = task_step(
@@ -126,7 +137,13 @@ def test_task_steps() -> None:
         dependencies=["init_step"],
         object_keys=["user:123", "cart:456"],
     )
-    assert step.to_dict()["object_keys"] == ["user:123", "cart:456"]
+    assert step == WorkflowStep(
+        "object_step",
+        service_name="object-service",
+        handler_name="update_state",
+        dependencies=["init_step"],
+        object_keys=["user:123", "cart:456"],
+    )
 
 
 async def test_a_task_step_with_input_data_and_object_keys_runs() -> None:
@@ -153,7 +170,12 @@ def test_wait_signal_steps() -> None:
     step = wait_signal_step(
         name="wait_for_approval", signal_name="approval_granted", dependencies=["review_step"]
     )
-    assert step.signal == SignalConfig("approval_granted")
+    assert step == WorkflowStep(
+        "wait_for_approval",
+        StepType.WAIT_SIGNAL,
+        signal=SignalConfig("approval_granted"),
+        dependencies=["review_step"],
+    )
 
     # Signal wait with timeout
     step = wait_signal_step(
@@ -163,7 +185,12 @@ def test_wait_signal_steps() -> None:
         timeout_ms=300000,  # 5 minutes
         on_timeout="timeout_handler_step",
     )
-    assert step.signal == SignalConfig("user_action", 300000, "timeout_handler_step")
+    assert step == WorkflowStep(
+        "wait_with_timeout",
+        StepType.WAIT_SIGNAL,
+        signal=SignalConfig("user_action", 300000, "timeout_handler_step"),
+        dependencies=["prompt_user"],
+    )
 
 
 def test_wait_timer_steps() -> None:
@@ -174,7 +201,12 @@ def test_wait_timer_steps() -> None:
         delay_ms=30000,  # 30 seconds
         dependencies=["failed_step"],
     )
-    assert step.timer == TimerConfig("retry_delay", delay_ms=30000)
+    assert step == WorkflowStep(
+        "delay_before_retry",
+        StepType.WAIT_TIMER,
+        timer=TimerConfig("retry_delay", delay_ms=30000),
+        dependencies=["failed_step"],
+    )
 
     # Cron schedule
     step = wait_timer_step(
@@ -183,7 +215,12 @@ def test_wait_timer_steps() -> None:
         cron_expr="0 2 * * *",  # 2 AM daily
         dependencies=["prep_step"],
     )
-    assert step.timer == TimerConfig("nightly", cron_expr="0 2 * * *")
+    assert step == WorkflowStep(
+        "nightly_batch",
+        StepType.WAIT_TIMER,
+        timer=TimerConfig("nightly", cron_expr="0 2 * * *"),
+        dependencies=["prep_step"],
+    )
 
     # Timer with retries
     step = wait_timer_step(
@@ -193,7 +230,12 @@ def test_wait_timer_steps() -> None:
         max_retries=3,
         dependencies=["error_step"],
     )
-    assert step.timer == TimerConfig("exponential_backoff", delay_ms=5000, max_retries=3)
+    assert step == WorkflowStep(
+        "retry_with_backoff",
+        StepType.WAIT_TIMER,
+        timer=TimerConfig("exponential_backoff", delay_ms=5000, max_retries=3),
+        dependencies=["error_step"],
+    )
 
 
 # --- Workflow registration --------------------------------------------------------------------------
@@ -252,7 +294,7 @@ def test_flow_definition() -> None:
     assert FlowDefinition.from_dict(flow_dict) == FlowDefinition.from_json(flow_json) == flow
 
 
-def test_workflow_step() -> None:
+async def test_workflow_step(platform: VirtualPlatform) -> None:
     # Manual step creation (usually use helper functions instead)
     step = WorkflowStep(
         name="custom_step",
@@ -263,10 +305,22 @@ def test_workflow_step() -> None:
         input_data={"key": "value"},
     )
 
-    assert step.to_dict()["type"] == "task"
+    @function
+    async def first() -> str:
+        return "from"
+
+    @function
+    async def my_handler(key: str, deps: dict) -> str:
+        return f"{deps['previous_step']} {key}"
+
+    previous = WorkflowStep(name="previous_step", service_name="my-service", handler_name="first")
+    register_workflow("by_hand", FlowDefinition([previous, step]))
+
+    assert await platform.run("by_hand") == {"previous_step": "from", "custom_step": "from value"}
+    _ = first, my_handler
 
 
-def test_configuration_classes() -> None:
+async def test_configuration_classes() -> None:
     # Signal configuration
     signal_config = SignalConfig(
         name="approval_signal",
@@ -298,6 +352,17 @@ def test_configuration_classes() -> None:
     )
     register_workflow("configured", flow)
     assert FlowDefinition.from_json(flow.to_json()) == flow
+
+    @function
+    async def h() -> str:
+        return "nobody approved"
+
+    async with VirtualPlatform(now=datetime(2025, 3, 1, 20, tzinfo=UTC)) as platform:
+        result = await platform.run("configured")
+        # the cron timer is the last of the three to end: at midnight
+        assert platform.now == datetime(2025, 3, 2, tzinfo=UTC)
+    assert result["timeout_step"] == "nobody approved"
+    _ = h
 
 
 # --- Validation and error handling ------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -12,6 +12,7 @@ from towpath import Agent, LocalContext, ModelReply, ModelRequest, script, tool,
 from towpath.agents.content import port_messages
 from towpath.agents.events import Event
 from towpath.agents.guardrails import Blocked, Guardrail
+from towpath.agents.streaming import EventStream
 from towpath.errors import ConcurrencyError, ModelError, TowpathError
 from towpath.models.port import Citation, Piece, ReasoningPiece, ToolUsePiece
 from towpath.testing import fault, scripted
@@ -288,6 +289,15 @@ async def test_a_handoff_and_an_error_are_told() -> None:
 async def _collect(stream: AsyncIterator[Event], told: list[Event]) -> None:
     async for event in stream:
         told.append(event)  # noqa: PERF401 - what comes before an error is kept
+
+
+@pytest.mark.parametrize("verb", [Agent.stream, Agent.stream_async])
+async def test_a_stream_may_be_awaited_before_it_is_read(verb: Callable[..., EventStream[Any]]) -> None:
+    agent = Agent(scripted("hello", "hello"), callback_handler=None)
+
+    awaited = [event async for event in await verb(agent, "q")]
+
+    assert len(awaited) == len([event async for event in verb(agent, "q")]) > 1
 
 
 async def test_a_run_may_be_listened_to_and_awaited() -> None:

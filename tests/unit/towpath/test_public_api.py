@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,10 @@ def test_every_public_name_is_there_once_and_listed_for_type_checkers(name: str)
 def test_nothing_is_listed_twice_or_only_for_type_checkers() -> None:
     assert len(set(towpath.__all__)) == len(towpath.__all__)
     assert names_for_type_checkers() == set(towpath.__all__)
+
+
+def test_the_package_says_which_version_it_is() -> None:
+    assert towpath.__version__ == version("towpath")
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error() -> None:

@@ -26,13 +26,14 @@ class Recorded:
         """The spans that have ended, in that order."""
         return self._exporter.get_finished_spans()
 
-    def measured(self, name: str) -> list[tuple[float, Mapping[str, Any]]]:
-        """Return what was measured since this was asked last: (value or sum, attributes) of each series of `name`."""
+    def measured(self, *names: str) -> list[tuple[float, Mapping[str, Any]]]:
+        """Return what was measured since this was asked last: (value or sum, attributes) of each series of `names`."""
         data = self._reader.get_metrics_data()
         points: list[Any] = [
             point
             for of_resource in (data.resource_metrics if data else ())
             for of_scope in of_resource.scope_metrics
+            for name in names
             for metric in of_scope.metrics
             if metric.name == name
             for point in metric.data.data_points

@@ -5,8 +5,8 @@ It begins an act only when all that was told before has been heard, so leaving a
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from typing import Any, Generic, Self, TypeVar
 
 from towpath.agents.events import Event, Listener
 from towpath.agents.exclusivity import Holder
@@ -79,8 +79,10 @@ class _Channel(Listener, Generic[Item]):
             task.get_loop().call_soon_threadsafe(task.cancel)
 
 
-class EventStream(AsyncIterator[Item]):
+class EventStream(Awaitable["EventStream[Item]"], AsyncIterator[Item]):
     """What an invocation tells, as it happens; it begins when the first item is wanted.
+
+    It may be awaited first, and is itself then.
 
     Whoever has enough closes it (`contextlib.aclosing`); it closes itself when nobody holds it any more.
 
@@ -94,6 +96,10 @@ class EventStream(AsyncIterator[Item]):
     ) -> None:
         self._start: Callable[[Listener, Holder], Coroutine[Any, Any, Any]] | None = start
         self._channel = _Channel(project)
+
+    def __await__(self) -> Generator[Any, Any, Self]:
+        return self
+        yield  # makes it a generator, which has nothing to wait for
 
     def __aiter__(self) -> "EventStream[Item]":
         return self
