@@ -73,7 +73,7 @@ def zone_of(name: str) -> ZoneInfo:
     """
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    except (ZoneInfoNotFoundError, ValueError, TypeError, OSError) as error:
         raise ValueError(f"tz {name!r} is no time zone; give one such as Europe/Amsterdam") from error
 
 

@@ -237,7 +237,8 @@ async def test_a_function_in_a_thread_reads_configuration_clock_and_chance(
     started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def work(ctx: Context) -> Any:
-        return [ctx.config().get("limit", 1), ctx.now().isoformat(), str(ctx.uuid()), ctx.random()]
+        drawn = [ctx.now().isoformat(), str(ctx.uuid()), ctx.random()]
+        return [ctx.config().get("limit", 1), ctx.patched("insure"), *drawn]
 
     async def code(ctx: Context) -> Any:
         return [await asyncio.to_thread(work, ctx), await ctx.step("inside", work, ctx)]
@@ -246,7 +247,8 @@ async def test_a_function_in_a_thread_reads_configuration_clock_and_chance(
     first, written = await done(started, code)
     monkeypatch.setenv("TOWPATH_CONFIG_LIMIT", "9")
 
-    assert (first[0][0], await done(started, code, *written)) == (5, (first, []))
+    assert (first[0][:2], await done(started, code, *written)) == ([5, True], (first, []))
+    assert [one.key for one in written if isinstance(one, ValueDrawn)].count("patched:insure") == 1
 
 
 # --- Secrets ----------------------------------------------------------------------------------------
@@ -270,13 +272,25 @@ async def test_nothing_of_a_secret_is_ever_journaled(
             lambda: ctx.signal.emit("opened", gate),
             lambda: ctx.human.approval("open", payload=gate),
             lambda: ctx.continue_as_new(gate),
+            lambda: ctx.step(f"open with {gate}", lambda: 1),
+            lambda: ctx.step("open", lambda: 1, key=gate),
+            lambda: ctx.task("service", f"open {gate}"),
+            lambda: ctx.spawn("opens", key=gate).result(),
+            lambda: ctx.spawn("opens", key="k").cancel(gate),
+            lambda: ctx.entity("Gate", gate).open(),
+            lambda: ctx.sleep(1, key=gate),
+            lambda: ctx.signal(gate),
+            lambda: ctx.signal.emit(gate),
+            lambda: ctx.human.approval(f"open with {gate}?"),
+            lambda: ctx.patched(gate),
+            lambda: ctx.remember(gate, lambda: 1),
         ]
         for attempt in attempts:
             try:
                 await attempt()
             except Exception as error:  # noqa: BLE001 - each says why
                 told.append(str(error))
-        raise ValueError(f"{gate} was said {len(told)} times")
+        raise ValueError(f"{gate} was said {sum('gate' in one for one in told)} times")
 
     async def fails(word: str) -> None:
         raise ValueError(f"{word} is wrong")
@@ -285,7 +299,7 @@ async def test_nothing_of_a_secret_is_ever_journaled(
     finished = await started(held(entries=notebook), leak)
 
     assert finished.failure is not None
-    assert finished.failure.message == "[secret gate] was said 9 times"
+    assert finished.failure.message == "[secret gate] was said 21 times"
     bodies = [record.to_body() for record in (*notebook.records, finished)]
     assert not [body for body in bodies if b"open-sesame" in body]
 

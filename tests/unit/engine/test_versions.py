@@ -59,3 +59,10 @@ def test_a_version_is_registered_once(registry: Registry) -> None:
 
         @workflow("greet", version="2")
         async def third(ctx: Context) -> Any: ...
+
+
+def test_a_version_that_is_no_text_is_refused_at_once() -> None:
+    version: Any = 3
+
+    with pytest.raises(RegistrationError, match="version=3: a version is text; write version='3'"):
+        workflow(version=version)

@@ -1,13 +1,17 @@
 """What a component does is the same in a plain script and on a platform."""
 
 import asyncio
+import gc
+import re
+import warnings
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from towpath import Context, NonRetryableError, entity, function, local, workflow
-from towpath.errors import ComponentError
+from towpath.errors import ComponentError, ConfigurationError
 from towpath.retry import RetryPolicy
 from towpath.testing import VirtualPlatform, crash_everywhere, virtual_time
 
@@ -48,6 +52,123 @@ def shop(error: type[Exception], *, until: int, calls: list[int]) -> Any:
         return "charged"
 
     return charge
+
+
+# --- Arguments that mean nothing ------------------------------------------------------------------------
+
+
+async def doubles(number: int) -> int:
+    return number * 2
+
+
+async def goes_round(ctx: Context) -> None:
+    pass
+
+
+MEANINGLESS: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda ctx: ctx.task(doubles, 5), "itself and a handler_name as well; .* input=..."),
+    (
+        lambda ctx: ctx.task(doubles, "doubles", 5),
+        r"what doubles is called with .* ctx\.task\(doubles, input=",
+    ),
+    (lambda ctx: ctx.task("shop", 5), "service 'shop' with handler_name=5; give the name"),
+    (lambda ctx: ctx.task("shop"), "service 'shop' with handler_name=None; give the name"),
+    (lambda ctx: ctx.task(goes_round), "'goes_round' is a workflow: start it .* with ctx.spawn"),
+    (
+        lambda ctx: ctx.task("test", "goes_round"),
+        "a workflow: start it as a run of its own, with ctx.spawn",
+    ),
+    (
+        lambda ctx: ctx.spawn(doubles, 5, join="requried"),
+        "join='requried' is none of 'detached', 'cancel'",
+    ),
+    (
+        lambda ctx: ctx.spawn(doubles, 5, join=None),
+        "join=None is none of 'detached', 'cancel', 'required'",
+    ),
+    (
+        lambda ctx: ctx.human.approval("open", timeout=5, timeout_ms=1),
+        "both timeout and timeout_ms; give one",
+    ),
+    (lambda ctx: ctx.signal.emit("opened", run_id=5), "run_id=5 is no id of a run"),
+    (lambda ctx: ctx.signal.emit("opened", run_id=""), "run_id='' is no id of a run"),
+    (lambda ctx: ctx.timer(cron="at noon"), "cron 'at noon' cannot be read"),
+    (lambda ctx: ctx.timer(cron="0 9 * * *", tz="Mars"), "tz 'Mars' is no time zone"),
+    (lambda ctx: ctx.timer(until=datetime(2030, 1, 1), tz="Mars"), "tz 'Mars' is no time zone"),  # noqa: DTZ001
+    (lambda ctx: ctx.step("", doubles, 5), "the name of step '' cannot be used; give text"),
+    (lambda ctx: ctx.step(None, doubles, 5), "the name of step None cannot be used; give text"),
+    (lambda ctx: ctx.step(doubles, "double"), "the name of step <function doubles .* cannot be used"),
+    (lambda ctx: ctx.step("double", doubles, 5, key=""), "key='' cannot be used; give text"),
+    (lambda ctx: ctx.step("double", doubles, 5, key=object()), "key=<object .* cannot be used; give text"),
+    (lambda ctx: ctx.task(doubles, input=5, key=7), "key=7 cannot be used; give text that is not empty"),
+    (lambda ctx: ctx.spawn(doubles, 5, key=""), "key='' cannot be used; give text"),
+    (lambda ctx: ctx.sleep(1, key=""), "key='' cannot be used; give text"),
+    (lambda ctx: ctx.patched(""), "the name of change '' cannot be used; give text"),
+    (lambda ctx: ctx.patched(None), "the name of change None cannot be used; give text"),
+    (lambda ctx: ctx.saga().on_failure("", doubles, 5), "the name of step '' cannot be used; give text"),
+]
+"""Acts that cannot be meant as they are written, and what is said of them."""
+
+
+@pytest.mark.parametrize(("act", "says"), MEANINGLESS, ids=range(len(MEANINGLESS)))
+@in_both_worlds
+async def test_arguments_that_mean_nothing_are_refused_with_the_remedy_and_once(
+    run: World, act: Callable[[Any], Any], says: str
+) -> None:
+    function(doubles)
+    workflow(goes_round)
+    tried: list[int] = []
+
+    @function(retries={"max_attempts": 3, "initial_interval_ms": 1})
+    async def acts(ctx: Context) -> None:
+        tried.append(ctx.attempt)
+        await act(ctx)
+
+    with pytest.raises(ComponentError, match=says):
+        await run(acts)
+    assert tried == [1]
+
+
+NO_ACTS: list[tuple[Callable[[Any, list[Any]], Any], str]] = [
+    (lambda ctx, acts: ctx.parallel(*acts, 3), "ctx.parallel cannot await argument 3, of type int"),
+    (
+        lambda ctx, acts: ctx.parallel(asyncio.ensure_future(acts[0]), acts[1], None),
+        "argument 3, of type NoneType",
+    ),
+    (lambda ctx, acts: ctx.parallel(acts), r"ctx.parallel was given a list; .* ctx\.parallel\(\*acts\)"),
+    (
+        lambda ctx, acts: ctx.parallel(*acts, (one for one in acts[:0])),
+        r"a generator; .* ctx\.parallel\(\*acts\)",
+    ),
+    (lambda ctx, acts: ctx.gather(a=acts[0], b=acts[1], c=3), "ctx.gather cannot await c, of type int"),
+    (lambda ctx, acts: ctx.gather({"a": acts[0], "b": acts[1]}), r"a dict; .* ctx\.gather\(\*\*acts\)"),
+    (lambda ctx, acts: ctx.gather(acts[0], b=acts[1]), "takes acts, or acts by name, not both"),
+]
+"""What is to be done together beside two acts and is no act, and what is said of it."""
+
+
+@pytest.mark.parametrize(("together", "says"), NO_ACTS)
+@in_both_worlds
+async def test_nothing_of_what_is_done_together_begins_where_something_is_no_act(
+    run: World, together: Callable[[Any, list[Any]], Any], says: str
+) -> None:
+    paid: list[int] = []
+
+    async def pay(amount: int) -> None:
+        paid.append(amount)
+
+    @workflow
+    async def acts(ctx: Context) -> Any:
+        try:
+            await together(ctx, [ctx.step("pay", paid.append, 1), ctx.step("pay", ctx.step("all", pay(2)))])
+        except ConfigurationError as error:
+            await ctx.sleep(0.01)
+            return str(error)
+
+    with warnings.catch_warnings(action="error"):
+        assert re.search(says, await run(acts))
+        gc.collect()
+    assert paid == []
 
 
 # --- Calls that are made again ----------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from towpath import Context, function, local, workflow
-from towpath.errors import DuplicateStepError
+from towpath.errors import ComponentError, DuplicateStepError
 from towpath.testing import VirtualPlatform, crash_everywhere, virtual_time
 
 done: list[Any] = []
@@ -60,6 +60,23 @@ async def test_a_call_of_a_key_that_is_running_is_refused() -> None:
 
     refused = REFUSED.replace("'pay'", "'task:pay'")
     assert (await crash_everywhere(calls)).finished.result == ["int 1", refused]
+
+
+@virtual_time
+async def test_a_key_that_is_used_for_another_call_is_named_with_the_remedy() -> None:
+    pay = function(name="pay")(slow)
+
+    @workflow
+    async def calls(ctx: Context) -> list[int]:
+        return [await ctx.task(pay, input=value, key="k") for value in (1, 2)]
+
+    for always_replay in (False, True):
+        async with VirtualPlatform(always_replay=always_replay) as platform:
+            with pytest.raises(
+                ComponentError,
+                match=r"'task:pay#=k' called with 1, and now .* with 2; .* give each a key= of its own",
+            ):
+                await platform.run(calls)
 
 
 @virtual_time

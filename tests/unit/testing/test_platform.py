@@ -16,7 +16,7 @@ from towpath.errors import (
     StuckError,
     UnknownRunError,
 )
-from towpath.testing import VirtualPlatform
+from towpath.testing import VirtualPlatform, crash_everywhere
 from towpath_schemas.attribution import AttributionClaim
 from towpath_schemas.journal import CallSettled, RunFinished, RunStarted, StepSettled
 from towpath_schemas.payloads import MAX_PAYLOAD_BYTES
@@ -440,6 +440,51 @@ async def test_the_same_seed_draws_the_same_numbers() -> None:
     first = await drawn(1)
     assert first == await drawn(1) != await drawn(2)
     assert first[0] != first[1]
+
+
+async def test_what_a_call_draws_follows_from_the_seed_the_call_and_the_attempt() -> None:
+    counter = entity("Counter")
+
+    @counter.write
+    async def count(ctx: Context) -> str:
+        return str(ctx.uuid())
+
+    @function
+    async def inner(ctx: Context) -> float:
+        return ctx.random()
+
+    @function(retries={"max_attempts": 2, "initial_interval_ms": 1})
+    async def draws(ctx: Context) -> Any:
+        drawn.append(ctx.random())
+        if ctx.attempt == 1:
+            raise ValueError("again")
+        return [*drawn, await ctx.task(inner), str(ctx.uuid())]
+
+    @workflow
+    async def calls(ctx: Context) -> Any:
+        return [*await ctx.task(draws), await ctx.entity("Counter", "a").count()]
+
+    async def with_seed(seed: int) -> Any:
+        drawn.clear()
+        async with VirtualPlatform(seed=seed) as platform:
+            return await platform.run(calls)
+
+    drawn: list[float] = []
+    first = await with_seed(1)
+    assert first == await with_seed(1) != await with_seed(2)
+    assert len(set(first)) == 5
+
+
+async def test_a_call_that_a_crash_repeats_draws_the_same() -> None:
+    @function
+    async def draws(ctx: Context) -> list[Any]:
+        return [str(ctx.uuid()), ctx.random(), ctx.now()]
+
+    @workflow
+    async def calls(ctx: Context) -> Any:
+        return await ctx.task(draws)
+
+    await crash_everywhere(calls)
 
 
 async def test_a_run_that_is_replayed_after_every_record_does_the_same_once() -> None:

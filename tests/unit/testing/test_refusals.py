@@ -1,15 +1,15 @@
 """A platform in a test does not pass over what it cannot do, and refuses what the real one does."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from towpath import Concurrency, Context, Debounce, RateLimit, Schedule, Singleton, workflow
-from towpath.errors import ComponentError, ConfigurationError, RequestRefusedError
-from towpath.testing import VirtualPlatform, crash_everywhere
+from towpath.errors import ComponentError, ConfigurationError, InvalidInputError, RequestRefusedError
+from towpath.testing import VirtualPlatform, VirtualRun, crash_everywhere
 
 # --- Limits -------------------------------------------------------------------------------------------
 
@@ -162,6 +162,39 @@ async def test_time_starts_no_run_of_a_schedule_but_the_test_does() -> None:
 
 
 # --- Sizes --------------------------------------------------------------------------------------------
+
+
+NONE: list[tuple[Callable[[Any, Any], Any], str]] = [
+    (lambda platform, run: platform.start("waits", idempotency_key=""), "idempotency_key"),
+    (lambda platform, run: platform.start("waits", headers={"a": 1}), "headers.a"),
+    (lambda platform, run: platform.start("waits", attribution="ada"), "attribution"),
+    (lambda platform, run: run.signal(""), "name"),
+    (lambda platform, run: run.signal("paid", signal_id=5), "signal_id"),
+    (lambda platform, run: platform.broadcast(""), "name: String"),
+    (lambda platform, run: run.cancel(5), "reason"),
+    (lambda platform, run: run.terminate(6), "reason: Input"),
+    (lambda platform, run: platform.approve(run, decision="maybe"), "decision"),
+    (lambda platform, run: platform.approve(run, by=5), "user_id"),
+    (lambda platform, run: platform.approve(run, comment=5), "comment"),
+]
+"""Questions with an argument that is none, and what it is called."""
+
+
+@pytest.mark.parametrize(("ask", "field"), NONE)
+async def test_an_argument_that_is_none_is_named_before_anything_happens(
+    ask: Callable[[VirtualPlatform, VirtualRun], Coroutine[Any, Any, Any]], field: str
+) -> None:
+    @workflow
+    async def waits(ctx: Context) -> str:
+        return (await ctx.human.approval("open")).decision
+
+    async with VirtualPlatform() as platform:
+        run = await platform.start(waits)
+        with pytest.raises(InvalidInputError, match=f"^{field}"):
+            await ask(platform, run)
+        assert (len(platform.runs), run.waits_for) == (1, ["approval 'open'"])
+        await platform.approve(run)
+        assert await run.result() == "approved"
 
 
 async def test_a_signal_that_is_too_large_is_refused() -> None:

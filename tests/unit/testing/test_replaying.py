@@ -371,3 +371,17 @@ def test_what_is_no_journal_is_refused_with_the_line() -> None:
         check_replay(shop, "")
     with pytest.raises(ConfigurationError, match=r"'ship' is no workflow here"):
         check_replay("ship", records)
+
+
+def test_a_text_may_hold_what_other_programs_take_for_the_end_of_a_line() -> None:
+    @workflow
+    async def quotes(ctx: Context, text: str) -> str:
+        return await ctx.step("quote", work, text)
+
+    async def exported() -> str:
+        async with VirtualPlatform() as platform:
+            run = await platform.start(quotes, "one\u2028two\u0085three")
+            await run.result()
+            return run.export()
+
+    assert check_replay(quotes, run_virtual(exported)).ended is not None

@@ -120,3 +120,18 @@ async def test_code_that_undoes_by_itself_hears_what_could_not_be_undone() -> No
     assert await local.run(pays) == expected
     async with VirtualPlatform() as platform:
         assert await platform.run(pays) == expected
+
+
+async def test_a_compensation_that_has_happened_already_is_refused_when_it_is_given() -> None:
+    world: list[str] = []
+
+    @workflow
+    async def pays(ctx: Context) -> None:
+        async with ctx.saga() as saga:
+            await ctx.step("charge", world.append, "charge")
+            saga.on_failure("refund", world.append("refund"))
+            world.append("ship")
+
+    with pytest.raises(ComponentError, match="step 'refund' was given a NoneType: it was computed before"):
+        await local.run(pays)
+    assert world == ["charge", "refund"]

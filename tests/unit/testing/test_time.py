@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from towpath import Context, function, workflow
+from towpath import Context, entity, function, workflow
 from towpath.engine.live_run import LiveRun
 from towpath.errors import ComponentError, StuckError
 from towpath.testing import VirtualPlatform, VirtualTimeLoop, run_virtual, virtual_time
@@ -135,6 +135,35 @@ async def test_time_does_not_run_backwards() -> None:
         await platform.advance_to(platform.now + timedelta(hours=1))
         with pytest.raises(ValueError, match="has passed"):
             await platform.advance_to(platform.now - timedelta(seconds=1))
+
+
+@in_both_loops
+async def test_what_a_run_calls_has_the_time_of_the_platform() -> None:
+    @function
+    async def slept(ctx: Context) -> list[datetime]:
+        before = ctx.now()
+        await ctx.sleep(0.01)
+        return [before, ctx.now()]
+
+    counter = entity("Counter")
+
+    @counter.write
+    async def count(ctx: Context) -> datetime:
+        return ctx.now()
+
+    @workflow
+    async def calls(ctx: Context) -> list[str]:
+        await ctx.sleep(3_600)
+        return [*await ctx.task("test", "slept"), await ctx.entity("Counter", "a").count()]
+
+    async with VirtualPlatform() as platform:
+        due = platform.now + timedelta(hours=1)
+        before, after, counted = map(datetime.fromisoformat, await platform.run(calls))
+        assert (before, after, counted - due < timedelta(seconds=1)) == (
+            due,
+            due + timedelta(seconds=0.01),
+            True,
+        )
 
 
 async def test_in_an_ordinary_loop_code_that_works_is_waited_for() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from towpath import Context, workflow
+from towpath import Context, function, workflow
 from towpath.errors import SignalTimeoutError
 from towpath.testing import VirtualPlatform, VirtualRun, crash_everywhere, virtual_time
 
@@ -233,3 +233,18 @@ async def test_a_patch_is_taken_by_new_runs_and_not_by_those_that_have_come_past
 
         assert [old.status, new.status] == ["completed", "completed"]
         assert sorted(done) == ["insured", "packed", "packed", "shipped", "shipped"]
+
+
+async def test_sync_code_asks_in_its_thread_whether_it_runs_patched() -> None:
+    @function
+    def ships(ctx: Context) -> list[str]:
+        return ["insured" if ctx.patched("insure") else "bare", str(ctx.uuid())]
+
+    async with VirtualPlatform() as platform:
+        run = await platform.start(ships)
+        assert (await run.result())[0] == "insured"
+        assert [getattr(record, "source", None) for record in run.journal] == [None, "patched", "uuid", None]
+
+    async with VirtualPlatform(always_replay=True) as platform:
+        assert (await platform.run(ships))[0] == "insured"
+    assert (await crash_everywhere(ships)).finished.result[0] == "insured"

@@ -112,6 +112,19 @@ REFUSED: dict[str, tuple[list[WorkflowStep], str]] = {
     ),
     "no attempt": ([task("a", retries=0)], "step 'a' has retries=0"),
     "a call without time": ([task("a", timeout_ms=0)], "step 'a' has timeout_ms=0"),
+    "a call without end": (
+        [task("a", timeout_ms=1e30)],
+        "step 'a' has timeout_ms=1e[+]30; give more than 0 and no",
+    ),
+    "a call beyond all time": ([task("a", timeout_ms=10**400)], "step 'a' has timeout_ms=10000"),
+    "a wait without end": (
+        [wait_signal_step("a", signal_name="s", timeout_ms=1e30)],
+        "step 'a' has timeout_ms=1e[+]30; give more than 0 and no more than a century, or leave it out to wait for ever",
+    ),
+    "an object without a key": (
+        [task("a", "b", object_keys=["k", ""])],
+        "depends on 'b', which is no step; .*step 'a' has an object key that cannot be held: ",
+    ),
     "a reserved name": ([task("a", input_data={"deps": 1})], "step 'a' has 'deps' in its input_data"),
     "what JSON cannot carry": ([task("a", input_data={"x": b""})], "step 'a': input_data.x: bytes"),
     "another type": (

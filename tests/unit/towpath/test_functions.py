@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import math
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from contextlib import aclosing
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -47,10 +49,21 @@ def component(registered: Callable[..., Any]) -> Component:
 # --- Options --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("timeout_ms", [0, -1, float("nan")])
-def test_a_time_limit_that_nothing_could_keep_is_refused(timeout_ms: float) -> None:
-    with pytest.raises(RegistrationError, match=r"timeout_ms=.*over 0"):
+@pytest.mark.parametrize(
+    "timeout_ms", [0, -1, math.nan, math.inf, 1e30, 10**400, True, "100", timedelta(0), timedelta(days=-1)]
+)
+def test_a_time_limit_that_nothing_could_keep_is_refused(timeout_ms: Any) -> None:
+    with pytest.raises(RegistrationError, match=r"timeout_ms=.*over 0 and no more than a century"):
         function(timeout_ms=timeout_ms)
+
+
+@pytest.mark.parametrize("timeout_ms", [1_500, 1_500.0, timedelta(seconds=1.5)])
+def test_a_time_limit_is_a_number_of_milliseconds_or_a_timedelta(timeout_ms: Any) -> None:
+    @function(timeout_ms=timeout_ms)
+    def patient() -> None:
+        pass
+
+    assert component(patient).timeout_s == 1.5
 
 
 @pytest.mark.parametrize("name", ["", "x" * 257, 3])

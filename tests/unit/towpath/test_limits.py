@@ -59,6 +59,16 @@ def test_limits_of_workflows_functions_and_agents_are_told_to_the_platform() -> 
         (Concurrency, {"limit": 1.5}, "limit: "),
         (Concurrency, {"limit": True}, "limit: "),
         (Concurrency, {"limit": 1, "key": ""}, "key: "),
+        (
+            Concurrency,
+            {"limit": 1, "key": "order..customer"},
+            "no Concurrency: key='order..customer' has nothing",
+        ),
+        (
+            Singleton,
+            {"key": "order."},
+            "no Singleton: key='order.' has nothing between two dots, or at an end",
+        ),
         (Concurrency, {"limit": 1, "pool": 7}, "pool: "),
         (RateLimit, {"limit": 1, "per": 0}, "no RateLimit: per: "),
         (RateLimit, {"limit": 1, "per": float("nan")}, "per: "),
@@ -80,6 +90,32 @@ def test_what_can_be_no_limit_is_refused_by_the_name_of_its_field(
 def test_two_limits_about_the_same_are_refused() -> None:
     with pytest.raises(RegistrationError, match="there are two Concurrency with key='a'; leave one out"):
         workflow(limits=[Concurrency(1, key="a"), Concurrency(1), Concurrency(2, key="a")])(_body)
+
+
+def test_a_key_that_leads_into_no_parameter_is_refused() -> None:
+    async def bills(ctx: WorkflowContext, customer: str, month: int = 1) -> None: ...
+
+    with pytest.raises(
+        RegistrationError,
+        match=r"limits of bills: key='custmer.id' names no parameter; begin with one of customer, month",
+    ):
+        workflow(limits=[RateLimit(9, per=1, key="month"), Concurrency(1, key="custmer.id")])(bills)
+    with pytest.raises(
+        RegistrationError, match="limits of _body: key='customer' names no parameter; leave it out"
+    ):
+        workflow(limits=[Concurrency(1, key="customer")])(_body)
+
+
+def test_a_key_may_lead_into_the_only_parameter_and_into_what_takes_every_name() -> None:
+    async def ships(ctx: WorkflowContext, order: dict[str, str]) -> None: ...
+    async def notes(ctx: WorkflowContext, text: str, **more: str) -> None: ...
+
+    for body in (ships, notes):
+        workflow(limits=[Concurrency(1, key="customer")])(body)
+
+        assert described(ComponentType.WORKFLOW, body.__name__) == (
+            ConcurrencyLimit(limit=1, key="customer"),
+        )
 
 
 @pytest.mark.parametrize("limits", [{"turns": 3}, 3, [3], "Concurrency", Concurrency], ids=str)

@@ -217,7 +217,7 @@ async def test_a_task_that_does_not_exist_is_an_error_that_says_so(context: Loca
     assert raised.value.failure.code == "unknown_component"
     with pytest.raises(TypeError, match="is not registered; decorate it"):
         await context.task(load)
-    with pytest.raises(TypeError, match="the names of a service and of its handler"):
+    with pytest.raises(ConfigurationError, match="service 'nobody' with handler_name=None; give the name"):
         await context.task("nobody")
 
 

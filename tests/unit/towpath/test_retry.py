@@ -1,5 +1,6 @@
 """How often a failing act is tried again, and how long is waited in between."""
 
+import math
 import time
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -19,6 +20,7 @@ from towpath.errors import (
 )
 from towpath.retry import Backoff, Retry, RetryPolicy, attempted, retry_after_s
 from towpath.retry_spellings import policy_of
+from towpath.spans import LONGEST_S
 from towpath_schemas.failure import Failure
 
 POLICIES = st.builds(
@@ -98,6 +100,13 @@ def test_what_an_error_asks_for_is_the_least_that_is_waited(
         (BusyError(retry_after_s=0.5), 0.5),
         (BusyError(retry_after="12"), 12),
         (BusyError(retry_after=-3), 0),
+        (BusyError(retry_after=1e30), LONGEST_S),
+        (answered(429, {"Retry-After": "9" * 30}), LONGEST_S),
+        (answered(429, {"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}), LONGEST_S),
+        (
+            ComponentError(Failure(code="unavailable", message="busy", retryable=True, retry_after_s=1e30)),
+            LONGEST_S,
+        ),
         (answered(429, {"Retry-After": "30"}), 30),
         (answered(503, {"retry-after": "1.5"}), 1.5),
         (ComponentError(Failure(code="unavailable", message="busy", retryable=True, retry_after_s=4)), 4),
@@ -206,6 +215,8 @@ async def test_attempts_that_were_made_elsewhere_count() -> None:
         ({"attempts": 3}, None, "attempts: Extra inputs.*max_attempts, backoff"),
         ({"max_attempts": 0}, None, "max_attempts: Input should be greater than or equal to 1"),
         ({"initial_interval_ms": "long"}, None, "initial_interval_s: Input should be a valid number"),
+        ({"initial_interval_ms": 10**400}, None, "initial_interval_s: Input should be less than or equal"),
+        (-5, None, "retries=-5: give how often it is tried at the most, 1 or more"),
         ("three", None, "retries='three': give a number, a RetryPolicy"),
         (None, "soon", "backoff: Input should be 'constant', 'linear' or 'exponential'"),
         (None, 3, "backoff=3: give constant, linear or exponential"),
@@ -221,6 +232,9 @@ def test_a_policy_that_cannot_be_is_refused_with_the_remedy(retries: Any, backof
     [
         ({"max_attempts": 0}, "max_attempts: Input should be greater than or equal to 1"),
         ({"attempts": 2}, "attempts: Extra inputs are not permitted; its fields are max_attempts, backoff"),
+        ({"initial_interval_s": math.inf}, "initial_interval_s: Input should be less than or equal to"),
+        ({"initial_interval_s": math.nan}, "initial_interval_s: Input should be"),
+        ({"max_interval_s": 1e30}, "max_interval_s: Input should be less than or equal to"),
     ],
 )
 def test_a_policy_refuses_what_it_cannot_be_as_other_constructors_do(
@@ -239,6 +253,7 @@ def test_a_policy_refuses_what_it_cannot_be_as_other_constructors_do(
             {"max_attempts": 2, "initial_interval_ms": 5},
             RetryPolicy(max_attempts=2, initial_interval_s=0.005),
         ),
+        ({"initial_interval_ms": "5"}, RetryPolicy(initial_interval_s=0.005)),
         (RetryPolicy(max_attempts=7), RetryPolicy(max_attempts=7)),
         (None, RetryPolicy(max_attempts=9)),
     ],
@@ -251,3 +266,8 @@ def test_one_act_spells_its_retries_as_a_function_does(retries: Any, policy: Ret
 def test_one_act_refuses_what_says_no_number_of_attempts(retries: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^retry=.+: give a number, a RetryPolicy, or a mapping"):
         policy_of(retries, name="retry")
+
+
+def test_one_act_is_not_tried_less_than_once() -> None:
+    with pytest.raises(ConfigurationError, match=r"^retry=-1: give how often it is tried at the most"):
+        policy_of(-1, name="retry")

@@ -7,8 +7,15 @@ import pytest
 import structlog
 
 from towpath import Context, function, local, workflow
+from towpath.components import REGISTRY
 from towpath.context_services.logs import RunLog
+from towpath.engine.call_execution import CallExecution
+from towpath.engine.execution import execute
 from towpath.testing import VirtualPlatform
+from towpath_schemas.attribution import Attribution, AttributionClaim
+from towpath_schemas.calls import CallRequested
+from towpath_testkit.held import held
+from towpath_testkit.journals import run_started
 
 NOTHING: dict[str, Any] = {}
 
@@ -96,19 +103,67 @@ async def test_a_platform_logs_with_structlog_in_runs_and_in_calls() -> None:
     @workflow
     async def runs(ctx: Context) -> None:
         await logs(ctx)
+        await ctx.step("pays", logs, ctx)
         await ctx.task(called)
 
     with structlog.testing.capture_logs() as lines:
         async with VirtualPlatform() as platform:
-            await platform.run(runs)
+            run = await platform.start(runs, attribution=AttributionClaim(user_id="ada"))
 
-    said = [(line["component"], line["log_level"], line["event"]) for line in lines if "run_id" in line]
-    assert said == [
-        ("runs", "error", "payment refused"),
-        ("runs", "info", "and so on"),
-        ("called", "error", "payment refused"),
-        ("called", "info", "and so on"),
+    said = [line for line in lines if "run_id" in line]
+    assert [(line["component"], line.get("step_id"), line["log_level"], line["event"]) for line in said] == [
+        ("runs", None, "error", "payment refused"),
+        ("runs", None, "info", "and so on"),
+        ("runs", "pays#0", "error", "payment refused"),
+        ("runs", "pays#0", "info", "and so on"),
+        ("called", "task:called#0", "error", "payment refused"),
+        ("called", "task:called#0", "info", "and so on"),
     ]
-    assert {(line.get("order"), line.get("by")) for line in lines if line["event"] == "payment refused"} == {
+    assert {(line["run_id"], line["tenant"], line["user_id"]) for line in said} == {
+        (run.run_id, "test", "ada")
+    }
+    assert {(line.get("order"), line.get("by")) for line in said if line["event"] == "payment refused"} == {
         (7, "ada")
     }
+
+
+async def test_a_line_says_the_trace_of_its_run_or_call() -> None:
+    workflow("runs")(logs)
+    function("called")(logs)
+    call = CallRequested(
+        run_id="run-1",
+        key="task:called#0",
+        call_id="call-1",
+        service="shop",
+        name="called",
+        act="task",
+        attribution=Attribution(tenant="acme"),
+        correlation_id="correlation-1",
+    )
+    begun = run_started("runs", input=None, traceparent="00-of-the-run")
+    nobody: Any = None
+
+    with structlog.testing.capture_logs() as lines:
+        await execute(held(history=[(0, begun)]), REGISTRY)
+        calls = CallExecution(REGISTRY, nobody, nobody, timeout_s=5)
+        await calls.answer(call, nobody, traceparent="00-of-the-call")
+
+    assert [line["traceparent"] for line in lines] == ["00-of-the-run"] * 2 + ["00-of-the-call"] * 2
+
+
+async def test_a_line_says_the_name_of_a_secret_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOWPATH_SECRET_GATE", "open-sesame")
+
+    @workflow
+    async def tells(ctx: Context) -> None:
+        gate = ctx.secrets().get("gate")
+        ctx.log(f"opened with {gate}", word=gate, tried=[{gate: 1}, ("closed", 2)], order=7)
+
+    with structlog.testing.capture_logs() as lines:
+        async with VirtualPlatform() as platform:
+            await platform.run(tells)
+
+    assert "sesame" not in str(lines)
+    (said,) = (line for line in lines if line.get("order") == 7)
+    assert (said["event"], said["word"]) == ("opened with [secret gate]", "[secret gate]")
+    assert said["tried"] == [{"[secret gate]": 1}, ["closed", 2]]

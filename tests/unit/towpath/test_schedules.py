@@ -1,7 +1,7 @@
 """Schedules as code declares them: what they say is checked where they are written."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -59,6 +59,8 @@ def test_what_is_no_schedule_is_refused() -> None:
         workflow(schedule=wrong)(clean_up)
     with pytest.raises(RegistrationError, match="give a Schedule"):
         workflow(schedule=[wrong])(clean_up)
+    with pytest.raises(RegistrationError, match="schedule=60 of clean_up: give a Schedule"):
+        workflow(schedule=cast("Any", 60))(clean_up)
 
 
 def test_a_moment_without_a_zone_is_one_of_the_schedules_own() -> None:
@@ -77,6 +79,11 @@ def test_a_moment_without_a_zone_is_one_of_the_schedules_own() -> None:
         ({"cron": "0 2 * * *", "every_s": 60}, "give either cron"),
         ({"cron": "at two"}, "cron 'at two' cannot be read"),
         ({"every_s": 60, "tz": "Mars", "start_at": datetime(2027, 1, 1)}, "tz 'Mars' is no time zone"),  # noqa: DTZ001
+        (
+            {"every_s": 60, "start_at": "2027-01-01"},
+            "start_at is '2027-01-01'; give a datetime, which datetime.from",
+        ),
+        ({"every_s": 60, "end_at": 1.5}, "end_at is 1.5; give a datetime"),
         ({"every_s": 0}, "every_s"),
         ({"every_s": 60, "name": ""}, "name"),
         ({"every_s": 60, "misfire": "sometimes"}, "misfire"),

@@ -50,6 +50,9 @@ def test_a_limit_may_be_for_ever_or_over_already(span: Any, seconds: float | Non
         ),
         ({"cron": 5}, "cron is 5; give text, such as '0 9 "),
         ({"cron": "0 9 * * *", "tz": None}, "tz is None; give text, such as 'Europe/Amsterdam'"),
+        ({"cron": "at noon"}, "cron 'at noon' cannot be read"),
+        ({"cron": "0 9 * * *", "tz": "Mars"}, "tz 'Mars' is no time zone"),
+        ({"until": datetime(2030, 1, 1), "tz": "Mars"}, "tz 'Mars' is no time zone"),  # noqa: DTZ001
         ({"delay_ms": "5"}, "delay_ms is '5'; give a number of milliseconds"),
         ({}, "exactly one of delay_ms, cron and until"),
     ],

@@ -90,6 +90,18 @@ async def test_what_the_step_says_must_fit_the_handler() -> None:
     assert "deps" not in str(raised.value).partition(";")[0]
 
 
+@pytest.mark.parametrize("said", [{"size": "big"}, {"sise": 1}])
+async def test_what_the_flow_adds_is_no_part_of_the_problem(said: dict[str, Any]) -> None:
+    @function
+    def handle(size: int) -> None: ...
+
+    with pytest.raises(ComponentError, match="size: ") as raised:
+        await run(handle, step_payload(said, {"day": 1}, {"extract": [1, 2]}))
+
+    assert "input: Extra" not in str(raised.value)
+    assert "deps" not in str(raised.value)
+
+
 async def test_other_calls_are_as_strict_as_ever() -> None:
     @function
     def handle(ctx: Context, size: int, colour: str = "red") -> None: ...

@@ -2,20 +2,33 @@
 
 import json
 import math
+import subprocess
+import sys
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
 from pathlib import PurePosixPath
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 from uuid import UUID
 
 import pytest
 from hypothesis import given, strategies as st
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    RootModel,
+    computed_field,
+    field_serializer,
+    model_serializer,
+)
 
 from towpath.errors import NotSerialisableError
-from towpath.values import MAX_DEPTH, revive, to_json_value
+from towpath.values import MAX_DEPTH, MAX_DIGITS, revive, to_json_value
 
 
 class Colour(Enum):
@@ -135,6 +148,157 @@ def test_equal_sets_are_written_alike() -> None:
     names = [f"name-{number}" for number in range(50)]
 
     assert to_json_value(set(names)) == to_json_value({*names[25:], *names[:25]})
+
+
+NAMES = [f"name-{number}" for number in range(50)]
+ORDERED = sorted(NAMES)
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    tags: frozenset[str]
+
+
+class Tagged(BaseModel):
+    tags: set[str] = Field(default_factory=lambda: set(NAMES))
+
+
+class Frozen(BaseModel, frozen=True):
+    tags: frozenset[str] = frozenset(NAMES)
+
+
+class Cases(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+    listed: list[Tagged]
+    by_name: defaultdict[str, set[str]]
+    pair: tuple[int, frozenset[str]]
+    queue: deque[set[str]]
+    place: Place
+    label: Label
+    anything: Any
+    root: RootModel[set[str]]
+
+
+class Shouting(BaseModel):
+    tags: set[str]
+    listed: list[Annotated[set[str], PlainSerializer(lambda tags: list(reversed(list(tags))))]]
+    _kept: set[str] = PrivateAttr(default_factory=lambda: set(NAMES))
+
+    @field_serializer("tags", when_used="json")
+    def loud(self, tags: set[str]) -> str:
+        return " ".join(tags).upper()
+
+
+class Itself(BaseModel):
+    tags: set[str] = Field(default_factory=lambda: set(NAMES))
+    origin: Self | None = Field(default=None, exclude=True)
+
+
+class Keeping(BaseModel):
+    _kept: set[str] = PrivateAttr(default_factory=lambda: set(NAMES))
+
+    @model_serializer
+    def all(self) -> dict[str, Any]:
+        return {"kept": self._kept}
+
+
+def test_sets_inside_of_models_are_written_as_sets_are_elsewhere() -> None:
+    names = set(NAMES)
+    cases = Cases.model_validate(
+        {
+            "listed": [Tagged(), {"tags": names}],
+            "by_name": {"a": names},
+            "pair": (1, names),
+            "queue": deque([names]),
+            "place": Place(1, 2),
+            "label": Label(frozenset(names)),
+            "anything": {"deep": [names]},
+            "root": names,
+            "further": names,
+        }
+    )
+
+    assert to_json_value({"cases": cases}) == {
+        "cases": {
+            "listed": [{"tags": ORDERED}, {"tags": ORDERED}],
+            "by_name": {"a": ORDERED},
+            "pair": [1, ORDERED],
+            "queue": [ORDERED],
+            "place": [1, 2],
+            "label": {"tags": ORDERED},
+            "anything": {"deep": [ORDERED]},
+            "root": ORDERED,
+            "further": ORDERED,
+        }
+    }
+    assert type(cases.root.root) is set
+
+
+def test_sets_of_what_holds_sets_are_written_in_one_order() -> None:
+    written = to_json_value(RootModel[set[Frozen]]({Frozen(), Frozen(tags=frozenset("ba"))}))
+
+    assert written == [{"tags": ["a", "b"]}, {"tags": ORDERED}]
+
+
+def test_serializers_of_a_model_see_its_sets_in_one_order_and_have_the_last_word() -> None:
+    shouting = Shouting(tags=set(NAMES), listed=[set(NAMES)])
+
+    assert to_json_value(shouting) == {"tags": " ".join(ORDERED).upper(), "listed": [ORDERED[::-1]]}
+    assert to_json_value(Keeping()) == {"kept": ORDERED}
+
+
+@pytest.mark.parametrize("tags", [[], ORDERED])
+def test_a_model_that_holds_itself_where_it_is_not_written_has_its_sets_in_one_order(tags: list[str]) -> None:
+    circle = Itself(tags=set())
+    circle.origin = Itself(origin=circle)
+    circle.tags = set(tags)
+
+    assert to_json_value(circle) == {"tags": tags}
+
+
+def test_sets_inside_of_models_are_written_alike_in_every_process() -> None:
+    program = (
+        "from pydantic import BaseModel; from towpath.values import to_json_value\n"
+        "class Model(BaseModel):\n    tags: set[str]\n"
+        "print(to_json_value([Model(tags=set('abcdefgh'))]))"
+    )
+
+    said = {
+        subprocess.run(  # noqa: S603 - this very interpreter
+            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, check=True, capture_output=True
+        ).stdout
+        for seed in ("1", "2")
+    }
+
+    assert said == {b"[{'tags': ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h']}]\n"}
+
+
+class Counted(BaseModel):
+    counts: dict[str, list[int]]
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({"a": [1, 10**MAX_DIGITS]}, "a.1"),
+        ({"a": -(10**MAX_DIGITS)}, "a"),
+        ({"a": {10**MAX_DIGITS: 1}}, "a"),
+        ({"a": Counted(counts={"x": [10**MAX_DIGITS]})}, "a.counts.x.0"),
+    ],
+)
+def test_a_whole_number_that_nobody_could_read_again_is_refused(value: Any, path: str) -> None:
+    with pytest.raises(NotSerialisableError, match=rf"^{path}: .* over 4,300 digits; write it as text"):
+        to_json_value(value)
+
+
+def test_the_largest_whole_number_comes_back() -> None:
+    largest = 10**MAX_DIGITS - 1
+
+    assert revive(json.loads(json.dumps(to_json_value([largest, -largest]))), list[int]) == [
+        largest,
+        -largest,
+    ]
 
 
 @pytest.mark.parametrize(

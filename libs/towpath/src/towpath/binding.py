@@ -51,11 +51,16 @@ def may_be_left_out(payload: Any, names: ParameterNames) -> bool:
     return said_nothing and names.only is not None and names.only not in names.required
 
 
+def without_additions(payload: dict[str, Any], names: ParameterNames) -> dict[str, Any]:
+    """Leave out of a payload what a flow adds to what its step says, where no parameter is for it."""
+    if deps_in(payload) is None:
+        return payload
+    return {key: value for key, value in payload.items() if key not in RESERVED or key in names.all}
+
+
 def _taken(payload: Any, names: ParameterNames) -> dict[str, Any]:
-    """Leave out what a flow adds to what its step says, where no parameter is for it."""
+    """Leave out what a flow adds, unless something takes it: the only parameter as its value, or any further names."""
     given = cast("dict[str, Any]", payload)
-    if deps_in(given) is None:
-        return given
-    taken = {key: value for key, value in given.items() if key not in RESERVED or key in names.all}
+    taken = without_additions(given, names)
     is_value = names.only is not None and not (taken and names.are_named_in(taken))
     return given if is_value or names.extra else taken

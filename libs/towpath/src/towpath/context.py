@@ -15,7 +15,7 @@ from uuid import UUID
 from towpath.components import ComponentType
 from towpath.context_services.logs import RunLog
 from towpath.context_services.services import ContextServices
-from towpath.coordination import ChildHandle, Join, Saga, together
+from towpath.coordination import ChildHandle, Join, Saga, check_acts, together
 from towpath.entity_handle import EntityHandle
 from towpath.errors import ContextError
 from towpath.injection import Injected
@@ -103,7 +103,7 @@ class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
 
         Raises:
             ComponentError: If the work failed for good.
-            ConfigurationError: If `retry` is no policy.
+            ConfigurationError: If `retry` is no policy, or the name or the key is none.
             TypeError: If `work` is a plain value, whose side effect has happened already, or a task that has begun.
         """
 
@@ -130,8 +130,8 @@ class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
                 policy; each call is one act.
 
         Raises:
-            ComponentError: If it failed for good, or took too long.
-            ConfigurationError: If `timeout_ms` or `retries` are none.
+            ComponentError: If it failed for good, took too long, or is no function.
+            ConfigurationError: If `timeout_ms` or `retries` are none, or a function comes with a `handler_name`.
         """
 
     @abstractmethod
@@ -153,10 +153,18 @@ class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
             join: What becomes of the child when this run ends.
             service_name: The service that offers it, where its name alone does not say.
             **named: What it is called with, by name.
+
+        Raises:
+            ConfigurationError: If `join` is none of these.
         """
 
     async def parallel(self, *acts: Awaitable[Any]) -> list[Any]:
-        """Await acts at the same time; the first failure stops the others, and is raised."""
+        """Await acts at the same time; the first failure stops the others, and is raised.
+
+        Raises:
+            ConfigurationError: If something is no act; then none begins.
+        """
+        check_acts("ctx.parallel", acts)
         return await together(acts)
 
     async def gather(
@@ -168,9 +176,11 @@ class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
             *acts: Acts, for a list of their results.
             return_exceptions: Return what failed beside the rest, instead of stopping at the first failure.
             **named: Acts by name, for a dict of their results.
+
+        Raises:
+            ConfigurationError: If something is no act, or some are given by name and others not; then none begins.
         """
-        if acts and named:
-            raise TypeError("ctx.gather takes acts, or acts by name, not both")
+        check_acts("ctx.gather", acts, named)
         results = await together([*acts, *named.values()], return_exceptions=return_exceptions)
         return dict(zip(named, results, strict=True)) if named else results
 
@@ -183,7 +193,11 @@ class Context(Places, ContextServices, WaitingPort, MemoryPort, Injected, ABC):
 
     @abstractmethod
     def patched(self, change: str) -> bool:
-        """Tell whether code behind `change` may run: False only in a run that had come past it without."""
+        """Tell whether code behind `change` may run: False only in a run that had come past it without.
+
+        Raises:
+            ConfigurationError: If the name of the change is none.
+        """
 
     def saga(self) -> Saga:
         """Begin a saga: `async with ctx.saga() as saga: ...; saga.on_failure("refund", refund, charge)`."""

@@ -1,18 +1,33 @@
 """What a run does beside its acts, one after the other: other runs, acts at the same time, undoing."""
 
 import asyncio
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final, Literal, Self, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Literal, Self, TypeVar, get_args
 
-from towpath.errors import CompensationError, ContinuedAsNewError
+from towpath.discarding import discard_given, discard_work
+from towpath.errors import CompensationError, ConfigurationError, ContinuedAsNewError
 from towpath.groups import ended_by
+from towpath.work import check_work
 
 Join = Literal["detached", "cancel", "required"]
 """What becomes of a child whose parent ends: it goes on, it is cancelled, or the parent waits for it.
 
 A parent that is cancelled or fails waits for nothing: then one that is required is cancelled, too.
 """
+
+
+def check_join(join: object) -> None:
+    """Refuse what is no `Join`.
+
+    Raises:
+        ConfigurationError: If it is none.
+    """
+    if join not in get_args(Join):
+        agreed = ", ".join(map(repr, get_args(Join)))
+        raise ConfigurationError(f"join={join!r} is none of {agreed}; write one of these")
 
 
 T = TypeVar("T")
@@ -59,6 +74,41 @@ class ChildHandle(ABC):
     @abstractmethod
     async def cancel(self, reason: str | None = None) -> None:
         """Ask it to end; it may clean up first."""
+
+
+def check_acts(
+    method: str, acts: Sequence[object], named: Mapping[str, object] = MappingProxyType({})
+) -> None:
+    """Refuse what cannot be awaited together, before anything begins; what could be is discarded then.
+
+    Args:
+        method: What the program calls.
+        acts: What it gives in an order.
+        named: What it gives by name.
+
+    Raises:
+        ConfigurationError: If something is no act, or there are some in an order and others by name.
+    """
+    given = {**{f"argument {place}": one for place, one in enumerate(acts, start=1)}, **named}
+    wrong = next((one for one in given.items() if not inspect.isawaitable(one[1])), None)
+    if wrong is None and not (acts and named):
+        return
+    for one in given.values():
+        discard_work(one) if inspect.isawaitable(one) else discard_given(one)
+    raise ConfigurationError(
+        f"{method} takes acts, or acts by name, not both" if wrong is None else _no_act(method, *wrong)
+    )
+
+
+def _no_act(method: str, place: str, value: object) -> str:
+    kind = type(value).__name__
+    if isinstance(value, Mapping):
+        return f"{method} was given a {kind}; spread it: ctx.gather(**acts)"
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        return f"{method} was given a {kind}; spread the {kind}: {method}(*acts)"
+    return (
+        f"{method} cannot await {place}, of type {kind}; give it acts, such as ctx.step(...) or ctx.task(...)"
+    )
 
 
 async def together(awaitables: Sequence[Awaitable[Any]], *, return_exceptions: bool = False) -> list[Any]:
@@ -112,7 +162,13 @@ class Saga:
         self._undo: list[tuple[str, Any, tuple[Any, ...]]] = []
 
     def on_failure(self, name: str, work: Any, *arguments: Any) -> None:
-        """Remember a compensation: the step `name` of `work`, a function with its arguments."""
+        """Remember a compensation: the step `name` of `work`, a function with its arguments.
+
+        Raises:
+            ConfigurationError: If the name is none.
+            TypeError: If `work` is a plain value, whose side effect has happened already; see `Context.step`.
+        """
+        check_work(name, work, arguments)
         self._undo.append((name, work, arguments))
 
     async def __aenter__(self) -> Self:

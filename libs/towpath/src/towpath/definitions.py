@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from reprlib import repr as shortened
 from typing import Any, TypeVar
 
 from towpath.annotations import name_of
@@ -11,6 +12,7 @@ from towpath.components import REGISTRY, Component
 from towpath.errors import ConfigurationError, RegistrationError
 from towpath.retry import RetryPolicy
 from towpath.retry_spellings import Retries, policy_of
+from towpath.spans import MILLISECOND_S, lasting_s
 from towpath.streaming import yields
 
 MARK = "_towpath_component"
@@ -93,11 +95,15 @@ def time_limit(timeout_ms: float | None) -> float | None:
     """
     if timeout_ms is None:
         return None
-    if not timeout_ms > 0:
+    limit_s = 0.0
+    with suppress(ConfigurationError):
+        limit_s = lasting_s("timeout_ms", timeout_ms, MILLISECOND_S)
+    if limit_s == 0:
         raise RegistrationError(
-            f"timeout_ms={timeout_ms!r}: give the milliseconds an attempt may take, over 0"
+            f"timeout_ms={shortened(timeout_ms)}: give the milliseconds an attempt may take, over 0 and no more than a "
+            "century, or a timedelta"
         )
-    return timeout_ms / 1_000
+    return limit_s
 
 
 def retry_policy(

@@ -68,21 +68,21 @@ def _close(coroutine: Coroutine[Any, Any, Any]) -> None:
     given = [] if begun else [*inspect.getcoroutinelocals(coroutine).values()]
     coroutine.close()
     for one in given:
-        _discard_given(one)
+        discard_given(one)
 
 
-def _discard_given(given: Any) -> None:
-    """Discard the coroutines among what a coroutine was given; a task belongs to whoever has made it."""
+def discard_given(given: Any) -> None:
+    """Discard the coroutines among what code was given; a task belongs to whoever has made it."""
     match given:
         case Coroutine():
             discard_work(cast("Coroutine[Any, Any, Any]", given))
-        case list() | tuple():
+        case list() | tuple() | set():
             for one in cast("list[Any]", given):
-                _discard_given(one)
+                discard_given(one)
         case dict():
             for one in cast("dict[Any, Any]", given).values():
-                _discard_given(one)
+                discard_given(one)
         case partial():
-            _discard_given((cast("partial[Any]", given).args, cast("partial[Any]", given).keywords))
+            discard_given((cast("partial[Any]", given).args, cast("partial[Any]", given).keywords))
         case _:
             pass

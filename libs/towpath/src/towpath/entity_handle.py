@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from towpath.errors import InvalidInputError
+from towpath.secrecy import secret_in
+from towpath.values import secret_refused
 from towpath_schemas.entities import EntityName
 
 
@@ -73,11 +75,15 @@ def entity_name(tenant: str, entity_type: str, key: str) -> EntityName:
 
     Raises:
         InvalidInputError: If nothing can be called so.
+        NotSerialisableError: If the key holds a secret.
     """
     try:
-        return EntityName.checked(tenant, entity_type, key)
+        name = EntityName.checked(tenant, entity_type, key)
     except ValueError as error:
         raise InvalidInputError(str(error)) from error
+    if (secret := secret_in(key)) is not None:
+        raise secret_refused(f"the key of an entity {entity_type!r} holds", secret)
+    return name
 
 
 CommitCalls = Callable[[Sequence[EntityCall]], Coroutine[Any, Any, list[Any]]]

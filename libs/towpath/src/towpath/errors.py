@@ -91,14 +91,12 @@ class NonDeterminismError(ComponentError):
         entry: Number of the journal's entry that it did not repeat.
     """
 
-    def __init__(self, *, expected: str, found: str, entry: int) -> None:
-        super().__init__(
-            Failure(
-                code="non_determinism",
-                message=f"replay diverged: the journal has {expected}, the code asked for {found}; "
-                "code under running workflows may only change behind ctx.patched or a new version",
-            ),
+    def __init__(self, *, expected: str, found: str, entry: int, message: str | None = None) -> None:
+        diverged = (
+            f"replay diverged: the journal has {expected}, the code asked for {found}; "
+            "code under running workflows may only change behind ctx.patched or a new version"
         )
+        super().__init__(Failure(code="non_determinism", message=message or diverged))
         self.expected, self.found, self.entry = expected, found, entry
 
 

@@ -59,10 +59,13 @@ def function(
         name: What it is called by; its own name if not given.
         streaming: Insist that it is a generator; every generator streams, whether this is said or not.
         retries: How often it is tried at the most (3 if not given), or a whole policy. A run of its own waits for the next
-            attempt durably, and a crash begins none anew; where it fails for good, it leaves a dead letter.
+            attempt durably, and a crash begins none anew; where it fails for good, it leaves a dead letter. A call by
+            another run is done as a whole: a tool-runner waits with it, and who comes after a crash tries as often again.
+            What that run itself allows (`ctx.task(..., retries=)`) is counted and waited for durably.
         backoff: How the waits between attempts grow: `constant`, `linear` or `exponential`.
         timeout_ms: How long one attempt may take, what it waits for included; a sync one that takes longer is not waited for
-            any more. A run of its own is held in memory while its time passes, and a crash gives it no more of it.
+            any more. A run of its own is held in memory while its time passes, and a crash gives it no more of it. If not
+            given, a run of its own has no limit, and a call by another run the tool-runner's (`timeout_s`, a minute).
         idempotent: Whether an attempt whose end was never seen may be repeated; if not said, where it is
             retried at all.
         limits: How many of its runs work at once, how often one begins, which of them are one; see `towpath.limits`.
@@ -80,7 +83,9 @@ def function(
                 f"{name_of(body)} does not yield: leave streaming=True out, or yield the chunks"
             )
         component = _component(body, None if callable(name) else name, policy, limit_s, idempotent)
-        register(body, replace(component, limits=described_limits(component.name, limits)))
+        register(
+            body, replace(component, limits=described_limits(component.name, limits, component.parameters))
+        )
         note(
             body, _agnt5_handler_name=component.name, _agnt5_is_function=True
         )  # what code for agnt5 looks for

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar, cast
 from pydantic import ValidationError
 
 from towpath.errors import RegistrationError
+from towpath_schemas.inputs import ParameterNames
 from towpath_schemas.limits import (
     ConcurrencyLimit,
     DebounceLimit,
@@ -143,11 +144,18 @@ class Singleton:
 AnyLimit = Concurrency | RateLimit | Debounce | Singleton
 
 
-def described_limits(name: str, limits: Sequence[AnyLimit] | None) -> tuple[Limit, ...]:
+def described_limits(
+    name: str, limits: Sequence[AnyLimit] | None, parameters: ParameterNames | None = None
+) -> tuple[Limit, ...]:
     """Read what a component was given as its limits.
 
+    Args:
+        name: The component's.
+        limits: What it was given.
+        parameters: The arguments that keys are paths into; None where they are not known.
+
     Raises:
-        RegistrationError: If one of them is none, or two are about the same thing.
+        RegistrationError: If one of them is none, two are about the same thing, or a key names no parameter.
     """
     given = [_checked(name, one) for one in _each(limits)]
     described = tuple(one.described() for one in given)
@@ -158,7 +166,19 @@ def described_limits(name: str, limits: Sequence[AnyLimit] | None) -> tuple[Limi
                 f"limits of {name}: there are two {type(one).__name__} with key={one.key!r}; "
                 "leave one out, or give it another key"
             )
+    if parameters is not None:
+        _check_keys(name, described, parameters)
     return described
+
+
+def _check_keys(name: str, described: Sequence[Limit], parameters: ParameterNames) -> None:
+    """Refuse keys that are null for every input: each leads into a parameter, or into the value of the only one."""
+    if parameters.only is not None or parameters.extra is not None:
+        return
+    for one in described:
+        if one.key is not None and one.key.split(".")[0] not in parameters.all:
+            remedy = f"begin with one of {', '.join(parameters.all)}" if parameters.all else "leave it out"
+            raise RegistrationError(f"limits of {name}: key={one.key!r} names no parameter; {remedy}")
 
 
 def _each(limits: object) -> Sequence[object]:
@@ -180,6 +200,12 @@ def _seconds(span: Any) -> Any:
 
 
 def _read(shape: type[ShapeT], given: AnyLimit, **said: Any) -> ShapeT:
+    key = said.get("key")
+    if isinstance(key, str) and key and not all(key.split(".")):
+        raise RegistrationError(
+            f"no {type(given).__name__}: key={key!r} has nothing between two dots, or at an end; write a path such as "
+            "order.customer"
+        )
     try:
         return shape.model_validate(said, strict=True)
     except ValidationError as error:

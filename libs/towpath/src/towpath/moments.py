@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from towpath.errors import ConfigurationError
 from towpath.spans import LONGEST_S, MILLISECOND_S, lasting_s
 from towpath_schemas.recurrence import Cron, cron_of, zone_of
+
+T = TypeVar("T")
 
 Moment = Callable[[datetime], datetime]
 """Computes a moment from the time now (UTC)."""
@@ -21,13 +24,14 @@ def moment_after(
     """Read what a timer was given, exactly one of `delay_ms`, `cron` and `until`.
 
     Raises:
-        ValueError: If none or several are given, one is of a wrong type or out of range, or the zone is unknown.
+        ConfigurationError: If none or several are given, one is of a wrong type or out of range, or the zone is unknown.
     """
     given = [value for value in (delay_ms, cron, until) if value is not None]
     if len(given) != 1:
         raise ConfigurationError("a timer takes exactly one of delay_ms, cron and until")
     if cron is not None:
-        return _next_of(cron_of(_text("cron", cron, "0 9 * * MON-FRI"), _text("tz", tz, "Europe/Amsterdam")))
+        expression = _text("cron", cron, "0 9 * * MON-FRI")
+        return _next_of(_understood(cron_of, expression, _text("tz", tz, "Europe/Amsterdam")))
     if until is not None:
         return _at(until, _text("tz", tz, "Europe/Amsterdam"))
     return later(lasting_s("delay_ms", delay_ms, MILLISECOND_S))
@@ -44,12 +48,20 @@ def _text(name: str, said: object, example: str) -> str:
     return said
 
 
+def _understood(read: Callable[..., T], *said: str) -> T:
+    """Read text that may mean nothing."""
+    try:
+        return read(*said)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+
+
 def _at(until: object, tz: str) -> Moment:
     if not isinstance(until, datetime):
         raise ConfigurationError(
             f"until is {until!r}; give a datetime, which datetime.fromisoformat(...) makes of text"
         )
-    at = (until if until.tzinfo else until.replace(tzinfo=zone_of(tz))).astimezone(UTC)
+    at = (until if until.tzinfo else until.replace(tzinfo=_understood(zone_of, tz))).astimezone(UTC)
 
     def moment(now: datetime) -> datetime:
         if (at - now).total_seconds() > LONGEST_S:

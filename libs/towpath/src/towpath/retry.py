@@ -20,6 +20,7 @@ from towpath.errors import (
     NotSerialisableError,
 )
 from towpath.groups import is_group, leaves
+from towpath.spans import LONGEST_S
 from towpath_schemas.failure import Failure
 from towpath_schemas.shape import problems
 
@@ -27,7 +28,7 @@ Backoff = Literal["constant", "linear", "exponential"]
 
 
 class RetryPolicy(BaseModel):
-    """Attempts and waits of one component or step.
+    """Attempts and waits of one component or step; no wait exceeds a century.
 
     Attributes:
         max_attempts: How often it is tried at the most, the first time included.
@@ -45,9 +46,9 @@ class RetryPolicy(BaseModel):
 
     max_attempts: Annotated[int, Field(ge=1)] = 3
     backoff: Backoff = "exponential"
-    initial_interval_s: Annotated[float, Field(ge=0)] = 0.5
+    initial_interval_s: Annotated[float, Field(ge=0, le=LONGEST_S)] = 0.5
     multiplier: Annotated[float, Field(ge=1, le=1_000)] = 2.0
-    max_interval_s: Annotated[float, Field(ge=0)] = 30.0
+    max_interval_s: Annotated[float, Field(ge=0, le=LONGEST_S)] = 30.0
     jitter: Annotated[float, Field(ge=0, le=1)] = 0.2
     non_retryable: frozenset[str | type[BaseException]] = frozenset()
 
@@ -97,7 +98,7 @@ class RetryPolicy(BaseModel):
 
 
 def retry_after_s(error: BaseException | None) -> float | None:
-    """Tell how many seconds `error` asks to wait before the next attempt; None where it does not say.
+    """Tell how many seconds `error` asks to wait before the next attempt, a century at the most; None where it does not say.
 
     It may say so in the failure that it carries, in an attribute `retry_after_s` or `retry_after` (seconds), or in
     the header `Retry-After` (or `Retry-After-Ms`) of the `response` that it holds, as the errors of HTTP clients do. A
@@ -105,8 +106,11 @@ def retry_after_s(error: BaseException | None) -> float | None:
     """
     if error is not None and is_group(error):
         return max((s for one in leaves(error) if (s := retry_after_s(one)) is not None), default=None)
-    if isinstance(error, ComponentError):
-        return error.failure.retry_after_s
+    seconds = error.failure.retry_after_s if isinstance(error, ComponentError) else _said_by(error)
+    return None if seconds is None else min(seconds, LONGEST_S)
+
+
+def _said_by(error: BaseException | None) -> float | None:
     try:
         said = (getattr(error, "retry_after_s", None), getattr(error, "retry_after", None), _header(error))
     except Exception:  # noqa: BLE001 - it is user code, and may raise anything

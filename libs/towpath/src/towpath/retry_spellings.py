@@ -1,5 +1,6 @@
 """The spellings of a retry policy: a number, a mapping of its fields, or a policy."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -7,7 +8,7 @@ from towpath.errors import ConfigurationError
 from towpath.retry import DEFAULT_RETRY, RetryPolicy
 
 Retries = int | Mapping[str, Any] | RetryPolicy
-"""How often something is tried at the most, a mapping of a policy's fields, or a policy.
+"""How often something is tried at the most (0 is the same as 1), a mapping of a policy's fields, or a policy.
 
 The intervals of a mapping may be given in milliseconds (`initial_interval_ms`, `max_interval_ms`).
 """
@@ -43,6 +44,10 @@ def _attempts(name: str, retries: Any) -> dict[str, Any]:
         case RetryPolicy():
             return retries.model_dump()
         case int() if not isinstance(retries, bool):
+            if retries < 0:
+                raise ConfigurationError(
+                    f"{name}={retries}: give how often it is tried at the most, 1 or more; 0 is the same as 1"
+                )
             return {"max_attempts": max(1, retries)}
         case Mapping():
             return _in_seconds(cast("Mapping[Any, Any]", retries))
@@ -75,4 +80,14 @@ def _in_seconds(said: Mapping[Any, Any]) -> dict[str, Any]:
 def _second(name: str, value: Any) -> tuple[str, Any]:
     if not name.endswith("_ms"):
         return name, value
-    return f"{name[:-3]}_s", value / 1_000 if isinstance(value, int | float) else value
+    return f"{name[:-3]}_s", _thousandth(value)
+
+
+def _thousandth(value: Any) -> Any:
+    """Divide a number, or text that is one; the policy refuses what is none, or too much."""
+    try:
+        return float(value) / 1_000
+    except OverflowError:
+        return math.inf
+    except (TypeError, ValueError):
+        return value

@@ -1,13 +1,13 @@
 """Schedules that code declares: they start runs of a workflow again and again, as long as its service says so."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
-from towpath.errors import NotSerialisableError, RegistrationError
+from towpath.errors import ConfigurationError, NotSerialisableError, RegistrationError
 from towpath.values import to_json_value
 from towpath_schemas.recurrence import zone_of
 from towpath_schemas.schedules import Misfire, Overlap, ScheduleDeclared
@@ -77,10 +77,10 @@ def as_described(said: dict[str, Any]) -> dict[str, Any]:
     """Write what was said of a schedule as JSON carries it: its times, and its input.
 
     Raises:
-        ValueError: If there is no such time zone.
+        ValueError: If a time is no datetime, or there is no such time zone.
         NotSerialisableError: If JSON cannot carry the input.
     """
-    times = {name: _seconds(said.get(name), said["tz"]) for name in ("start_at", "end_at")}
+    times = {name: _seconds(name, said.get(name), said["tz"]) for name in ("start_at", "end_at")}
     return {**said, **times, "input": to_json_value(said.get("input"))}
 
 
@@ -92,7 +92,7 @@ def described_schedules(
     Raises:
         RegistrationError: If one is none, or two have the same name.
     """
-    every = (declared,) if isinstance(declared, Schedule) else tuple(declared or ())
+    every = _each(declared)
     for one in every:
         if not isinstance(one, Schedule):  # pyright: ignore[reportUnnecessaryIsInstance] - whatever users write
             raise RegistrationError(f"schedule={one!r} of {component}: give a Schedule, or several")
@@ -102,7 +102,17 @@ def described_schedules(
     return tuple(one.described() for one in every)
 
 
-def _seconds(moment: datetime | None, tz: str) -> float | None:
+def _each(declared: Any) -> tuple[Schedule, ...]:
+    if declared is None:
+        return ()
+    return tuple(cast("Iterable[Schedule]", declared)) if isinstance(declared, Iterable) else (declared,)
+
+
+def _seconds(name: str, moment: object, tz: str) -> float | None:
     if moment is None:
         return None
+    if not isinstance(moment, datetime):
+        raise ConfigurationError(
+            f"{name} is {moment!r}; give a datetime, which datetime.fromisoformat(...) makes of text"
+        )
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone_of(tz))).timestamp()

@@ -21,7 +21,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import to_json
 
 from towpath.annotations import context_first, hints_of, name_of
-from towpath.binding import Parameters, may_be_left_out, read_payload
+from towpath.binding import Parameters, may_be_left_out, read_payload, without_additions
 from towpath.errors import InvalidInputError, NotSerialisableError, RegistrationError
 from towpath.streaming import result_type
 from towpath.values import adapter_of, path_text, revive, to_json_value
@@ -109,7 +109,8 @@ class CallableSchema:
     def _problems(self, payload: Any, error: ValidationError) -> str:
         """List the bad fields; an object that was read as one value is better explained field by field."""
         if isinstance(payload, dict) and (only := self.parameters.names.only):
-            named = {key: value for key, value in cast("dict[str, Any]", payload).items() if key != "*"}
+            said = without_additions(cast("dict[str, Any]", payload), self.parameters.names)
+            named = {key: value for key, value in said.items() if key != "*"}
             try:
                 self._model.model_validate_json(to_json(named), by_name=False)
             except ValidationError as by_field:

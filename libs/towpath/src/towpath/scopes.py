@@ -14,13 +14,39 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple, Protocol, Self
 
+from towpath.errors import ConfigurationError
+
 BRANCH = "~"
 """What the name of a branch's scope begins with."""
+
+GIVEN_KEY = "#="
+"""What stands before the key of an act that the code has given it, where others have their ordinal."""
 
 GIVEN = "^"
 """What the name of an act begins with that was named outside of the step which begins it."""
 
 Owner = asyncio.Task[Any] | None
+
+
+def named(what: str, name: object) -> str:
+    """Return what a program calls something, if it can be called so.
+
+    Raises:
+        ConfigurationError: If it is no text, or empty.
+    """
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(f"the name of {what} {name!r} cannot be used; give text that is not empty")
+    return name
+
+
+def check_key(key: object) -> None:
+    """Refuse what a program gives an act as its key, and is none: a replay would not find the act by it.
+
+    Raises:
+        ConfigurationError: If it is given, and no text, or empty.
+    """
+    if key is not None and (not isinstance(key, str) or not key):
+        raise ConfigurationError(f"key={key!r} cannot be used; give text that is not empty, or leave it out")
 
 
 class Party(Protocol):
@@ -232,9 +258,14 @@ class Places:
         return _branch_of(self.own_scope, self.next_ordinal)
 
     def place(self, name: str, key: str | None = None) -> str:
-        """Take the identity of an act: where the code is, the act's name, and its ordinal there or its key."""
+        """Take the identity of an act: where the code is, the act's name, and its ordinal there or its key.
+
+        Raises:
+            ConfigurationError: If the key is none.
+        """
+        check_key(key)
         place = f"{self.own_scope.name}{name}"
-        return f"{place}#{self.next_ordinal(place)}" if key is None else f"{place}#={key}"
+        return f"{place}#{self.next_ordinal(place)}" if key is None else f"{place}{GIVEN_KEY}{key}"
 
     def begin_again(self, scope: str) -> None:
         """Have code in a scope name its acts from the first ordinals on: it begins again."""

@@ -118,13 +118,13 @@ def redacted(text: str) -> str:
 
 
 def redacted_json(value: Any) -> Any:
-    """Return a JSON value with the name of each secret in its place."""
+    """Return a JSON value with the name of each secret in its place; what JSON does not have stays as it is."""
     match value:
         case str():
             return redacted(value)
         case Mapping():
-            said = cast("Mapping[str, Any]", value)
-            return {redacted(name): redacted_json(item) for name, item in said.items()}
+            said = cast("Mapping[Any, Any]", value)
+            return {redacted_json(name): redacted_json(item) for name, item in said.items()}
         case list() | tuple():
             return [redacted_json(item) for item in cast("Sequence[Any]", value)]
         case _:

@@ -20,11 +20,15 @@ from pydantic_core import PydanticSerializationError, to_json, to_jsonable_pytho
 
 from towpath.errors import NotSerialisableError
 from towpath.secrecy import secret_in
+from towpath.set_order import with_sets_in_order
 
 MAX_DEPTH = 100
 """Levels of nesting that every JSON reader on the way accepts."""
+MAX_DIGITS = 4_300
+"""Digits of a whole number that every JSON reader on the way accepts."""
 
 _Path = tuple[str | int, ...]
+_TOO_LARGE, _TOO_SMALL = 10**MAX_DIGITS, -(10**MAX_DIGITS)
 _WRITTEN_AS_TEXT = (datetime, date, time, timedelta, UUID, Decimal)
 _PRIMITIVES = frozenset({str, int, float, bool, type(None)})
 
@@ -148,6 +152,15 @@ def _text(value: str, path: _Path) -> str:
     return str(value)
 
 
+def _whole(value: int, path: _Path) -> int:
+    if _TOO_SMALL < value < _TOO_LARGE:
+        return value
+    raise NotSerialisableError(
+        f"{path_text(path)}: no reader of JSON takes a whole number of over {MAX_DIGITS:,} digits; write it as text, such "
+        "as hex(number)"
+    )
+
+
 def _float(value: float, path: _Path) -> float:
     if not math.isfinite(value):
         raise NotSerialisableError(f"{path_text(path)}: JSON has no {value}; use None")
@@ -180,7 +193,7 @@ def _name(key: Any, path: _Path) -> str:
         return str(plain)
     if isinstance(plain, bool) or not isinstance(plain, (int, *_WRITTEN_AS_TEXT)):
         _refuse(key, path, "as a key")
-    return str(to_jsonable_python(plain))
+    return str(_whole(int(plain), path) if isinstance(plain, int) else to_jsonable_python(plain))
 
 
 def _enum(value: Enum, path: _Path) -> Any:
@@ -189,7 +202,8 @@ def _enum(value: Enum, path: _Path) -> Any:
 
 def _model(value: BaseModel, path: _Path) -> Any:
     try:
-        return _written(value.model_dump(mode="json", round_trip=True), path)
+        in_order = with_sets_in_order(value, MAX_DEPTH)
+        return _written(in_order.model_dump(mode="json", round_trip=True), path)
     except (PydanticSerializationError, ValueError) as error:
         raise NotSerialisableError(f"{path_text(path)}: {type(value).__name__}: {error}") from error
 
@@ -217,7 +231,7 @@ _REMEDIES = {
 }
 _BY_BASE: tuple[tuple[Any, Callable[[Any, _Path], Any]], ...] = (
     (str, _text),
-    (int, lambda value, path: int(value)),
+    (int, lambda value, path: _whole(int(value), path)),
     (float, _float),
     (Mapping, _mapping),
     ((list, tuple), _items),
@@ -227,7 +241,7 @@ _BY_BASE: tuple[tuple[Any, Callable[[Any, _Path], Any]], ...] = (
 )
 _WRITERS: dict[type, Callable[[Any, _Path], Any]] = {
     str: _text,
-    int: _unchanged,
+    int: _whole,
     bool: _unchanged,
     type(None): _unchanged,
     float: _float,

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 from towpath.coordination import UNSET
 from towpath.errors import ConfigurationError
 from towpath.moments import later, moment_after
+from towpath.scopes import named
 from towpath.spans import MILLISECOND_S, at_most_s, lasting_s
 
 Decision = Literal["approved", "rejected", "expired"]
@@ -67,13 +68,19 @@ class Signals:
             SignalTimeoutError: If nothing came in time and there is no default.
         """
         timeout_s = at_most_s("timeout_ms", timeout_ms, MILLISECOND_S)
-        return self._context.wait_signal(
-            _named("signal", name), timeout_s=timeout_s, default=default, key=key
-        )
+        return self._context.wait_signal(named("signal", name), timeout_s=timeout_s, default=default, key=key)
 
     def emit(self, name: str, payload: Any = None, run_id: str | None = None) -> Coroutine[Any, Any, None]:
-        """Send a signal: to one run, where it is kept until waited for, or to all of the tenant that wait for it."""
-        return self._context.emit_signal(_named("signal", name), payload, run_id)
+        """Send a signal: to one run, where it is kept until waited for, or to all of the tenant that wait for it.
+
+        Raises:
+            ConfigurationError: If the name or the id of the run is none.
+        """
+        if run_id is not None and (not isinstance(cast("object", run_id), str) or not run_id):
+            raise ConfigurationError(
+                f"signal {name!r}: run_id={run_id!r} is no id of a run; give its text, or leave it out for all runs that wait"
+            )
+        return self._context.emit_signal(named("signal", name), payload, run_id)
 
 
 class Human:
@@ -99,23 +106,19 @@ class Human:
             payload: What is approved; the decision is bound to it.
             timeout: Seconds (or a timedelta) until it expires; None for never.
             required_roles: Who may decide: anybody with this role, or one of these; anybody at all if there are none.
-            timeout_ms: The same as `timeout`, in milliseconds.
+            timeout_ms: In place of `timeout`, milliseconds.
             key: Identity in place of the ordinal.
 
         Raises:
-            ConfigurationError: If the name, the timeout or a role is none.
+            ConfigurationError: If the name, the timeout or a role is none, or there are two timeouts.
         """
+        if timeout is not None and timeout_ms is not None:
+            raise ConfigurationError(f"approval {name!r} has both timeout and timeout_ms; give one of them")
         timeout_s = at_most_s("timeout", timeout)
         if timeout is None:
             timeout_s = at_most_s("timeout_ms", timeout_ms, MILLISECOND_S)
-        name, roles = _named("approval", name), _roles(required_roles)
+        name, roles = named("approval", name), _roles(required_roles)
         return self._context.request_approval(name, payload, timeout_s=timeout_s, roles=roles, key=key)
-
-
-def _named(what: str, name: object) -> str:
-    if not isinstance(name, str) or not name:
-        raise ConfigurationError(f"the name of {what} {name!r} cannot be used; give text that is not empty")
-    return name
 
 
 def _roles(said: object) -> tuple[str, ...]:
@@ -176,7 +179,7 @@ class WaitingPort(ABC):
             key: Identity in place of the ordinal.
 
         Raises:
-            ValueError: If the moment is not given, cannot be read, or is more than a century away.
+            ConfigurationError: If the moment is not given, cannot be read, or is more than a century away.
         """
         at = moment_after(delay_ms, cron=cron, until=until, tz=tz)
         return self.wait_until(at, key=key)

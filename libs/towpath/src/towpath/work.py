@@ -12,6 +12,7 @@ from towpath.apart import apart
 from towpath.discarding import Discardable, begun_tasks, discard_work
 from towpath.errors import ContextError, RegistrationError
 from towpath.schema import Arguments, CallableSchema
+from towpath.scopes import named
 from towpath.step_input import deps_in
 from towpath.streaming import items, result_type, yields
 from towpath.threads import in_thread
@@ -139,12 +140,14 @@ async def _run_work(work: Any, arguments: tuple[Any, ...]) -> Any:
 
 
 def check_work(name: str, work: Any, arguments: tuple[Any, ...]) -> None:
-    """Refuse what cannot be run.
+    """Refuse a step that cannot be run.
 
     Raises:
+        ConfigurationError: If its name is none.
         TypeError: If `work` is a plain value, whose side effect has happened already, or a task that has begun, or
             an awaitable that is given arguments.
     """
+    named("step", name)
     if is_awaitable(work):
         if arguments:
             discard_work(work)

@@ -8,6 +8,7 @@ from typing import Any, cast, overload
 from towpath.annotations import hints_of, name_of
 from towpath.components import REGISTRY, Component, ComponentType
 from towpath.definitions import Decorated, check_name, check_no_stream, documentation_of, register
+from towpath.errors import RegistrationError
 from towpath.flows.definition import FlowDefinition, SignalConfig, StepType, TimerConfig, WorkflowStep
 from towpath.flows.execution import FlowBody
 from towpath.flows.progress import Plan
@@ -68,17 +69,23 @@ def workflow(
     Raises:
         TypeError: If it is neither.
         RegistrationError: If another workflow has this name, its types cannot be read from JSON, the steps of its
-            flow do not fit together, or a limit or a schedule says what cannot be.
+            flow do not fit together, or the version, a limit or a schedule says what cannot be.
     """
+    _check_version(version)
 
     def decorate(body: Decorated) -> Decorated:
         check_no_stream(body)
         component = _component(body, None if callable(name) else name)
-        described = described_limits(component.name, limits)
+        described = described_limits(component.name, limits, component.parameters)
         scheduled = described_schedules(component.name, schedule)
         return register(body, replace(component, version=version, limits=described, schedules=scheduled))
 
     return decorate(name) if callable(name) else decorate
+
+
+def _check_version(version: object) -> None:
+    if version is not None and not isinstance(version, str):
+        raise RegistrationError(f"version={version!r}: a version is text; write version={str(version)!r}")
 
 
 def register_workflow(name: str, definition: FlowDefinition | Callable[..., Any]) -> None:

@@ -1,6 +1,7 @@
 """The connection to a platform that all parts of the client share."""
 
 import asyncio
+import math
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -9,10 +10,14 @@ from urllib.parse import urlsplit
 from towpath.client.door import Door, door
 from towpath.client.views import tenant_of
 from towpath.errors import ConfigurationError, UnavailableError
+from towpath.spans import at_most_s
 from towpath_chassis.jetstream import JetStream
 from towpath_chassis.service import connection
 
 DEFAULT_URL = "nats://127.0.0.1:4222"
+
+_SCHEMES = ("nats", "tls", "ws", "wss")
+_HTTP = ("http://", "https://")
 
 
 class Connection:
@@ -23,14 +28,15 @@ class Connection:
 
         Args:
             url: Its broker.
-            patience_s: Seconds to wait for a connection, and for each request to be taken.
+            patience_s: Seconds to wait for a connection, and for each request to be taken; infinity is for ever.
 
         Raises:
-            ConfigurationError: If the URL names no broker.
+            ConfigurationError: If the URL names no broker, or the patience is no time.
         """
         _refuse(url)
+        within_s = at_most_s("patience_s", patience_s)
         self._url = url
-        self._patience_s = patience_s
+        self._patience_s = math.inf if within_s is None else within_s
         self._open = AsyncExitStack()
         self._js: JetStream | None = None
         self._door: Door | None = None
@@ -85,12 +91,17 @@ class Connection:
         return said if said is not None else await tenant_of(self._connected, run_id)
 
 
-def _refuse(url: str) -> None:
+def _refuse(url: object) -> None:
     """Refuse a URL that names no broker, about which the broker's client library would not say what is wrong."""
+    said = url if isinstance(url, str) else ""
+    if said.lower().startswith(_HTTP):
+        raise ConfigurationError(
+            f"{said!r} is where other programs talk HTTP with a platform; write the URL of its broker, such as {DEFAULT_URL}"
+        )
     try:
-        parts = urlsplit(url if "://" in url else f"nats://{url}")
-        names_one = bool(parts.hostname) and parts.port != 0
+        parts = urlsplit(said if "://" in said else f"nats://{said}")
+        names_one = parts.scheme in _SCHEMES and bool(parts.hostname) and parts.port != 0
     except ValueError:
         names_one = False
     if not names_one:
-        raise ConfigurationError(f"{url!r} names no broker; write its URL as nats://127.0.0.1:4222")
+        raise ConfigurationError(f"{url!r} names no broker; write its URL as {DEFAULT_URL}")

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Literal
 
-from towpath.client.arguments import asking
+from towpath.asking import asking
 from towpath.client.connection import Connection
 from towpath.client.index import pages
 from towpath.errors import InvalidInputError

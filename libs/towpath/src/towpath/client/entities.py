@@ -2,7 +2,7 @@
 
 from typing import Any, TypedDict, Unpack
 
-from towpath.client.arguments import asking
+from towpath.asking import asking
 from towpath.client.connection import Connection
 from towpath.entity_handle import EntityHandle, entity_name
 from towpath.failures import component_error

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from towpath.client.arguments import asking
+from towpath.asking import asking
 from towpath.client.connection import Connection
 from towpath.client.index import page, pages
 from towpath.client.views import entry_0, view

@@ -6,7 +6,7 @@ from typing import TypedDict, Unpack
 
 from pydantic import ValidationError
 
-from towpath.client.arguments import asking
+from towpath.asking import asking
 from towpath.client.connection import Connection
 from towpath.errors import InvalidInputError, UnavailableError
 from towpath.schedules import as_described

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypedDict, Unpack
 
-from towpath.client.arguments import asking
+from towpath.asking import asking
 from towpath.client.connection import Connection
 from towpath.values import to_json_value
 from towpath_schemas.attribution import AttributionClaim

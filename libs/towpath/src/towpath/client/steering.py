@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from towpath.client.arguments import asking
+from towpath.asking import asking
 from towpath.client.connection import Connection
 from towpath.values import to_json_value
 from towpath_schemas.attribution import AttributionClaim

@@ -14,8 +14,8 @@ class Secrets:
     """The secrets of this process: `TOWPATH_SECRET_<NAME>`, or the file `<name>` in `TOWPATH_SECRETS_DIR`.
 
     They are read anew each time, so one that is replaced is seen; nothing of them is journaled. A value that holds
-    one is refused wherever it would be: as a step's result, an argument of a call, state, a signal's payload. In
-    logs, failures, traces and models' answers its name stands in its place.
+    one is refused wherever it would be: as a step's result, an argument of a call, state, a signal's payload, the
+    name or `key=` of an act. In logs, failures, traces and models' answers its name stands in its place.
     """
 
     @overload

@@ -5,6 +5,7 @@ service that it calls are a part of it. A further attempt is told what those bef
 """
 
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, NoReturn
 
@@ -12,7 +13,7 @@ from towpath.components import Component, ComponentType, Registry
 from towpath.context_services.logs import RunLog
 from towpath.coordination import Join
 from towpath.engine.entity_calls import CalledEntities, Patience
-from towpath.engine.ports import Entities
+from towpath.engine.ports import Entities, Outside
 from towpath.engine.run_log import StructuredLog
 from towpath.errors import ContextError, UnknownOutcomeError
 from towpath.local.calls import Callee
@@ -36,6 +37,7 @@ class CallContext(LocalContext):
         callee: Callee,
         entities: Entities,
         *,
+        outside: Outside,
         patience: Patience | None = None,
         repeated: bool = False,
         **own: Any,
@@ -47,12 +49,21 @@ class CallContext(LocalContext):
                 registry=registry,
                 elsewhere=lambda inner: CalledEntities(registry, entities, call, inner, patience),
                 memories=entities,
+                clock=lambda: datetime.fromtimestamp(outside.clock(), UTC),
+                random=outside.chance(f"{call.run_id}/{callee.place}@{callee.tried}"),
+                sleep=outside.sleep,
             ),
             callee=callee,
             **own,
         )
         self._nested = partial(
-            CallContext, registry, call, entities=entities, patience=patience, repeated=repeated
+            CallContext,
+            registry,
+            call,
+            entities=entities,
+            outside=outside,
+            patience=patience,
+            repeated=repeated,
         )
         self._repeated = repeated
         self.metadata = {
@@ -62,7 +73,7 @@ class CallContext(LocalContext):
         }
         self.on_platform = True
         self._key = callee.place
-        self._agent = call.agent
+        self._agent, self._traceparent = call.agent, outside.traceparent
         self._session_owner = call.session_owner
         self._bound: RunLog | None = None
 
@@ -75,6 +86,7 @@ class CallContext(LocalContext):
         entities: Entities,
         *,
         attempt: int,
+        outside: Outside,
         done: Done | None = None,
         repeated: bool = False,
     ) -> "CallContext":
@@ -86,11 +98,12 @@ class CallContext(LocalContext):
             kind: What is called.
             entities: How it calls entities.
             attempt: Which attempt it is.
+            outside: What it takes from outside.
             done: What its attempts have done, where there are several.
             repeated: Whether it may have been executed before, by somebody whose answer was never seen.
         """
         callee = Callee(kind, call.name, attempt, call.key, tried=attempt, done=done)
-        return cls(registry, call, callee, entities, repeated=repeated)
+        return cls(registry, call, callee, entities, outside=outside, repeated=repeated)
 
     @classmethod
     def of_method(
@@ -101,6 +114,7 @@ class CallContext(LocalContext):
         entities: Entities,
         patience: Patience,
         *,
+        outside: Outside,
         shared: bool,
     ) -> "CallContext":
         """Make the context of a method, whose changes stay in `state`."""
@@ -114,7 +128,7 @@ class CallContext(LocalContext):
             callers=(*invocation.callers, *writes),
             reads_only=shared,
         )
-        return cls(registry, invocation, callee, entities, state=state, patience=patience)
+        return cls(registry, invocation, callee, entities, outside=outside, state=state, patience=patience)
 
     @property
     def step_id(self) -> str | None:
@@ -131,18 +145,20 @@ class CallContext(LocalContext):
 
     @property
     def logger(self) -> RunLog:
-        """The logger of the call, with run and attribution bound: made when it is first asked for."""
+        """The logger of the call, with run, step, trace and attribution bound: made when it is first asked for."""
         self._bound = bound = self._bound or self._bind()
         return bound
 
     def _bind(self) -> RunLog:
-        whose = self.attribution.model_dump(exclude_none=True)
+        whose = self.attribution.model_dump()
         return StructuredLog(
             "towpath.call",
+            lambda: self.step_id,
             run_id=self.run_id,
             key=self._key,
             component=self.metadata["component"],
-            **{**whose, **({"agent": self._agent} if self._agent else {})},
+            traceparent=self._traceparent,
+            **{**whose, "agent": self._agent or whose["agent"]},
         )
 
     # --- Calls within the call ------------------------------------------------------------------------

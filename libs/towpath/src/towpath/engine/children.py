@@ -13,6 +13,7 @@ from towpath.engine.giving_up import giving_up
 from towpath.engine.live_run import LiveRun
 from towpath.engine.tasks import outside
 from towpath.errors import ContinuedAsNewError
+from towpath.values import to_json_value
 from towpath_schemas import identity
 from towpath_schemas.journal import CallSettled
 
@@ -149,4 +150,4 @@ class DurableChild(ChildHandle):
         """Ask it to end; it may clean up first. A run that is only dropped from memory asks for nothing."""
         await self._run.check_going_on()
         event_id = identity.derived_id("cancel", self._run.run_id, self._call.place)
-        await self._run.outbox.cancel(self.run_id, event_id, reason)
+        await self._run.outbox.cancel(self.run_id, event_id, to_json_value(reason))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 from towpath.engine.asked import Asked
 from towpath.engine.live_run import LiveRun
@@ -10,6 +10,9 @@ from towpath.engine.readings import Readings
 from towpath.scopes import running_task
 from towpath.threads import in_loop
 from towpath_schemas.journal import Source, ValueDrawn
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class DrawnValues:
@@ -22,10 +25,12 @@ class DrawnValues:
         self._patches: dict[str, bool] = {}
 
     def drawn(self, place: str, source: Source, draw: Callable[[], Any]) -> Any:
-        """Draw a value, unless the journal has it; a function in a thread has the loop do it, as the journal's is."""
-        if running_task() is None:
-            return in_loop(self._loop, self._draw, place, source, draw)
-        return self._draw(place, source, draw)
+        """Draw a value, unless the journal has it."""
+        return self._in_loop(self._draw, place, source, draw)
+
+    def _in_loop(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do what may write to the journal; a function in a thread has the loop do it, as the journal's is."""
+        return act(*args, **kwargs) if running_task() else in_loop(self._loop, act, *args, **kwargs)
 
     def _draw(self, place: str, source: Source, draw: Callable[[], Any]) -> Any:
         if self._run.replay.divergence is not None:
@@ -42,6 +47,9 @@ class DrawnValues:
 
     def patched(self, change: str) -> bool:
         """Tell whether code behind `change` may run; see `Context.patched`."""
+        return self._in_loop(self._patched, change)
+
+    def _patched(self, change: str) -> bool:
         taken = self._patches.get(change)
         if taken is None:
             taken = self._patches[change] = self._takes_patch(change)

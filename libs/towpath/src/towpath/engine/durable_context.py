@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from towpath.components import Component, ComponentType, Registry
 from towpath.context import Work
 from towpath.context_services.logs import RunLog
-from towpath.coordination import Join
+from towpath.coordination import Join, check_join
 from towpath.discarding import discard_work, tasks_of
 from towpath.engine.acting import Actor, Call
 from towpath.engine.asked import Asked
@@ -29,11 +29,13 @@ from towpath.entity_handle import EntityCall, EntityHandle, call_payload, entity
 from towpath.errors import ContinuedAsNewError, RegistrationError
 from towpath.failures import component_error
 from towpath.local.stateful import StatefulContext
+from towpath.local.targets import handler_called
 from towpath.models.port import DEFAULT_MODEL_RETRY, LanguageModel, ModelReply, ModelRequest
 from towpath.moments import Moment
 from towpath.remembering.embedding import Meaning
 from towpath.retry import ONCE, Retry, RetryPolicy
 from towpath.retry_spellings import Retries, policy_of
+from towpath.scopes import named
 from towpath.spans import MILLISECOND_S, at_most_s
 from towpath.threads import in_loop
 from towpath.tools.calls import ToolCall, ToolOutcome
@@ -77,7 +79,7 @@ class DurableContext(StatefulContext):
         self.children = Children(run, self._actor)
         self._values = DrawnValues(run)
         self._keyed_children: dict[str, str] = {}
-        self._log = ReplayQuietLog(run)
+        self._log = ReplayQuietLog(run, lambda: self.step_id)
 
     # --- Steps ------------------------------------------------------------------------------------
 
@@ -98,21 +100,25 @@ class DurableContext(StatefulContext):
         else:
             self._run.tasks.give_to_step(tasks_of(work), f"{place}/")
 
-        async def step(key: str) -> StepSettled:
-            settled = await run_step(
-                self._run,
-                key,
-                work,
-                arguments,
-                retry=policy,
-                inside=lambda attempt: self._in_step(key, agent, attempt),
-                awaits=self.children.started_by,
-                agent=agent,
-            )
-            self._take_changes(key, settled.changes)
-            return settled
-
+        # a partial: who discards it finds the work in it
+        step = partial(self._step, work, arguments, retry=policy, agent=agent)
         return self._act(place, partial(_result_of, step, result_type))
+
+    async def _step(
+        self, work: Work, arguments: tuple[Any, ...], key: str, *, retry: RetryPolicy, agent: str | None
+    ) -> StepSettled:
+        settled = await run_step(
+            self._run,
+            key,
+            work,
+            arguments,
+            retry=retry,
+            inside=lambda attempt: self._in_step(key, agent, attempt),
+            awaits=self.children.started_by,
+            agent=agent,
+        )
+        self._take_changes(key, settled.changes)
+        return settled
 
     def _act(self, place: str, act: Callable[[str], Awaitable[T]]) -> Coroutine[Any, Any, T]:
         return begun(self._run, Asked(place, "act"), self.step_scope, act)
@@ -156,10 +162,9 @@ class DurableContext(StatefulContext):
     def _task_target(
         self, service: str | Callable[..., Any], handler_name: str | None
     ) -> tuple[str, str, Any]:
-        if isinstance(service, str):
-            if handler_name is None:
-                raise TypeError("ctx.task needs a function, or the names of a service and of its handler")
-            return service, handler_name, Any
+        handler = handler_called(service, handler_name)
+        if handler is not None:
+            return cast("str", service), handler, Any
         component = self._component_of(service)
         return self._run.started.service, component.name, component.output_type
 
@@ -179,6 +184,7 @@ class DurableContext(StatefulContext):
         **named: Any,
     ) -> DurableChild:
         """Start another component as a run of its own; see `Context.spawn`."""
+        check_join(join)
         target, result_type = component, Any
         if not isinstance(component, str):
             known = self._component_of(component)
@@ -305,7 +311,7 @@ class DurableContext(StatefulContext):
 
     def patched(self, change: str) -> bool:
         """Tell whether code behind `change` may run; see `Context.patched`."""
-        return self._values.patched(change)
+        return self._values.patched(named("change", change))
 
     # --- Models -----------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from towpath.current import running_in
 from towpath.engine.call_context import CallContext
 from towpath.engine.containing import contained
 from towpath.engine.entity_calls import Patience
-from towpath.engine.ports import Entities
+from towpath.engine.ports import Entities, Outside
 from towpath.engine.tasks import in_call
 from towpath.failures import failure_of
 from towpath.local.state import BufferedState, ReadOnlyState
@@ -16,15 +16,24 @@ from towpath.values import to_json_value
 from towpath_schemas.entities import InvocationDone, InvocationRequested, TurnRequested
 from towpath_schemas.failure import Failure
 
+_OUTSIDE = Outside()
+
 
 async def take_turn(
-    registry: Registry, turn: TurnRequested, entities: Entities
+    registry: Registry, turn: TurnRequested, entities: Entities, outside: Outside = _OUTSIDE
 ) -> tuple[InvocationDone, ...]:
-    """Execute the calls of a turn one after the other, each on the state that those before it left."""
+    """Execute the calls of a turn one after the other, each on the state that those before it left.
+
+    Args:
+        registry: Where the entity is found.
+        turn: The turn.
+        entities: How its methods call other entities.
+        outside: What their code takes from outside.
+    """
     state: Mapping[str, Any] = turn.state
     done: list[InvocationDone] = []
     for invocation in turn.invocations:
-        ended = await _invoke(registry, invocation, state, entities, turn)
+        ended = await _invoke(registry, invocation, state, entities, turn, outside=outside)
         state = ended.changes.applied_to(state)
         done.append(ended)
     return tuple(done)
@@ -36,6 +45,8 @@ async def _invoke(
     committed: Mapping[str, Any],
     entities: Entities,
     turn: TurnRequested,
+    *,
+    outside: Outside,
 ) -> InvocationDone:
     """Execute one method; a failed one changes nothing."""
     method = _find(registry, invocation)
@@ -46,7 +57,9 @@ async def _invoke(
         ReadOnlyState(committed, invocation.entity_type, method.name) if reading else BufferedState(committed)
     )
     patience = Patience.of(turn.waits_s)
-    context = CallContext.of_method(registry, invocation, state, entities, patience, shared=reading)
+    context = CallContext.of_method(
+        registry, invocation, state, entities, patience, outside=outside, shared=reading
+    )
     try:
         with in_call(), running_in(context, agent=invocation.agent), context.in_session(context.asked_in):
             result = to_json_value(await contained(method.execute(context, invocation.arguments)))

@@ -18,6 +18,7 @@ from towpath.engine.asked import (
 )
 from towpath.engine.incoming import Incoming
 from towpath.errors import NonDeterminismError
+from towpath.scopes import GIVEN_KEY
 from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent, event_id_of
 from towpath_schemas.journal import (
     Act,
@@ -67,6 +68,7 @@ class History:
         self._expected = Expected()
         self._given_up: dict[str, int] = {}
         self._taken_over = 0
+        self._asked: set[str] = set()
         for number, record in entries:
             self.next_number = max(self.next_number, number + 1)
             self.add(number, record)
@@ -158,9 +160,18 @@ class History:
             raise self._differing(expected, str(asked))
         intent = self.intended(asked.key)
         if intent is not None and not (asked.calls_as(intent) or self._is_taken_over(asked.key)):
-            before, now = (with_arguments(asked.key, some) for some in (intent.input, asked.arguments))
-            raise NonDeterminismError(expected=before, found=now, entry=self.intended_at(asked.key))
+            raise self._called_otherwise(intent, asked)
+        if GIVEN_KEY in asked.key:
+            self._asked.add(asked.key)
         return self._settled[asked.key][1] if asked.key in self._settled else None
+
+    def _called_otherwise(self, intent: CallIntended, asked: Asked) -> NonDeterminismError:
+        """Build the error for code that calls an act with other arguments than before, in this process or another."""
+        before, now = (with_arguments(asked.key, some) for some in (intent.input, asked.arguments))
+        reused = f"the code asked for {before}, and now for {now}; what has one key= is one act, so give each a key= of its own"
+        message = reused if asked.key in self._asked else None
+        entry = self.intended_at(asked.key)
+        return NonDeterminismError(expected=before, found=now, entry=entry, message=message)
 
     def begin_step(self, key: str, attempt: int) -> None:
         """Learn that an attempt of a step's work begins: it need not repeat what was done inside of it before."""

@@ -1,8 +1,10 @@
 """What the engine needs of whoever hosts a run: where its records are written, and how its acts reach others."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from random import Random, SystemRandom
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from towpath.errors import TowpathError
 from towpath.remembering.asking import MemoryIndex
@@ -22,9 +24,28 @@ Chance = Callable[[str], Random]
 _SYSTEM_RANDOM = SystemRandom()
 
 
+def system_clock() -> float:
+    """Tell the time of this machine."""
+    return time.time()
+
+
 def system_chance(_key: str) -> Random:
     """Give random numbers that nobody can foretell."""
     return _SYSTEM_RANDOM
+
+
+class Outside(NamedTuple):
+    """What the code of a call takes from outside of itself; tests give it their own.
+
+    Attributes:
+        chance: Gives the random numbers of an attempt; its key is the run, the place of the call in it, and the number.
+        traceparent: Trace context of the span in which it is executed, if there is one.
+    """
+
+    clock: Clock = system_clock
+    sleep: Sleep = asyncio.sleep
+    chance: Chance = system_chance
+    traceparent: str | None = None
 
 
 class ClaimLostError(TowpathError):

@@ -12,6 +12,8 @@ from towpath.engine.holding_back import Doing, HoldingBack, NotGivenUpError
 from towpath.engine.tasks import RunTasks, in_work, outside
 from towpath.engine.turns import Turns
 from towpath.errors import NonDeterminismError
+from towpath.secrecy import secret_in
+from towpath.values import secret_refused
 
 _LOOK_AGAIN_AFTER_S = 0.005
 
@@ -61,9 +63,12 @@ class Replay:
 
         Raises:
             NonDeterminismError: If the journal has another act in its place, or had one before.
+            NotSerialisableError: If what the act is called by holds a secret.
         """
         if self.divergence is not None:
             raise self.divergence
+        if (secret := secret_in(asked.key) or secret_in(asked.target)) is not None:
+            raise secret_refused(f"the name or key= of an act ({asked.kind}) holds", secret)
         try:
             settled = self._history.settled(asked)
         except NonDeterminismError as divergence:

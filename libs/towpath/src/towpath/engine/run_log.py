@@ -1,11 +1,13 @@
-"""The loggers of runs and calls: run, component, trace and attribution are bound; replayed code logs nothing twice."""
+"""The loggers of runs and calls: run, component, step, trace and attribution are bound; replayed code logs nothing twice."""
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 
 from towpath.context_services.logs import Level, RunLog
 from towpath.engine.live_run import LiveRun
+from towpath.secrecy import redacted, redacted_json
 
 
 class StructuredLog(RunLog):
@@ -13,27 +15,32 @@ class StructuredLog(RunLog):
 
     Args:
         name: The logger's name.
-        **bound: What each line says.
+        step: Tells the key of the step that is running, if one is.
+        **bound: What else each line says, where it is known.
     """
 
-    def __init__(self, name: str, **bound: Any) -> None:
-        self._bound = structlog.get_logger(name).bind(**bound)
+    def __init__(self, name: str, step: Callable[[], str | None], **bound: Any) -> None:
+        self._step = step
+        self._bound = structlog.get_logger(name).bind(**_known(bound))
 
     def write(self, level: Level, event: str, fields: dict[str, Any]) -> None:
-        """Write one line."""
-        getattr(self._bound, level)(event, **fields)
+        """Write one line; a secret in it is replaced by its name."""
+        error = {name: fields.pop(name) for name in ("exc_info",) if name in fields}
+        said = redacted_json({**_known({"step_id": self._step()}), **fields})
+        getattr(self._bound, level)(redacted(event), **said, **error)
 
 
 class ReplayQuietLog(StructuredLog):
     """A logger that says nothing while the code of a run repeats what it said before."""
 
-    def __init__(self, run: LiveRun) -> None:
+    def __init__(self, run: LiveRun, step: Callable[[], str | None]) -> None:
         super().__init__(
             "towpath.run",
+            step,
             run_id=run.run_id,
             component=run.started.component,
             traceparent=run.started.traceparent,
-            **run.started.attribution.model_dump(exclude_none=True),
+            **run.started.attribution.model_dump(),
         )
         self._run = run
 
@@ -41,3 +48,7 @@ class ReplayQuietLog(StructuredLog):
         """Write one line, unless it was written before."""
         if not self._run.replay.goes_on:
             super().write(level, event, fields)
+
+
+def _known(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

@@ -3,11 +3,15 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from reprlib import repr as shortened
 
 from towpath.errors import NotSerialisableError, RegistrationError
 from towpath.flows.definition import FlowDefinition, SignalConfig, StepType, TimerConfig, WorkflowStep
 from towpath.moments import moment_after
+from towpath.spans import LONGEST_S, MILLISECOND_S
 from towpath.step_input import RESERVED
+from towpath_schemas.entities import EntityName
+from towpath_schemas.object_keys import OBJECT_KEY
 
 _NEEDED = {
     StepType.TASK: ("service_name", "handler_name"),
@@ -104,15 +108,29 @@ def _of_task(step: WorkflowStep) -> Iterator[str]:
             yield f"has {name!r} in its input_data, which every step is given by the flow; use another name"
     if step.retries is not None and step.retries < 1:
         yield f"has retries={step.retries}; give how often it is called at the most, 1 or more"
-    if step.timeout_ms is not None and step.timeout_ms <= 0:
-        yield f"has timeout_ms={step.timeout_ms:g}; give more than 0"
+    if step.timeout_ms is not None:
+        yield from _of_timeout(step.timeout_ms)
+    for key in step.object_keys:
+        yield from _of_object_key(key)
+
+
+def _of_timeout(timeout_ms: float, otherwise: str = "") -> Iterator[str]:
+    if not 0 < timeout_ms <= LONGEST_S / MILLISECOND_S:
+        yield f"has timeout_ms={shortened(timeout_ms)}; give more than 0 and no more than a century{otherwise}"
+
+
+def _of_object_key(key: str) -> Iterator[str]:
+    try:
+        EntityName.checked("", OBJECT_KEY, key)
+    except ValueError as error:
+        yield f"has an object key that cannot be held: {error}"
 
 
 def _of_signal(signal: SignalConfig, places: Mapping[str, int]) -> Iterator[str]:
     if not signal.name:
         yield "waits for a signal without a name; give signal_name"
-    if signal.timeout_ms is not None and signal.timeout_ms <= 0:
-        yield f"has timeout_ms={signal.timeout_ms:g}; give more than 0, or leave it out to wait for ever"
+    if signal.timeout_ms is not None:
+        yield from _of_timeout(signal.timeout_ms, ", or leave it out to wait for ever")
     if signal.on_timeout is None:
         return
     if signal.timeout_ms is None:

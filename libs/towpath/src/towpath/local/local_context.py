@@ -9,7 +9,7 @@ from uuid import UUID
 from towpath.components import Component, ComponentType
 from towpath.context import Work
 from towpath.context_services.logs import RunLog
-from towpath.coordination import ChildHandle, Join
+from towpath.coordination import ChildHandle, Join, check_join
 from towpath.discarding import discard_work
 from towpath.entity_handle import EntityCall, EntityCaller, EntityHandle, call_payload, entity_name
 from towpath.errors import ContextError
@@ -32,6 +32,7 @@ from towpath.moments import Moment
 from towpath.remembering.embedding import Meaning
 from towpath.retry import ONCE, Attempted, Retry, RetryPolicy, attempted
 from towpath.retry_spellings import Retries, policy_of
+from towpath.scopes import check_key
 from towpath.spans import MILLISECOND_S, at_most_s, lasting_s
 from towpath.tools.calls import ToolCall, ToolOutcome
 from towpath.tools.tool import Tool
@@ -249,6 +250,7 @@ class LocalContext(StatefulContext, Unreachable):
         **named: Any,
     ) -> ChildHandle:
         """Start another component beside this one; in this process it ends with the process."""
+        check_join(join)
         target = name_of(component)
         payload = to_json_value(call_payload(arguments, named))
         place = self._callee.inside(self.place(f"run:{target}", key))
@@ -263,6 +265,7 @@ class LocalContext(StatefulContext, Unreachable):
 
     def wait_until(self, moment: Moment, *, key: str | None) -> Coroutine[Any, Any, None]:
         """Wait for a moment; see `Context.timer`."""
+        check_key(key)
         return self._wait_until(moment)
 
     async def _wait_until(self, moment: Moment) -> None:

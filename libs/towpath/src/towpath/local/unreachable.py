@@ -5,6 +5,7 @@ from typing import Any, NoReturn
 
 from towpath.context import Context
 from towpath.errors import ContextError, ContinuedAsNewError
+from towpath.scopes import named
 from towpath.values import to_json_value
 
 _NEEDS_A_RUN = "a plain script waits for nobody; run it on the platform, or in a test with towpath.testing"
@@ -33,6 +34,7 @@ class Unreachable(Context):
 
     def patched(self, change: str) -> bool:
         """Run the new code: nothing is replayed here."""
+        named("change", change)
         return True
 
     def remember(self, name: str, read: Callable[[], Any]) -> Any:

@@ -143,7 +143,9 @@ class ToolHost:
         if is_suspect(delivered - 1):
             answered = await self._answer_suspect(call, output, delivered)
         else:
-            answered = await self._execution.answer(call, output.put, repeated=delivered > 1)
+            answered = await self._execution.answer(
+                call, output.put, repeated=delivered > 1, traceparent=output.traceparent
+            )
         log.info(
             "call ended",
             attempts=answered.attempts,
@@ -161,7 +163,9 @@ class ToolHost:
             if begun >= self._max_losses:
                 answered = answer_of(call, failure=deadly(f"{call.act} {call.name!r}", begun))
             else:
-                answered = await self._execution.answer(call, output.put, repeated=True)
+                answered = await self._execution.answer(
+                    call, output.put, repeated=True, traceparent=output.traceparent
+                )
         await forget_suspect(js, call.call_id)
         return answered
 

@@ -1,12 +1,15 @@
 """Executes what runs call: functions, tools and methods of entities, each call once."""
 
+import asyncio
 from collections.abc import Mapping
+from random import Random
 from typing import Any
 
-from towpath.components import Registry
 from towpath.engine.call_execution import CallExecution, Journals
 from towpath.engine.entity_turns import not_invoked, take_turn
+from towpath.engine.ports import Outside
 from towpath.local.entity_store import EntityStore
+from towpath.testing.environment import Environment
 from towpath.testing.stored_run import StoredRun
 from towpath.testing.timeline import Timeline
 from towpath.values import to_json_value
@@ -30,14 +33,18 @@ class Callees:
         entities: The entities' state.
     """
 
-    def __init__(
-        self, registry: Registry, timeline: Timeline, journals: Journals, runs: Mapping[str, StoredRun]
-    ) -> None:
-        self.entities = EntityStore(timeline.now)
-        self._registry = registry
-        self._timeline = timeline
+    def __init__(self, environment: Environment, journals: Journals, runs: Mapping[str, StoredRun]) -> None:
+        self.entities = EntityStore(environment.timeline.now)
+        self._environment = environment
         self._runs = runs
-        self._execution = CallExecution(registry, self, journals, timeout_s=_TIMEOUT_S, sleep=self._sleep)
+        self._execution = CallExecution(
+            environment.registry,
+            self,
+            journals,
+            timeout_s=_TIMEOUT_S,
+            sleep=self._sleep,
+            outside=self._outside,
+        )
         self._remembered: dict[str, InvocationDone] = {}
         self._begun = 0
         self._sleeping = 0
@@ -123,15 +130,40 @@ class Callees:
             read_only=read_only,
             waits_s=_WAITS_S,
         )
-        (done,) = await take_turn(self._registry, turn, self)
+        (done,) = await take_turn(self._environment.registry, turn, self, self._outside())
         return done
+
+    def _outside(self) -> Outside:
+        time = _CallTime(self._environment.timeline)
+        return Outside(time.now, time.sleep, self._chance)
+
+    def _chance(self, key: str) -> Random:
+        return Random(f"{self._environment.seed}/{key}")  # noqa: S311 - repeatable, not secret
 
     async def _sleep(self, seconds: float) -> None:
         self._sleeping += 1
         try:
-            await self._timeline.sleep(seconds)
+            await self._environment.timeline.sleep(seconds)
         finally:
             self._sleeping -= 1
+
+
+class _CallTime:
+    """The time of one call. That of a platform may stand still while a call sleeps, which its own clock does not."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._timeline = timeline
+        self._slept_until = 0.0
+
+    def now(self) -> float:
+        """Tell the time."""
+        return max(self._timeline.now(), self._slept_until)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, as long as it takes: the platform waits for the call meanwhile."""
+        until = self.now() + seconds
+        await asyncio.sleep(seconds)
+        self._slept_until = max(self._slept_until, until)
 
 
 def _answered(asked: InvocationRequested, done: InvocationDone) -> Answered:

@@ -40,7 +40,7 @@ class Host:
 
     def __init__(self, environment: Environment) -> None:
         self.runs: dict[str, StoredRun] = {}
-        self.callees = Callees(environment.registry, environment.timeline, self._journal, self.runs)
+        self.callees = Callees(environment, self._journal, self.runs)
         self._environment = environment
         self._processes: dict[str, Process] = {}
         self._hosted: dict[str, asyncio.Task[None]] = {}

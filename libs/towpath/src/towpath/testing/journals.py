@@ -33,7 +33,7 @@ def read_journal(records: str | Iterable[Given]) -> Entries:
     Raises:
         ConfigurationError: If a line is no record that this version knows; the message names it.
     """
-    given = records.splitlines() if isinstance(records, str) else records
+    given = records.split("\n") if isinstance(records, str) else records
     present = [one for one in given if not isinstance(one, str) or one.strip()]
     return [_read(place, one) for place, one in enumerate(present)]
 

@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
+from towpath.asking import asking
 from towpath.components import REGISTRY, Component, Registry
 from towpath.definitions import component_of
 from towpath.errors import ConfigurationError, UnknownRunError
@@ -26,6 +27,7 @@ from towpath_schemas import identity
 from towpath_schemas.approvals import ApprovalView
 from towpath_schemas.attribution import Attribution, AttributionClaim
 from towpath_schemas.entities import EntityName
+from towpath_schemas.requests import DecisionRequested, SignalRequested, StartRequested
 
 _BEGINNING = datetime(2025, 1, 1, tzinfo=UTC)
 
@@ -34,9 +36,10 @@ class VirtualPlatform:
     """Runs workflows, agents and functions on the durable engine, in the test's own process.
 
     Use it as an async context manager. Its time stands still until the test lets it pass (`advance`, or waiting for
-    a result), and then takes none: timers, timeouts and the waits between attempts are virtual in any loop, and in
-    `virtual_time` everything is, `asyncio.sleep` included. Each async method returns when nothing more happens until
-    time passes or the test does something.
+    a result), and then takes none: timers and timeouts of runs and the waits between attempts are virtual in any loop,
+    and in `virtual_time` everything is, `asyncio.sleep` included. In an ordinary loop it stands still while a called
+    function, tool or method is at work: what that sleeps, and its own time limit, take as long as they say. Each async
+    method returns when nothing more happens until time passes or the test does something.
 
     Nothing begins but what the test, or a run, starts, and that at once. No schedule starts anything, however much time
     passes: start its runs yourself, with its input and, where the code reads it, the header `towpath-scheduled-at`. A
@@ -45,7 +48,7 @@ class VirtualPlatform:
 
     Args:
         registry: Which components there are.
-        seed: What `ctx.random()` and `ctx.uuid()` draw follows from.
+        seed: What `ctx.random()` and `ctx.uuid()` draw follows from, in runs and in what they call.
         now: When its time begins.
         tenant: Whose the runs are.
         always_replay: Drop each run from memory after every record, so that it goes on from its journal.
@@ -129,7 +132,7 @@ class VirtualPlatform:
         Args:
             component: A workflow, agent or function, or its name.
             input: An object of its parameters, or the value of its only one.
-            idempotency_key: The same key and component find the same run.
+            idempotency_key: The same key and component find the same run; text of 1 to 512 characters.
             headers: What `ctx.headers()` gives.
             attribution: Who is behind the request.
 
@@ -138,16 +141,24 @@ class VirtualPlatform:
                 `without_limits`.
             RequestRefusedError: If the input is too large.
             NotSerialisableError: If JSON cannot carry it.
+            InvalidInputError: If another argument is not what it takes.
         """
         found, payload = self._found(component), to_json_value(input)
+        asked = asking(
+            StartRequested,
+            input=payload,
+            idempotency_key=idempotency_key,
+            headers={} if headers is None else headers,
+            attribution=attribution,
+        )
         request_id = self._host.next_id("request")
-        run_id = identity.run_id(self._tenant, found.name, idempotency_key or request_id)
+        run_id = identity.run_id(self._tenant, found.name, asked.idempotency_key or request_id)
         started = self._host.started(
             found,
             payload,
-            Attribution.vouched(self._tenant, attribution),
+            Attribution.vouched(self._tenant, asked.attribution),
             correlation_id=request_id,
-            headers=headers or {},
+            headers=asked.headers,
         )
         check_size("the request with its input", len(started.to_body()))
         self._host.start(run_id, started)
@@ -197,10 +208,15 @@ class VirtualPlatform:
         await self.find(run if isinstance(run, str) else run.run_id).signal(name, payload, **said)
 
     async def broadcast(self, name: str, payload: Any = None) -> None:
-        """Send a signal to all runs that wait for one of this name."""
+        """Send a signal to all runs that wait for one of this name.
+
+        Raises:
+            InvalidInputError: If the name is none.
+        """
+        asked = asking(SignalRequested, name=name, payload=to_json_value(payload))
         signal_id = self._host.next_id("signal")
         sender = Attribution.vouched(self._tenant, None)
-        self._host.broadcast(signal_id, name, to_json_value(payload), sender)
+        self._host.broadcast(signal_id, asked.name, asked.payload, sender)
         await self.rest()
 
     def entity_state(self, entity_type: str, key: str) -> dict[str, Any]:
@@ -244,7 +260,15 @@ class VirtualPlatform:
         Raises:
             RequestRefusedError: If there is no such approval any more, they lack the role, or were shown something else.
             LookupError: If a run waits for several.
+            InvalidInputError: If an argument is not what it takes.
         """
+        asking(
+            DecisionRequested,
+            decision=decision,
+            comment=comment,
+            content_sha256=content_sha256,
+            attribution=asking(AttributionClaim, user_id=by, user_role=role),
+        )
         found = self._the_one(approval)
         check_decision(found.view, role=role, content_sha256=content_sha256)
         at = self._environment.timeline.now()

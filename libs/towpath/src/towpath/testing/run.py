@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from towpath.asking import asking
 from towpath.errors import ComponentError, RequestRefusedError
 from towpath.testing.environment import Environment
 from towpath.testing.host import Host
@@ -13,6 +14,7 @@ from towpath_schemas.attribution import Attribution, AttributionClaim
 from towpath_schemas.calls import Control, ControlSent, SignalSent
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import JournalRecord, RunFinished
+from towpath_schemas.requests import ControlRequested, SignalRequested
 from towpath_schemas.runs import RunStatus
 
 YEAR_S = 366 * 86_400.0
@@ -132,13 +134,21 @@ class VirtualRun:
 
         Raises:
             RequestRefusedError: If the run has ended, or the payload is too large.
+            InvalidInputError: If an argument is not what it takes.
         """
-        sent = SignalSent(
-            signal_id=signal_id or self._host.next_id("signal"),
-            run_id=self.run_id,
+        asked = asking(
+            SignalRequested,
             name=name,
             payload=to_json_value(payload),
-            attribution=self._by(attribution),
+            signal_id=signal_id,
+            attribution=attribution,
+        )
+        sent = SignalSent(
+            signal_id=asked.signal_id or self._host.next_id("signal"),
+            run_id=self.run_id,
+            name=asked.name,
+            payload=asked.payload,
+            attribution=self._by(asked.attribution),
         )
         check_size("the signal with its payload", len(sent.to_body()))
         await self._send(sent)
@@ -148,6 +158,7 @@ class VirtualRun:
 
         Raises:
             RequestRefusedError: If it has ended.
+            InvalidInputError: If the reason is none.
         """
         await self._control("cancel", reason)
 
@@ -156,6 +167,7 @@ class VirtualRun:
 
         Raises:
             RequestRefusedError: If it has ended.
+            InvalidInputError: If the reason is none.
         """
         await self._control("pause", reason)
 
@@ -164,6 +176,7 @@ class VirtualRun:
 
         Raises:
             RequestRefusedError: If it has ended.
+            InvalidInputError: If the reason is none.
         """
         await self._control("unpause", reason)
 
@@ -172,9 +185,11 @@ class VirtualRun:
 
         Raises:
             RequestRefusedError: If it has ended.
+            InvalidInputError: If the reason is none.
         """
+        asked = asking(ControlRequested, reason=reason)
         self._check_goes_on()
-        message = "the run was terminated" + (f": {reason}" if reason else "")
+        message = "the run was terminated" + (f": {asked.reason}" if asked.reason else "")
         failure = Failure(code="terminated", message=message)
         at = self._environment.timeline.now()
         self._host.terminate(
@@ -183,12 +198,13 @@ class VirtualRun:
         await self._settle()
 
     async def _control(self, control: Control, reason: str | None) -> None:
+        asked = asking(ControlRequested, reason=reason)
         await self._send(
             ControlSent(
                 event_id=self._host.next_id(control),
                 run_id=self.run_id,
                 control=control,
-                reason=reason,
+                reason=asked.reason,
                 attribution=self._by(None),
             )
         )
