@@ -9,9 +9,10 @@ from towpath import Context, function, workflow
 from towpath.runtime import tool_host
 from towpath.runtime.run_host import RunHost
 from towpath.runtime.tool_host import ToolHost
-from towpath_chassis.journal import claim
+from towpath_chassis.jetstream import JetStream
+from towpath_chassis.journal import claim, read_journal
 from towpath_chassis.messages import Message
-from towpath_schemas.journal import CallSettled, RunResumed, RunSuspended
+from towpath_schemas.journal import CallSettled, JournalRecord, RunResumed, RunSuspended
 from towpath_schemas.requests import SignalRequested
 from towpath_schemas.streams import RUNS, runner_consumer
 from towpath_testkit.asking import ask
@@ -164,6 +165,54 @@ async def test_a_run_is_not_lost_with_the_message_of_whoever_had_suspended_it(to
     await towpath.agent_runner()
 
     assert (await towpath.finished(run_id)).result == 2
+
+
+async def test_a_tool_runner_whose_look_took_long_looks_again_whether_another_has_executed_the_call(
+    towpath: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executed: list[str] = []
+    looks: list[str] = []
+    go_on, was_late = asyncio.Event(), asyncio.Event()
+    on_call = ToolHost.on_call
+
+    @function
+    async def pay() -> str:
+        executed.append("pay")
+        return "paid"
+
+    @workflow
+    async def order(ctx: Context) -> Any:
+        return await ctx.task(pay)
+
+    async def lose(host: ToolHost, message: Message) -> None:
+        is_first = message.metadata.num_delivered == 1
+        if is_first:
+            await towpath.js.nats.publish(message.reply, b"-NAK")  # as if it had not been heard of for long
+        await on_call(host, message)
+        if is_first:
+            was_late.set()
+
+    async def hear_late_at_first(js: JetStream, run_id: str) -> list[tuple[int, JournalRecord]]:
+        found = await read_journal(js, run_id)
+        looks.append(run_id)
+        if len(looks) == 1:
+            await go_on.wait()
+        return found
+
+    monkeypatch.setattr(ToolHost, "on_call", lose)
+    monkeypatch.setattr(tool_host, "read_journal", hear_late_at_first)
+    monkeypatch.setattr(tool_host, "_LATE", 0)
+    monkeypatch.setattr(tool_host, "_OUTDATED", 0)
+    await asyncio.gather(towpath.router(), towpath.agent_runner())
+    await towpath.tool_runner(capacity=1)
+    run_id = await towpath.start("order")
+    await until_so(lambda: len(looks) == 1)
+    await towpath.tool_runner()
+    await towpath.finished(run_id)
+    go_on.set()
+    await was_late.wait()
+
+    assert executed == ["pay"]
 
 
 async def test_a_tool_runner_that_stood_still_does_not_execute_what_another_has_executed_meanwhile(

@@ -39,6 +39,9 @@ log = structlog.get_logger(__name__)
 _AGAIN_AFTER_S = 0.2
 _LATE = 0.5
 """Part of `ack_wait_s` after which a call that was not delivered before may yet have been, for all that clocks tell."""
+_OUTDATED = 0.05
+"""Part of `ack_wait_s` after which what was found out about a call may not be so any more: others go on meanwhile."""
+_LOOKS = 3
 
 
 class ToolHost:
@@ -102,7 +105,19 @@ class ToolHost:
         await self._chassis.js.publish(message.subject, message.data, headers=headers, message_id=message_id)
 
     async def _answered_before(self, call: CallRequested) -> Answered | None:
-        """Find the answer of a call that came before and has one: it is not executed again."""
+        """Find the answer of a call that came before and has one: it is not executed again.
+
+        Where looking takes long, such as while the broker is away, it is looked once more.
+        """
+        clock = asyncio.get_running_loop().time
+        for _ in range(_LOOKS):
+            began = clock()
+            answered = await self._find_answer(call)
+            if answered is not None or clock() - began < self._chassis.settings.ack_wait_s * _OUTDATED:
+                return answered
+        return None
+
+    async def _find_answer(self, call: CallRequested) -> Answered | None:
         waiting = await self._chassis.js.last(INBOX, place_of(answer_of(call)))
         if waiting is not None:
             return Answered.from_body(waiting.body)
