@@ -20,7 +20,12 @@ _CALM_S = 0.08
 _SHORTEST_S = 0.01
 _PATIENCE_NS = 3 * SECOND
 _IN_STEP_S = 2.0
-_AT_ONCE = (60, 8, 4)
+_AT_ONCE = (60, 8, *[4] * 6)
+"""How many sequences are played at a time: the first time, and each time again of those that differed.
+
+What a server does beside something else it may do before or after that: forget a message that was removed while it was
+pending, and deliver the one that replaced it. So the model is right where the server does the same in one of these.
+"""
 
 
 class Score(NamedTuple):
@@ -121,7 +126,7 @@ class Verdict(NamedTuple):
     """What came of playing sequences on a server.
 
     Attributes:
-        differences: Where the server, in good time, did something else than the model.
+        differences: Where the server, in good time, did something else than the model each time.
         undecided: The sequences in which it did so only when it was late.
     """
 
@@ -130,7 +135,7 @@ class Verdict(NamedTuple):
 
 
 async def compare(scored: Mapping[int, Score], url: str) -> Verdict:
-    """Play sequences on a server as well: all at the same time, then again those that differ, few at a time."""
+    """Play sequences on a server as well: all at the same time, then again those that differ, few at a time; see `_AT_ONCE`."""
     found: dict[int, _Difference] = {}
     async with pulse(url) as felt:
         differing = list(scored)
