@@ -153,6 +153,7 @@ EVENT_TYPES: tuple[EventType, ...] = (
     EventType(journal.PauseReceived, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.RunSuspended, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.RunResumed, _JOURNAL, "agent-runner", "audit-sink"),
+    EventType(journal.ActAttemptFailed, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.AttemptFailed, _JOURNAL, "agent-runner", "audit-sink"),
     EventType(journal.RunFinished, _JOURNAL, "agent-runner, router", "audit-sink"),
     EventType(

@@ -345,6 +345,27 @@ class RunResumed(Record):
     epoch: int
 
 
+class ActAttemptFailed(Record):
+    """An attempt of what the run does itself, a step or a model call, failed, and another follows.
+
+    Attributes:
+        target: As of its end; of a step, its key.
+        attempt: Its number, from 1.
+        failure: How it failed.
+        next_at: When (seconds since 1970) the next attempt begins.
+    """
+
+    kind: Literal["act.attempt_failed"] = "act.attempt_failed"
+    key: str
+    act: Literal["model", "step"]
+    target: str
+    attempt: Annotated[int, Field(ge=1)]
+    failure: Failure
+    next_at: float
+    agent: str | None = None
+    session_id: str | None = None
+
+
 class AttemptFailed(Record):
     """An attempt of a function that is a run of its own failed, and another follows.
 
@@ -401,6 +422,7 @@ JournalRecord = Annotated[
     | PauseReceived
     | RunSuspended
     | RunResumed
+    | ActAttemptFailed
     | AttemptFailed
     | RunFinished,
     Field(discriminator="kind"),

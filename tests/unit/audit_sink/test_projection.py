@@ -17,6 +17,7 @@ from towpath_schemas.attribution import Attribution
 from towpath_schemas.audit import AuditEvent
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
+    ActAttemptFailed,
     ActGivenUp,
     AttemptFailed,
     CallIntended,
@@ -112,6 +113,16 @@ RECORDS: dict[str, tuple[JournalRecord, tuple[str, str, str, str | None]]] = {
     "tool unknown": (
         CallSettled(at=AT, key="k", act="tool", target="t", failure=NEVER_SEEN),
         ("tool", "failed", "t", "unknown"),
+    ),
+    "attempt of a step failed": (
+        ActAttemptFailed(
+            at=AT, key="s#0", act="step", target="s#0", attempt=1, failure=FAILED, next_at=AT + 2
+        ),
+        ("step", "attempt_failed", "s#0", "error"),
+    ),
+    "attempt of a model call failed": (
+        ActAttemptFailed(at=AT, key="k", act="model", target="m", attempt=1, failure=FAILED, next_at=AT + 2),
+        ("model", "attempt_failed", "m", "error"),
     ),
     "task given up": (
         ActGivenUp(at=AT, key="k", act="task", target="t"),

@@ -9,6 +9,7 @@ from towpath_schemas.attribution import Attribution
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
     Act,
+    ActAttemptFailed,
     AttemptFailed,
     CallIntended,
     CallSettled,
@@ -28,6 +29,7 @@ from towpath_schemas.usage import Usage
 from towpath_testkit.journals import AT, run_started
 
 ACME = Attribution(tenant="acme")
+NO = Failure(code="user_error", message="no")
 KEYS = ["a#0", "b#0", "c#0", "a#0/d#0", "b#0/d#0", "a#0x", "a#00"]
 Done = StepSettled | CallSettled | ValueDrawn | HandedOff
 HELD: list[JournalRecord] = [
@@ -107,13 +109,23 @@ def test_a_fork_of_a_fork_is_the_fork(records: list[JournalRecord], until: str) 
 
 
 def test_a_fork_goes_on_in_the_attempt_in_which_the_act_was_done() -> None:
-    failed = AttemptFailed(at=AT, attempt=1, failure=Failure(code="user_error", message="no"), next_at=AT + 1)
+    failed = AttemptFailed(at=AT, attempt=1, failure=NO, next_at=AT + 1)
     wait = (intended("attempt@2", "timer"), settled("attempt@2", "timer"))
     first, second = StepSettled(at=AT, key="a#0"), StepSettled(at=AT, key="b#0")
     records: list[JournalRecord] = [run_started(), first, failed, *wait, second]
 
     assert failed in past(records, "b#0")
     assert past(records, "a#0") == []
+
+
+def test_an_act_that_was_tried_and_had_not_ended_begins_anew() -> None:
+    failed = ActAttemptFailed(
+        at=AT, key="a#0", act="step", target="a#0", attempt=1, failure=NO, next_at=AT + 1
+    )
+    ended, other = StepSettled(at=AT, key="a#0", attempts=2), StepSettled(at=AT, key="b#0")
+
+    assert past([run_started(), failed, other, ended], "b#0") == []
+    assert past([run_started(), failed, ended, other], "b#0") == [failed, ended]
 
 
 def test_what_models_consumed_is_not_counted_again() -> None:

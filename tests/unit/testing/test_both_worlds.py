@@ -79,8 +79,8 @@ MEANINGLESS: list[tuple[Callable[[Any], Any], str]] = [
         "a workflow: start it as a run of its own, with ctx.spawn",
     ),
     (
-        lambda ctx: ctx.spawn(doubles, 5, join="requried"),
-        "join='requried' is none of 'detached', 'cancel'",
+        lambda ctx: ctx.spawn(doubles, 5, join="always"),
+        "join='always' is none of 'detached', 'cancel'",
     ),
     (
         lambda ctx: ctx.spawn(doubles, 5, join=None),

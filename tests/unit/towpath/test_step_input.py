@@ -90,7 +90,7 @@ async def test_what_the_step_says_must_fit_the_handler() -> None:
     assert "deps" not in str(raised.value).partition(";")[0]
 
 
-@pytest.mark.parametrize("said", [{"size": "big"}, {"sise": 1}])
+@pytest.mark.parametrize("said", [{"size": "big"}, {"width": 1}])
 async def test_what_the_flow_adds_is_no_part_of_the_problem(said: dict[str, Any]) -> None:
     @function
     def handle(size: int) -> None: ...

@@ -13,6 +13,7 @@ from towpath_schemas.audit import AuditEvent, AuditKind, AuditOutcome
 from towpath_schemas.failure import Failure
 from towpath_schemas.journal import (
     Act,
+    ActAttemptFailed,
     ActGivenUp,
     AttemptFailed,
     CallIntended,
@@ -119,6 +120,7 @@ def author(record: JournalRecord, run: Run) -> Attribution:
             return Attribution(tenant=run.attribution.tenant, user_id=approver)
         case (
             StepSettled(session_id=str() as session_id)
+            | ActAttemptFailed(session_id=str() as session_id)
             | CallIntended(session_id=str() as session_id)
             | CallSettled(session_id=str() as session_id)
         ):
@@ -146,7 +148,15 @@ def unreadable(subject: str, at: float, run: Run, sequence: int) -> AuditEvent:
 
 def _told(record: JournalRecord, run: Run) -> _Told:
     match record:
-        case CallIntended() | CallSettled() | StepSettled() | ActGivenUp() | ValueDrawn() | HandedOff():
+        case (
+            CallIntended()
+            | CallSettled()
+            | StepSettled()
+            | ActAttemptFailed()
+            | ActGivenUp()
+            | ValueDrawn()
+            | HandedOff()
+        ):
             return _act(record)
         case SignalReceived() | SignalReturned() | CancelReceived() | PauseReceived():
             return _received(record, run.component or run.run_id)
@@ -172,7 +182,9 @@ def _told(record: JournalRecord, run: Run) -> _Told:
             return _turn(record, run.component or run.run_id)
 
 
-def _act(record: CallIntended | CallSettled | StepSettled | ActGivenUp | ValueDrawn | HandedOff) -> _Told:
+def _act(
+    record: CallIntended | CallSettled | StepSettled | ActAttemptFailed | ActGivenUp | ValueDrawn | HandedOff,
+) -> _Told:
     match record:
         case CallIntended():
             return _Told(_kind(record.act), "intended", record.target, input=record.input)
@@ -180,8 +192,9 @@ def _act(record: CallIntended | CallSettled | StepSettled | ActGivenUp | ValueDr
             return _Told(_kind(record.act), _settled(record), record.target, result=record.result)
         case StepSettled():
             return _Told("step", _ended(record.failure), record.key, result=record.result)
-        case ActGivenUp():
-            return _Told(_kind(record.act), "given_up", record.target)
+        case ActAttemptFailed() | ActGivenUp():
+            action = "given_up" if isinstance(record, ActGivenUp) else "attempt_failed"
+            return _Told(_kind(record.act), action, record.target)
         case ValueDrawn():
             return _Told("value", "drawn", record.source, result=record.value)
         case HandedOff():

@@ -11,6 +11,7 @@ from towpath_router.runs import Runs
 from towpath_router.starting import Starter
 from towpath_schemas import identity, subjects
 from towpath_schemas.journal import (
+    ActAttemptFailed,
     ActGivenUp,
     AttemptFailed,
     CallIntended,
@@ -29,7 +30,8 @@ from towpath_schemas.requests import ForkRequested, RunAccepted
 
 _NAMED = 20
 
-_OfAct = StepSettled | CallIntended | CallSettled | ActGivenUp | ValueDrawn | HandedOff
+_OfAct = StepSettled | CallIntended | CallSettled | ActAttemptFailed | ActGivenUp | ValueDrawn | HandedOff
+_Begun = CallIntended | ActAttemptFailed
 _TakenOver = _OfAct | SignalReceived | SignalReturned | CancelReceived | AttemptFailed
 """What replay goes by. That a run was held, dropped or paused says nothing about another."""
 
@@ -115,13 +117,11 @@ def past(records: list[JournalRecord], until: str) -> list[JournalRecord]:
     if cut is None:
         raise RefusedError("malformed", f"until is {until!r}, which the run has not done; {_known(records)}")
     before = _without_held([record for record in records[:cut] if isinstance(record, _TakenOver)])
-    ended = {
-        record.key for record in before if isinstance(record, _OfAct) and not isinstance(record, CallIntended)
-    }
+    ended = {record.key for record in before if isinstance(record, _OfAct) and not isinstance(record, _Begun)}
     return [
         record.model_copy(update={"usage": None}) if isinstance(record, CallSettled) else record
         for record in before
-        if not isinstance(record, CallIntended) or record.key in ended
+        if not isinstance(record, _Begun) or record.key in ended
     ]
 
 

@@ -6,6 +6,21 @@ from typing import Any
 
 from towpath.errors import ComponentError
 
+_tried: list[str] = []
+
+
+def is_away(place: str) -> bool:
+    """Tell that a place is away, every other time."""
+    _tried.append(place)
+    return _tried.count(place) % 2 == 1
+
+
+def fails_at_first(place: str) -> str:
+    """Fail while a place is away."""
+    if is_away(place):
+        raise ConnectionError(f"{place} does not answer")
+    return place
+
 
 async def failure_code(failing: Awaitable[Any]) -> str:
     """Say how something fails."""

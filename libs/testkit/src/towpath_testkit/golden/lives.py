@@ -94,6 +94,7 @@ class _SignalAsATimerRings(Disturbance):
 LIVES: dict[str, Life] = {
     "steps": Life("steps", "Ada"),
     "steps_of_a_killed_process": Life("steps", "Ada", disturbance=lambda: Kill("after write", 4)),
+    "step_that_is_tried_again": Life("steps", "Ada", disturbance=lambda: Kill("after write", 10)),
     "calls": Life("calls"),
     "values": Life("values", headers={"x-caller": "ada"}),
     "state_in_steps": Life("state_in_steps"),
@@ -134,6 +135,7 @@ LIVES: dict[str, Life] = {
     "memories": Life("remembers"),
     "session": Life("chats"),
     "call_in_a_session": Life("confides"),
+    "model_that_is_asked_again": Life("insists"),
     "models": Life("asks_models"),
     "streaming_function": Life("spelled", "abc"),
     "retried_function": Life("careful"),

@@ -24,7 +24,7 @@ ABANDONABLE = frozenset({"signal", "timer", "approval"})
 """Acts that nobody does: one that the code gives up has ended as cancelled."""
 
 _ATTEMPT = "attempt@"
-"""What the keys of waits for a further attempt of the run's code begin with; no act of the code has one like that."""
+"""What the last part begins with of the keys of waits for a further attempt; no act of the code has one like that."""
 
 AGAIN = "!"
 """What follows the key of an act, with a number, that an attempt of what is around it does not have from those before."""
@@ -86,14 +86,19 @@ def says_given_up(record: JournalRecord) -> bool:
             return False
 
 
-def place_of_attempt(number: int) -> str:
-    """Name the wait for attempt `number` of the run's code."""
-    return f"{_ATTEMPT}{number}"
+def place_of_attempt(number: int, of: str = "") -> str:
+    """Name the wait for attempt `number` of the run's code, or of the act at the key `of`.
+
+    >>> place_of_attempt(2), place_of_attempt(2, "pay#0")
+    ('attempt@2', 'pay#0/attempt@2')
+    """
+    return f"{of}/{_ATTEMPT}{number}" if of else f"{_ATTEMPT}{number}"
 
 
 def is_before_attempt(key: str) -> bool:
     """Tell whether an act is the wait for an attempt, which the engine does, and no code of the run."""
-    return key.startswith(_ATTEMPT) and "#" not in key
+    last = key.rpartition("/")[2]
+    return last.startswith(_ATTEMPT) and "#" not in last
 
 
 def done_again(key: str) -> str:

@@ -22,6 +22,7 @@ from towpath.scopes import GIVEN_KEY
 from towpath_schemas.calls import Answered, ControlSent, RunEvent, SignalSent, event_id_of
 from towpath_schemas.journal import (
     Act,
+    ActAttemptFailed,
     ActGivenUp,
     AttemptFailed,
     CallIntended,
@@ -59,6 +60,7 @@ class History:
         self.incoming = Incoming()
         self.alarmed = False
         self.failed_attempt: AttemptFailed | None = None
+        self._failed_attempts: dict[str, ActAttemptFailed] = {}
         self._attempt_began: dict[str, int] = {}
         self._of_failed_attempts: frozenset[str] = frozenset()
         self.next_number = 1
@@ -107,6 +109,9 @@ class History:
                 self._intend(number, record)
             case ActGivenUp() | SignalReturned():
                 self._give_up(number, record)
+            case ActAttemptFailed():
+                self._failed_attempts[record.key] = record
+                self._attempt_began[f"{record.key}/"] = number
             case AttemptFailed():
                 self._end_attempt(number, record)
             case RunStarted():
@@ -173,11 +178,9 @@ class History:
         entry = self.intended_at(asked.key)
         return NonDeterminismError(expected=before, found=now, entry=entry, message=message)
 
-    def begin_step(self, key: str, attempt: int) -> None:
-        """Learn that an attempt of a step's work begins: it need not repeat what was done inside of it before."""
-        if attempt > 1:
-            self._attempt_began[f"{key}/"] = self.next_number
-        self._expected.forgive_inside(key)
+    def failed_attempt_of(self, key: str) -> ActAttemptFailed | None:
+        """Tell the last attempt of a step or a model call that failed and is followed by another."""
+        return self._failed_attempts.get(key)
 
     def was_given_up(self, key: str, inside: str) -> bool:
         """Tell whether an act was given up before its attempt began: of the step with the scope `inside`, or of the run."""

@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 from towpath.engine.history import History
 from towpath.scopes import SessionScope, current_scope
 from towpath_schemas.attribution import SessionOwner
-from towpath_schemas.journal import CallIntended, CallSettled, JournalRecord, StepSettled
+from towpath_schemas.journal import ActAttemptFailed, CallIntended, CallSettled, JournalRecord, StepSettled
 
 AnyRecord = TypeVar("AnyRecord", bound=JournalRecord)
 
@@ -22,7 +22,9 @@ def _session_of(record: JournalRecord, history: History) -> dict[str, Any]:
             return {"session_id": intended.session_id} if intended.session_id else {}
         case CallIntended() if (session := current_scope().session) is not None:
             return {"session_id": session.id, "session_owner": _owner_of(session)}
-        case StepSettled() | CallSettled() if (session := current_scope().session) is not None:
+        case StepSettled() | CallSettled() | ActAttemptFailed() if (
+            session := current_scope().session
+        ) is not None:
             return {"session_id": session.id}
         case _:
             return {}

@@ -260,6 +260,10 @@ class LiveRun:
         """Mark that code of the run is at work, in the step at `place` if in one: it is not merely waiting."""
         return self._work.at(place)
 
+    def resting(self, place: str) -> AbstractContextManager[None]:
+        """Mark that the code at `place`, where the run is `busy`, waits for an act of its own."""
+        return self._work.interrupted(place)
+
     async def until_unpaused(self, place: str | None = None) -> None:
         """Stand still while the run is paused, before its work is tried again: that at `place`, if it is `busy` there."""
         if self.history.incoming.paused:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, cast
 from towpath.discarding import discard_work
 from towpath.engine.acting import Actor, Call
 from towpath.engine.asked import Asked, call_asked
+from towpath.engine.attempts import ActAttempts
 from towpath.engine.containing import contained
 from towpath.engine.giving_up import giving_up
 from towpath.engine.live_run import LiveRun
@@ -15,7 +16,7 @@ from towpath.local.done_acts import StepDone
 from towpath.local.state import BufferedState
 from towpath.models.asking import asked_once
 from towpath.models.port import LanguageModel, ModelReply, ModelRequest, digest
-from towpath.retry import ONCE, Retry, RetryPolicy, attempted
+from towpath.retry import ONCE, Retry, RetryPolicy
 from towpath.secrecy import redacted_json
 from towpath.values import to_json_value
 from towpath.work import is_awaitable, run_work
@@ -44,10 +45,6 @@ async def run_step(
     asked = Asked(place, "step")
 
     async def once(attempt: int) -> StepDone:
-        if attempt > 1:
-            await run.tasks.end_inside(f"{place}/")
-            await run.until_unpaused(place)
-        run.history.begin_step(place, attempt)
         with inside(attempt) as state:
             result = to_json_value(await awaits(contained(run_work(work, arguments)), f"{place}/"))
             return StepDone(result, state.changes if state.has_changed else None)
@@ -58,7 +55,8 @@ async def run_step(
             discard_work(work)
             return cast("StepSettled", settled)
         with run.busy(place):
-            ended = await attempted(once, ONCE if is_awaitable(work) else retry, sleep=run.sleep)
+            attempts = ActAttempts(run, place, "step", place, agent=agent)
+            ended = await attempts.made(once, ONCE if is_awaitable(work) else retry)
         done: StepDone = ended.value or StepDone(None, None)
         return await run.tell(
             StepSettled(
@@ -120,13 +118,11 @@ async def _ask_model(
         asked = {"sha256": digest(request), "messages": len(request.messages)}
         await actor.intend(Call(place, "model", model.name, arguments=asked, agent=agent))
 
-    async def once(attempt: int) -> ModelReply:
-        if attempt > 1:
-            await run.until_unpaused("")
-        return await asked_once(model, request)
-
     with run.busy():
-        ended = await attempted(once, trying.policy, sleep=run.sleep, on_retry=trying.on_retry)
+        attempts = ActAttempts(run, place, "model", model.name, agent=agent)
+        ended = await attempts.made(
+            lambda _: asked_once(model, request), trying.policy, on_retry=trying.on_retry
+        )
     reply: ModelReply | None = ended.value
     return await run.tell(
         CallSettled(

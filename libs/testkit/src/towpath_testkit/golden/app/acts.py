@@ -9,19 +9,9 @@ from typing import Any
 from towpath import Context, NonRetryableError, RetryPolicy, WorkflowContext, function, workflow
 from towpath.errors import ComponentError, SignalTimeoutError
 from towpath.testing.host import SERVICE
-from towpath_testkit.golden.failing import failure_code, given_up
+from towpath_testkit.golden.failing import fails_at_first, failure_code, given_up
 
-TWICE = RetryPolicy(max_attempts=2, initial_interval_s=1.0, jitter=0.0)
-_tried: list[str] = []
-
-
-def fails_at_first(place: str) -> str:
-    """Fail once for each place."""
-    _tried.append(place)
-    if _tried.count(place) % 2:
-        raise ConnectionError(f"{place} does not answer")
-    return place
-
+THRICE = RetryPolicy(max_attempts=3, initial_interval_s=1.0, jitter=0.0)
 
 # --- Functions ----------------------------------------------------------------------------------------
 
@@ -99,7 +89,7 @@ async def steps(ctx: WorkflowContext, name: str) -> list[Any]:
         await ctx.step("greet", lambda: f"bye {name}"),
         await ctx.step("keyed", len, name, key="k"),
         await ctx.step("outer", outer),
-        await ctx.step("flaky", fails_at_first, "flaky", retry=TWICE),
+        await ctx.step("flaky", fails_at_first, "flaky", retry=THRICE),
     ]
     done.append(await failure_code(ctx.step("broken", broken, "the vase")))
     return done
@@ -110,7 +100,7 @@ async def calls(ctx: WorkflowContext) -> list[Any]:
     done: list[Any] = [
         await ctx.task(add, input={"a": 1, "b": 2}),
         await ctx.task(SERVICE, "add", input={"a": 3, "b": 4}, key="k"),
-        await ctx.task(flaky, input="far away", retries=TWICE),
+        await ctx.task(flaky, input="far away", retries=THRICE),
     ]
     done.append(await failure_code(ctx.task(broken, input="the vase")))
     done.append(await failure_code(ctx.task(slow, timeout_ms=60_000)))

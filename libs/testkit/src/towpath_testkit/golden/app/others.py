@@ -23,9 +23,10 @@ from towpath import (
 )
 from towpath.errors import ComponentError
 from towpath.models.port import Citation
+from towpath.testing import fault
 from towpath.testing.host import SERVICE
 from towpath_schemas.usage import Usage
-from towpath_testkit.golden.failing import failure_code, given_up
+from towpath_testkit.golden.failing import failure_code, given_up, is_away
 
 # --- Other runs ---------------------------------------------------------------------------------------
 
@@ -223,11 +224,13 @@ script(
 )
 script("golden-traveller", lambda _request: tool_call("travel", city="Oslo"))
 script("golden-poet", lambda _request: "Rain, rain, rain.")
+script("golden-clerk", lambda _request: fault("model_throttled") if is_away("clerk") else "Here.")
 
 poet = Agent(name="poet", model="test/golden-poet", instructions="Rhyme.")
 desk = Agent(name="desk", model="test/golden-desk", tools=[look_up], handoffs=[poet])
 till = Agent(name="till", model="test/golden-till")
 traveller = Agent(name="traveller", model="test/golden-traveller", tools=[travel])
+clerk = Agent(name="clerk", model="test/golden-clerk")
 lost = Agent(name="lost", model="test/golden-desk", tools=[look_up], max_iterations=1)
 
 
@@ -297,6 +300,11 @@ async def chats(ctx: WorkflowContext) -> list[Any]:
         [one.content for one in await session.history()],
         session.get_state("city", scope="user"),
     ]
+
+
+@workflow
+async def insists(_ctx: WorkflowContext) -> str:
+    return (await clerk.run("Anybody here?", session=Session("golden-bob", user_id="bob"))).output
 
 
 @workflow
