@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from towpath.coordination import Saga
+from towpath.engine.history import History
 from towpath.runtime.tool_host import ToolHost
 from towpath_chassis.delivery import Delivery
 from towpath_chassis.jetstream import JetStream
@@ -58,6 +59,10 @@ def calls_that_were_answered_are_executed_again(patch: pytest.MonkeyPatch) -> No
         return None
 
     patch.setattr(ToolHost, "_answered_before", never)
+
+
+def attempts_of_steps_that_failed_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(History, "failed_attempt_of", saying(None))
 
 
 def what_was_handled_is_purged_by_its_subject(patch: pytest.MonkeyPatch) -> None:
@@ -115,6 +120,7 @@ PLANTS: dict[Plant, int] = {
     records_are_written_without_a_claim: 66,
     messages_are_acknowledged_before_they_are_handled: 62,
     calls_that_were_answered_are_executed_again: 66,
+    attempts_of_steps_that_failed_are_forgotten: 60,
     what_was_handled_is_purged_by_its_subject: 88,
     calls_of_entities_are_applied_however_often_they_come: 19,
     records_of_entities_are_written_whoever_wrote_before: 61,

@@ -5,6 +5,7 @@ from collections.abc import Generator
 
 from towpath_schemas import identity
 from towpath_schemas.journal import (
+    ActAttemptFailed,
     ActGivenUp,
     CallIntended,
     CallSettled,
@@ -121,6 +122,7 @@ def _of_places(run_id: str, entries: list[Entry], claims: list[Taken]) -> Wrongs
 def _of_keys(run_id: str, records: list[JournalRecord]) -> Wrongs:
     begun: set[str] = set()
     ended: set[str] = set()
+    failed: Counter[str] = Counter()
     for record in records:
         match record:
             case CallIntended():
@@ -131,6 +133,10 @@ def _of_keys(run_id: str, records: list[JournalRecord]) -> Wrongs:
                 if record.key in ended:
                     yield f"{run_id} ends {record.key} twice"
                 ended.add(record.key)
+            case ActAttemptFailed():
+                failed[record.key] += 1
+                if record.key in ended or record.attempt != failed[record.key]:
+                    yield f"{run_id} has attempt {record.attempt} of {record.key} fail as number {failed[record.key]}, or after its end"
             case ActGivenUp():
                 begun.discard(record.key)
             case _:
@@ -182,6 +188,8 @@ def _effect_of(run_id: str, record: JournalRecord) -> str | None:
     match record:
         case StepSettled(result=str() as name):
             return step_effect(run_id, name)
+        case ActAttemptFailed(act="step"):
+            return step_effect(run_id, f"{record.key} {record.attempt}")
         case CallSettled():
             return identity.call_id(run_id, record.key)
         case _:
@@ -191,7 +199,11 @@ def _effect_of(run_id: str, record: JournalRecord) -> str | None:
 def _is_outdated(effect: Effect, entry: Entry, claims: list[Taken]) -> bool:
     """Tell whether a step was done by a runner from whom the run had been taken."""
     owner = _owner(claims, effect.at_s)
-    return isinstance(entry.record, StepSettled) and owner is not None and owner.runner != effect.by
+    return (
+        isinstance(entry.record, StepSettled | ActAttemptFailed)
+        and owner is not None
+        and owner.runner != effect.by
+    )
 
 
 # --- What is told -------------------------------------------------------------------------------------

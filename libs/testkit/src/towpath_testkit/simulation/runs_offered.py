@@ -7,6 +7,7 @@ from towpath import (
     Agent,
     Context,
     NonRetryableError,
+    RetryPolicy,
     WorkflowContext,
     function,
     script,
@@ -15,7 +16,11 @@ from towpath import (
     workflow,
 )
 from towpath.models.port import ModelRequest
+from towpath.scopes import current_scope
 from towpath_testkit.simulation.effects import effect, step_effect
+
+FORDED = RetryPolicy(max_attempts=3, initial_interval_s=0.5, multiplier=4, jitter=0)
+"""How often a river is tried: after a wait in which the run is held, and one in which it is not."""
 
 
 async def note(run_id: str, name: str, takes_s: float = 0.0) -> str:
@@ -23,6 +28,16 @@ async def note(run_id: str, name: str, takes_s: float = 0.0) -> str:
     effect(step_effect(run_id, name))
     await asyncio.sleep(takes_s)
     return name
+
+
+async def ford(ctx: Context) -> str:
+    """Be a step that fails twice; it changes the world in each attempt, and returns what its last has changed."""
+    attempt = current_scope().attempt
+    crossing = f"{ctx.step_id} {attempt}"
+    effect(step_effect(ctx.run_id, crossing))
+    if attempt < FORDED.max_attempts:
+        raise ConnectionError("the river is too high")
+    return crossing
 
 
 def noted(ctx: Context, name: str, takes_s: float = 0.0) -> Any:
@@ -77,6 +92,7 @@ def offer_runs() -> None:  # noqa: C901, PLR0915 - one component after the other
             done.append((await clerk.run(f"please stamp leg {leg}")).output)
             await ctx.timer(400)
             done.append(left_at <= ctx.now())
+        done.append(await ctx.step("ford", ford, ctx, retry=FORDED))
         await ctx.timer(3_500)
         return [*done, await noted(ctx, "home")]
 
@@ -89,13 +105,15 @@ def offer_runs() -> None:  # noqa: C901, PLR0915 - one component after the other
             return [loaded, await ctx.task(toll, input={"leg": cart}), await noted(ctx, f"unload {cart}")]
 
         driven = await asyncio.gather(*(drive(cart) for cart in range(carts)))
-        first, second = await ctx.parallel(
-            ctx.task(toll, input={"leg": 5}), noted(ctx, "feed the animals", 0.2)
+        first, second, third = await ctx.parallel(
+            ctx.task(toll, input={"leg": 5}),
+            noted(ctx, "feed the animals", 0.2),
+            ctx.step("ford", ford, ctx, retry=FORDED),
         )
         async with asyncio.TaskGroup() as camping:
             tents = [camping.create_task(drive(cart)) for cart in (10, 11)]
             await ctx.timer(1_200)
-        return [driven, first, second, [tent.result() for tent in tents]]
+        return [driven, first, second, third, [tent.result() for tent in tents]]
 
     @workflow
     async def relay(ctx: WorkflowContext, left: int) -> Any:

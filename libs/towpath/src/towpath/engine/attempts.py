@@ -104,9 +104,8 @@ class ActAttempts:
         """
         history = self._run.history
         failed = history.failed_attempt_of(self._place)
-        history.forgive_inside(
-            self._place
-        )  # it begins anew, and need not repeat what was done inside of it before
+        # it begins anew, and need not repeat what was done inside of it before
+        history.forgive_inside(self._place)
         if failed is not None:
             await self._wait(failed)
         first = 1 if failed is None else failed.attempt + 1
