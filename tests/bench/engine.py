@@ -130,7 +130,7 @@ class Engine:
 
     async def many_suspended(self) -> dict[str, Any]:
         pids = {name: process.pid for name, process in self._stage.platform.services.items()}
-        warm = await self._suspend(min(1_000, self._size))
+        warm = await self._suspend(min(AT_ONCE, self._size))
         before = {name: resident_mb(pid) for name, pid in pids.items()}
         began = time.monotonic()
         waiting = warm + await self._suspend(self._size)

@@ -227,12 +227,13 @@ async def _until_stopped(
 def _spare_the_collector() -> None:
     """Leave what the start has made out of garbage collection, and collect less often.
 
-    What a service makes per message is freed by reference counting; full collections found nothing and cost a
-    tenth of the CPU under load.
+    What a service makes per message is freed by reference counting, and to go through all that the start has made cost a
+    tenth of the CPU under load. A run that is dropped from memory is garbage, though, of some 200 objects and 25 kB: what
+    lies about until a full collection are the 125,000 objects of about 600 such runs.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    gc.set_threshold(5_000, 5, 5)
 
 
 class _Life:

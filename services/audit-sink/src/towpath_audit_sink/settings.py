@@ -19,4 +19,4 @@ class Settings(ServiceSettings):
 
     ledger_dir: Path | None = None
     batch: Annotated[int, Field(ge=1, le=4_096)] = 256
-    remembered_runs: Annotated[int, Field(ge=1)] = 50_000
+    remembered_runs: Annotated[int, Field(ge=1)] = 20_000
