@@ -207,7 +207,7 @@ async def test_get_set_delete(platform: VirtualPlatform) -> None:
 
     @workflow
     async def updates(ctx):
-        await ctx.entity("Profile", "ada").remember("for now")
+        await ctx.entity("Profile", "ada").remember("tea")
         return await ctx.entity("Profile", "ada").update_profile(name="Ada", age=36)
 
     assert await platform.run(updates) == {"status": "updated"}

@@ -345,8 +345,12 @@ class RunResumed(Record):
     epoch: int
 
 
+OwnAct = Literal["model", "step"]
+"""What a run does itself, and tries again itself."""
+
+
 class ActAttemptFailed(Record):
-    """An attempt of what the run does itself, a step or a model call, failed, and another follows.
+    """An attempt of what the run does itself failed, and another follows.
 
     Attributes:
         target: As of its end; of a step, its key.
@@ -357,7 +361,7 @@ class ActAttemptFailed(Record):
 
     kind: Literal["act.attempt_failed"] = "act.attempt_failed"
     key: str
-    act: Literal["model", "step"]
+    act: OwnAct
     target: str
     attempt: Annotated[int, Field(ge=1)]
     failure: Failure

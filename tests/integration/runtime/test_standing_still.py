@@ -1,6 +1,7 @@
 """Runners stand still and go on, when others have taken over what was theirs: they take nothing away from those."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -22,6 +23,8 @@ from towpath_testkit.settled import messages_in, settled, until, until_so
 from towpath_testkit.takeovers import ThreeSteps, dispatch_again, next_dispatch, taken_or_held
 
 pytestmark = pytest.mark.live
+
+OnCall = Callable[[ToolHost, Message], Awaitable[None]]
 
 
 async def test_a_zombie_writes_nothing_and_does_not_take_the_message_away(
@@ -167,39 +170,57 @@ async def test_a_run_is_not_lost_with_the_message_of_whoever_had_suspended_it(to
     assert (await towpath.finished(run_id)).result == 2
 
 
+class OneCall:
+    """A run that makes one call, which the broker gives to another tool-runner although the first has it."""
+
+    def __init__(self, js: JetStream) -> None:
+        self._js = js
+        self.executed: list[str] = []
+        self.go_on, self.was_late = asyncio.Event(), asyncio.Event()
+
+        @function
+        async def pay() -> str:
+            self.executed.append("pay")
+            return "paid"
+
+        @workflow
+        async def order(ctx: Context) -> Any:
+            return await ctx.task(pay)
+
+    def lost_by(self, on_call: OnCall, stands_still: Callable[[], Awaitable[Any]] | None = None) -> OnCall:
+        """Make of how a call is handled one by which the first who has it loses it; it may stand still then."""
+
+        async def lose_at_first(host: ToolHost, message: Message) -> None:
+            if message.metadata.num_delivered > 1:
+                await on_call(host, message)
+                return
+            await self._js.nats.publish(message.reply, b"-NAK")  # as if it had not been heard of for long
+            if stands_still is not None:
+                await stands_still()
+            await on_call(host, message)
+            self.was_late.set()
+
+        return lose_at_first
+
+    async def is_late(self) -> None:
+        """Let who has lost the call go on, and wait until it has handled it."""
+        self.go_on.set()
+        await self.was_late.wait()
+
+
 async def test_a_tool_runner_whose_look_took_long_looks_again_whether_another_has_executed_the_call(
     towpath: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    executed: list[str] = []
-    looks: list[str] = []
-    go_on, was_late = asyncio.Event(), asyncio.Event()
-    on_call = ToolHost.on_call
-
-    @function
-    async def pay() -> str:
-        executed.append("pay")
-        return "paid"
-
-    @workflow
-    async def order(ctx: Context) -> Any:
-        return await ctx.task(pay)
-
-    async def lose(host: ToolHost, message: Message) -> None:
-        is_first = message.metadata.num_delivered == 1
-        if is_first:
-            await towpath.js.nats.publish(message.reply, b"-NAK")  # as if it had not been heard of for long
-        await on_call(host, message)
-        if is_first:
-            was_late.set()
+    call, looks = OneCall(towpath.js), list[str]()
 
     async def hear_late_at_first(js: JetStream, run_id: str) -> list[tuple[int, JournalRecord]]:
         found = await read_journal(js, run_id)
         looks.append(run_id)
         if len(looks) == 1:
-            await go_on.wait()
+            await call.go_on.wait()
         return found
 
-    monkeypatch.setattr(ToolHost, "on_call", lose)
+    monkeypatch.setattr(ToolHost, "on_call", call.lost_by(ToolHost.on_call))
     monkeypatch.setattr(tool_host, "read_journal", hear_late_at_first)
     monkeypatch.setattr(tool_host, "_LATE", 0)
     monkeypatch.setattr(tool_host, "_OUTDATED", 0)
@@ -209,49 +230,29 @@ async def test_a_tool_runner_whose_look_took_long_looks_again_whether_another_ha
     await until_so(lambda: len(looks) == 1)
     await towpath.tool_runner()
     await towpath.finished(run_id)
-    go_on.set()
-    await was_late.wait()
+    await call.is_late()
 
-    assert executed == ["pay"]
+    assert call.executed == ["pay"]
 
 
 async def test_a_tool_runner_that_stood_still_does_not_execute_what_another_has_executed_meanwhile(
     towpath: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    executed: list[str] = []
-    given: list[Message] = []
-    go_on, was_late = asyncio.Event(), asyncio.Event()
-    on_call = ToolHost.on_call
+    call, stood_still = OneCall(towpath.js), asyncio.Event()
 
-    @function
-    async def pay() -> str:
-        executed.append("pay")
-        return "paid"
+    async def stand_still() -> None:
+        stood_still.set()
+        await call.go_on.wait()
 
-    @workflow
-    async def order(ctx: Context) -> Any:
-        return await ctx.task(pay)
-
-    async def stand_still_at_first(host: ToolHost, message: Message) -> None:
-        given.append(message)
-        if len(given) > 1:
-            await on_call(host, message)
-            return
-        await towpath.js.nats.publish(message.reply, b"-NAK")
-        await go_on.wait()
-        await on_call(host, message)
-        was_late.set()
-
-    monkeypatch.setattr(ToolHost, "on_call", stand_still_at_first)
+    monkeypatch.setattr(ToolHost, "on_call", call.lost_by(ToolHost.on_call, stand_still))
     monkeypatch.setattr(tool_host, "_LATE", 0)
     await asyncio.gather(towpath.router(), towpath.agent_runner())
     await towpath.tool_runner(capacity=1)
     run_id = await towpath.start("order")
-    await until_so(lambda: len(given) == 1)
+    await stood_still.wait()
     await towpath.tool_runner()
     finished = await towpath.finished(run_id)
-    go_on.set()
-    await was_late.wait()
+    await call.is_late()
 
     assert finished.result == "paid"
-    assert executed == ["pay"]
+    assert call.executed == ["pay"]

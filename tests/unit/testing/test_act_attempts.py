@@ -1,6 +1,7 @@
 """The attempts of steps and model calls: counted over crashes, with durable waits, visible in the journal."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -44,6 +45,16 @@ class Bank:
 @pytest.fixture
 def bank() -> Bank:
     return Bank()
+
+
+def reset(*banks: Bank) -> Callable[[], None]:
+    """Make a function that has banks be as they were."""
+
+    def reset_all() -> None:
+        for bank in banks:
+            bank.reset()
+
+    return reset_all
 
 
 def paying(bank: Bank, policy: RetryPolicy = HOURLY) -> Any:
@@ -162,11 +173,7 @@ async def test_steps_that_fail_beside_each_other_are_tried_each_in_its_own_time(
     async def both(ctx: Context) -> list[str]:
         return await ctx.parallel(*(ctx.step("pay", bank.pay, retry=HOURLY) for bank in banks))
 
-    def reset() -> None:
-        for bank in banks:
-            bank.reset()
-
-    survived = await crash_everywhere(both, before_each=reset)
+    survived = await crash_everywhere(both, before_each=reset(*banks))
 
     assert survived.finished.result == ["paid", "paid"]
 
@@ -246,11 +253,7 @@ async def test_a_step_inside_of_a_step_is_tried_in_its_own_attempts(bank: Bank) 
 
         return await ctx.step("outer", outer, retry=HOURLY)
 
-    def reset() -> None:
-        bank.reset()
-        fails.reset()
-
-    survived = await crash_everywhere(nested, before_each=reset)
+    survived = await crash_everywhere(nested, before_each=reset(bank, fails))
 
     assert survived.finished.result == "paid"
 
@@ -267,11 +270,7 @@ async def test_a_function_that_fails_beside_a_step_that_waits_has_the_next_attem
 
         return (await ctx.parallel(ctx.step("pay", bank.pay, retry=HOURLY), soon()))[0]
 
-    def reset() -> None:
-        bank.reset()
-        fails.reset()
-
-    survived = await crash_everywhere(buys, before_each=reset)
+    survived = await crash_everywhere(buys, before_each=reset(bank, fails))
 
     assert survived.finished.result == "paid"
 

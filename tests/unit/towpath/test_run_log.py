@@ -12,8 +12,8 @@ from towpath.context_services.logs import RunLog
 from towpath.engine.call_execution import CallExecution
 from towpath.engine.execution import execute
 from towpath.testing import VirtualPlatform
-from towpath_schemas.attribution import Attribution, AttributionClaim
-from towpath_schemas.calls import CallRequested
+from towpath_schemas.attribution import AttributionClaim
+from towpath_testkit.builders import call_requested
 from towpath_testkit.held import held
 from towpath_testkit.journals import run_started
 
@@ -130,23 +130,13 @@ async def test_a_platform_logs_with_structlog_in_runs_and_in_calls() -> None:
 async def test_a_line_says_the_trace_of_its_run_or_call() -> None:
     workflow("runs")(logs)
     function("called")(logs)
-    call = CallRequested(
-        run_id="run-1",
-        key="task:called#0",
-        call_id="call-1",
-        service="shop",
-        name="called",
-        act="task",
-        attribution=Attribution(tenant="acme"),
-        correlation_id="correlation-1",
-    )
     begun = run_started("runs", input=None, traceparent="00-of-the-run")
     nobody: Any = None
 
     with structlog.testing.capture_logs() as lines:
         await execute(held(history=[(0, begun)]), REGISTRY)
         calls = CallExecution(REGISTRY, nobody, nobody, timeout_s=5)
-        await calls.answer(call, nobody, traceparent="00-of-the-call")
+        await calls.answer(call_requested("called"), nobody, traceparent="00-of-the-call")
 
     assert [line["traceparent"] for line in lines] == ["00-of-the-run"] * 2 + ["00-of-the-call"] * 2
 

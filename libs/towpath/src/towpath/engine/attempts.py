@@ -6,7 +6,7 @@ done again by the next.
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
@@ -16,11 +16,9 @@ from towpath.engine.live_run import LiveRun
 from towpath.failures import failure_of
 from towpath.retry import Attempted, Retry, RetryPolicy, attempted
 from towpath_schemas.failure import Failure
-from towpath_schemas.journal import ActAttemptFailed, AttemptFailed, CallSettled
+from towpath_schemas.journal import ActAttemptFailed, AttemptFailed, CallSettled, OwnAct
 
 log = structlog.get_logger(__name__)
-
-Act = Literal["model", "step"]
 
 Work = Callable[[int], Awaitable[Any]]
 """What is tried; it is told the number of the attempt."""
@@ -83,11 +81,11 @@ class ActAttempts:
         agent: The agent that does it, if one does.
     """
 
-    def __init__(self, run: LiveRun, place: str, act: Act, target: str, *, agent: str | None) -> None:
+    def __init__(self, run: LiveRun, place: str, act: OwnAct, target: str, *, agent: str | None) -> None:
         self._run = run
         self._actor = Actor(run)
         self._place = place
-        self._act: Act = act
+        self._act: OwnAct = act
         self._target = target
         self._agent = agent
         self._busy_at = place if act == "step" else ""

@@ -25,7 +25,7 @@ class StructuredLog(RunLog):
 
     def write(self, level: Level, event: str, fields: dict[str, Any]) -> None:
         """Write one line; a secret in it is replaced by its name."""
-        error = {name: fields.pop(name) for name in ("exc_info",) if name in fields}
+        error = {"exc_info": fields.pop("exc_info")} if "exc_info" in fields else {}
         said = redacted_json({**_known({"step_id": self._step()}), **fields})
         getattr(self._bound, level)(redacted(event), **said, **error)
 
