@@ -23,6 +23,10 @@ class Answer(BaseModel):
     number: int
 
 
+class Tags(BaseModel):
+    tags: set[str]
+
+
 def act() -> str:
     return "acted"
 
@@ -174,8 +178,9 @@ async def test_a_result_is_json_and_comes_back() -> None:
     [
         ({}, "a\nb\n"),
         ({"structured_output": Answer(number=3)}, '{"number":3}'),
+        ({"structured_output": Tags(tags=set("edcba"))}, '{"tags":["a","b","c","d","e"]}'),
     ],
-    ids=["text", "object"],
+    ids=["text", "object", "set"],
 )
 def test_the_text_of_a_result(said: dict[str, Any], text: str) -> None:
     message = {"role": "assistant", "content": [{"text": "a"}, {"text": "b"}]}

@@ -296,6 +296,10 @@ async def test_what_a_tool_yields_is_heard_and_the_last_is_its_result(handler: C
     assert tool_of(handler).component.output_schema == {"type": "integer"}
 
 
+class Road(BaseModel):
+    towns: set[str]
+
+
 class Thing:
     def __str__(self) -> str:
         return "a thing"
@@ -310,6 +314,17 @@ class Thing:
         ({"größe": [1, None]}, {"größe": [1, None]}, '{"größe":[1,null]}'),
         ({"page": [b"\xff\x00"]}, {"page": ["/wA="]}, '{"page":["/wA="]}'),
         ({"page": Thing()}, {"page": "a thing"}, '{"page":"a thing"}'),
+        (
+            {"of": Thing(), "in": set("edcba")},
+            {"of": "a thing", "in": [*"abcde"]},
+            '{"of":"a thing","in":["a","b","c","d","e"]}',
+        ),
+        (
+            [Thing(), Road(towns=set("edcba"))],
+            ["a thing", {"towns": [*"abcde"]}],
+            '["a thing",{"towns":["a","b","c","d","e"]}]',
+        ),
+        ([{b"\xff\x00", b"a"}], [["YQ==", "/wA="]], '[["YQ==","/wA="]]'),
         (None, None, "null"),
     ],
 )

@@ -1,7 +1,7 @@
-"""The one order in which sets inside of pydantic models are written.
+"""The one order in which pydantic writes sets.
 
-pydantic writes a set in the order in which it is gone through, and that differs from one process to the next. So it is
-given a copy of the model, whose sets are gone through in the order of their members as JSON; what the model has for
+It writes a set in the order in which it is gone through, and that differs from one process to the next. So it is given
+a copy of what it is to write, whose sets are gone through in the order of their members as JSON; what a model has for
 serializers sees these sets, too.
 """
 
@@ -18,25 +18,25 @@ from uuid import UUID
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
+T = TypeVar("T")
 
 _HOLD_NOTHING = frozenset({str, int, float, bool, type(None), bytes, datetime, date, Decimal, UUID})
 _OF_A_MODEL = ("__dict__", "__pydantic_extra__", "__pydantic_private__")
 """Attributes in which a model keeps what it holds."""
 
 
-def with_sets_in_order(model: ModelT, levels: int) -> ModelT:
-    """Return a model whose sets are gone through in one order: the same one if that is so, else a copy.
+def with_sets_in_order(value: T, levels: int) -> T:
+    """Return a value whose sets are gone through in one order: the same one if that is so, else a copy.
 
     Args:
-        model: Any model; it is not changed.
+        value: Most often a model; it is not changed.
         levels: How deep it is copied.
     """
     try:
-        needed = _holds_a_set(model)
+        needed = _holds_a_set(value)
     except RecursionError:  # it may hold itself, which copies bear
         needed = True
-    return _Copying(levels).of(model, 0) if needed else model
+    return _Copying(levels).of(value, 0) if needed else value
 
 
 def _holds_a_set(value: object) -> bool:

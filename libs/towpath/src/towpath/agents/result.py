@@ -11,7 +11,9 @@ from towpath.agents.interrupts import Interrupt
 from towpath.agents.metrics import AgentMetrics
 from towpath.errors import BudgetExhaustedError, MaxTokensError
 from towpath.models.port import Message
+from towpath.set_order import with_sets_in_order
 from towpath.tools.calls import ToolCall
+from towpath.values import MAX_DEPTH
 from towpath_schemas.shape import Shape
 from towpath_schemas.usage import Usage
 
@@ -97,7 +99,7 @@ class AgentResult(Shape):
         if self.interrupts:
             return str([interrupt.to_dict() for interrupt in self.interrupts])
         if self.structured_output is not None:
-            return to_json(self.structured_output).decode()
+            return to_json(with_sets_in_order(self.structured_output, MAX_DEPTH)).decode()
         return "".join(f"{block['text']}\n" for block in self.message["content"] if "text" in block)
 
     def __getattr__(self, name: str) -> Any:

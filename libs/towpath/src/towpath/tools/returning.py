@@ -8,7 +8,8 @@ from typing import Any, cast
 from pydantic_core import to_jsonable_python
 
 from towpath.errors import NotSerialisableError
-from towpath.values import to_json_value
+from towpath.set_order import with_sets_in_order
+from towpath.values import MAX_DEPTH, to_json_value
 
 
 def result_json(result: object) -> Any:
@@ -25,7 +26,8 @@ def result_json(result: object) -> Any:
 
 def _leniently(result: object) -> Any:
     try:
-        return to_jsonable_python(_with_text(result), bytes_mode="base64", fallback=_as_text)
+        in_order = with_sets_in_order(result, MAX_DEPTH)
+        return to_jsonable_python(_with_text(in_order), bytes_mode="base64", fallback=_as_text)
     except (ValueError, RecursionError) as error:  # it holds itself
         raise NotSerialisableError(f"a tool's result cannot be written as JSON: {error}") from error
 
@@ -37,7 +39,7 @@ def _with_text(value: Any) -> Any:
             return b64encode(value).decode()
         case dict():
             return {key: _with_text(item) for key, item in cast("dict[Any, Any]", value).items()}
-        case list() | tuple():
+        case list() | tuple() | set() | frozenset():
             return [_with_text(item) for item in cast("Iterable[Any]", value)]
         case _:
             return value
