@@ -83,7 +83,7 @@ class RunsAsked(PageAsked):
     Attributes:
         status: One, or several of which any will do.
         run_id: Only this one.
-        user_id: Only for this user, as the start's attribution has it; so with `agent`, `session_id`, `workflow_id`.
+        user_id: Only for this user, as the start's attribution has it; so with the five that follow.
         parent: Only those that this run has started.
         waiting_for_signal: Only those that wait for a signal of this name now.
         created_after: Only those that were made at this time (seconds since 1970) or later.
@@ -95,7 +95,9 @@ class RunsAsked(PageAsked):
     run_id: str | None = None
     tenant: str | None = None
     user_id: str | None = None
+    user_role: str | None = None
     agent: str | None = None
+    agent_id: str | None = None
     session_id: str | None = None
     workflow_id: str | None = None
     parent: str | None = None

@@ -33,17 +33,25 @@ async def test_a_run_that_waits_is_found_by_what_is_known_of_it_and_goes_on_when
     client: Client, tenant: str
 ) -> None:
     begun = datetime.now(UTC) - timedelta(seconds=5)  # noqa: TID251 - as a user would
-    whose = AttributionClaim(user_id="ada", agent="desk", session_id="s-1", workflow_id="w-1")
+    whose = AttributionClaim(
+        user_id="ada", user_role="clerk", agent="desk", agent_id="desk-7", session_id="s-1", workflow_id="w-1"
+    )
     run_id = await client.start("trip", {"where": "Oslo"}, tenant=tenant, attribution=whose)
     await until_listed(client, [run_id], tenant=tenant, status="suspended", waiting_for_signal="paid")
 
     for asked in (
         {"component": "trip", "user_id": "ada"},
+        {"user_role": "clerk", "agent_id": "desk-7"},
         {"agent": "desk", "session_id": "s-1", "workflow_id": "w-1"},
         {"status": ["suspended", "running"], "created_after": begun},
     ):
         assert await names(client, tenant=tenant, **asked) == [run_id]
-    for asked in ({"user_id": "bob"}, {"created_before": begun}, {"status": "completed"}):
+    for asked in (
+        {"user_id": "bob"},
+        {"user_role": "boss"},
+        {"created_before": begun},
+        {"status": "completed"},
+    ):
         assert await names(client, tenant=tenant, **asked) == []
     seen = await client.status(run_id)
     assert seen is not None

@@ -91,7 +91,13 @@ async def test_a_run_is_paused_until_it_goes_on_or_ends(stage: EntityStage) -> N
 
 async def test_what_a_run_is_and_what_goes_on_from_it_are_known(stage: EntityStage) -> None:
     whose = Attribution(
-        tenant='ac"me/ä', user_id="ada", agent="desk", session_id="s-1", workflow_id="w-1", user_role="clerk"
+        tenant='ac"me/ä',
+        user_id="ada",
+        user_role="clerk",
+        agent="desk",
+        agent_id="desk-7",
+        session_id="s-1",
+        workflow_id="w-1",
     )
     origin: dict[str, Any] = {
         "attribution": whose,
@@ -115,8 +121,8 @@ async def test_what_a_run_is_and_what_goes_on_from_it_are_known(stage: EntitySta
             "next",
         )
         assert run.attribution == whose
-        for by in ("user_id", "agent", "session_id", "workflow_id"):
-            assert await names(stage, **{by: getattr(whose, by)}) == ["a"]
+        for by, value in whose.model_dump().items():
+            assert await names(stage, **{by: value}) == ["a"]
             assert await names(stage, **{by: "another"}) == []
         assert await names(stage, parent="elder") == ["a"]
         assert await names(stage, tenant=whose.tenant, status="continued") == ["a"]

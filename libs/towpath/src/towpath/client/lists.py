@@ -74,7 +74,9 @@ class Lists(Connection):
         status: RunStatus | Collection[RunStatus] | None = None,
         tenant: str | None = None,
         user_id: str | None = None,
+        user_role: str | None = None,
         agent: str | None = None,
+        agent_id: str | None = None,
         session_id: str | None = None,
         workflow_id: str | None = None,
         parent: str | None = None,
@@ -91,8 +93,10 @@ class Lists(Connection):
             component: Only of this component.
             status: Only of this status, or of one of several.
             tenant: Only of this tenant.
-            user_id: Only for this user, as its start's attribution has it; so with the next three.
+            user_id: Only for this user, as its start's attribution has it; so with the next five.
+            user_role: Only for users of this role.
             agent: Only for this agent.
+            agent_id: Only for the agent with this id.
             session_id: Only for this session.
             workflow_id: Only for this workflow.
             parent: Only those that this run has started.
@@ -111,7 +115,9 @@ class Lists(Connection):
             status=status if status is None or isinstance(status, str) else tuple(status),
             tenant=tenant,
             user_id=user_id,
+            user_role=user_role,
             agent=agent,
+            agent_id=agent_id,
             session_id=session_id,
             workflow_id=workflow_id,
             parent=parent,

@@ -16,8 +16,8 @@ Part = Literal["origin", "state", "attempts", "pause", "open", "closed", "purged
 that it is forgotten.
 """
 
-BY_ATTRIBUTION = ("tenant", "user_id", "agent", "session_id", "workflow_id")
-"""What of an attribution there are lists by."""
+BY_ATTRIBUTION = tuple(Attribution.model_fields)
+"""What of an attribution there are lists by: all of it."""
 
 _WORKS = {"suspended": "suspended", "resumed": "running"}
 _PAUSES = {"paused": "1", "unpaused": ""}
@@ -126,7 +126,7 @@ def _standing(event: AuditEvent) -> dict[str, object]:
 
 def sets_of(attribution: Attribution) -> list[str]:
     """Name the lists in which a run stands because of whom it works for."""
-    said = attribution.model_dump(include=set(BY_ATTRIBUTION), exclude_none=True)
+    said = attribution.model_dump(exclude_none=True)
     return ["all", *(in_(by, value) for by, value in said.items())]
 
 
