@@ -2,9 +2,30 @@
 
 from typing import Any
 
-from towpath import Context, WorkflowContext, function, script, workflow
+from towpath import Context, WorkflowContext, entity, function, script, workflow
 
 script("parrot", lambda request: f"You said: {request.messages[0].content}")
+book = entity("Book")
+
+
+@book.write
+async def note(ctx: Context) -> None:
+    ctx.metrics().increment("orders", kind="write")
+    with ctx.trace_span().start("noted"):
+        await ctx.entity("Book", "copy").copied()
+
+
+@book.write
+async def copied(ctx: Context) -> None:
+    with ctx.trace_span().start("copied"):
+        ctx.set("notes", 1)
+
+
+@book.shared
+async def notes(ctx: Context) -> int:
+    ctx.metrics().increment("orders", kind="shared")
+    with ctx.trace_span().start("looked-up"):
+        return await ctx.get("notes", 0)
 
 
 @function(retries=1)
@@ -23,7 +44,9 @@ async def observed(ctx: WorkflowContext) -> dict[str, Any]:
     ctx.metrics().increment("orders", kind="workflow")
     with ctx.trace_span().start("whole"):
         said = (await ctx.llm.generate(f"The word is {word}.", model="test/parrot")).text
-        return {"said": said, "told": [await _told(ctx, word), await _told(ctx, 7)]}
+        await ctx.entity("Book", "orders").note()
+        known = await ctx.entity("Book", "copy").notes()
+        return {"said": said, "told": [await _told(ctx, word), await _told(ctx, 7)], "known": known}
 
 
 async def _told(ctx: WorkflowContext, amount: Any) -> str:

@@ -17,8 +17,20 @@ pytestmark = [pytest.mark.live, pytest.mark.timeout(120)]
 APP = Path(__file__).with_name("observed.py")
 TRACE = "5bf92f3577b34da6a3ce929d0e0e4736"
 SECRET = "open-sesame-of-the-test"  # noqa: S105 - of the test
-ROLES = ("router", "agent-runner", "tool-runner", "audit-sink")
-RUNNERS = {"workflow": "towpath-agent-runner", "charge": "towpath-tool-runner"}
+ROLES = ("router", "agent-runner", "tool-runner", "entity-store", "audit-sink")
+RUNNERS = {
+    "workflow": "towpath-agent-runner",
+    "charge": "towpath-tool-runner",
+    "write": "towpath-agent-runner",
+    "shared": "towpath-agent-runner",
+}
+ABOVE = {
+    "whole": "towpath.run",
+    "charge-card": "towpath.call",
+    "noted": "towpath.call",
+    "copied": "towpath.call",
+    "looked-up": "towpath.call",
+}
 
 
 def orders(spans: Spans) -> set[tuple[str, str, float]]:
@@ -53,7 +65,7 @@ async def test_user_code_is_seen_in_the_trace_of_its_request_and_its_secrets_are
             expected = {(kind, service, 1) for kind, service in RUNNERS.items()}
             await until_so(lambda: orders(spans) == expected, deadline_s=30)
             await until_so(
-                lambda: {"whole", "charge-card"} <= {span.name for span in spans.of_trace(TRACE)},
+                lambda: ABOVE.keys() <= {span.name for span in spans.of_trace(TRACE)},
                 deadline_s=30,
             )
             await client.close()
@@ -61,9 +73,9 @@ async def test_user_code_is_seen_in_the_trace_of_its_request_and_its_secrets_are
             await stage.take_down()
 
     traced = {span.span_id: span for span in spans.of_trace(TRACE)}
-    above = {span.name: traced[span.parent_id].name for span in traced.values() if span.parent_id in traced}
-    assert (above["whole"], above["charge-card"]) == ("towpath.run", "towpath.call")
-    assert len([span for span in traced.values() if span.name in {"whole", "charge-card"}]) == 2
+    told = [span for span in traced.values() if span.name in ABOVE]
+    assert {span.name: traced[span.parent_id].name for span in told} == ABOVE
+    assert len(told) == len(ABOVE)
     assert {"logs/agent-runner.log", "logs/tool-runner.log"} <= holding(directory, "[secret gate]")
     assert [name for name in holding(directory, "marker-7") if name.startswith("nats/")]
     assert holding(directory, SECRET) == set()

@@ -127,6 +127,7 @@ class InvocationRequested(Shape):
         run_id: The run; where there is none, the invocation's id.
         service: The service whose runners have the entity's code.
         session_owner: Whose the session is in which the calling agent speaks; None where nobody says.
+        traceparent: W3C trace context of the caller, if there is one.
         callers: Entities that are written by methods which wait for this call, the outermost first.
         reply_to: Core subject on which to tell the answer; None where it is for the run, at `key`.
     """
@@ -143,6 +144,7 @@ class InvocationRequested(Shape):
     agent: str | None = None
     session_owner: SessionOwner | None = None
     correlation_id: str
+    traceparent: str | None = None
     callers: tuple[EntityName, ...] = ()
     reply_to: str | None = None
 

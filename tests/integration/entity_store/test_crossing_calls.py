@@ -9,6 +9,7 @@ import pytest
 from towpath.components import REGISTRY
 from towpath.runtime.entity_host import EntityHost
 from towpath_chassis.service import Chassis
+from towpath_chassis.telemetry import Tracing
 from towpath_testkit.crossing import offer_crossing
 from towpath_testkit.entity_stage import EntityStage
 from towpath_testkit.hosting import own_registry
@@ -24,7 +25,10 @@ async def test_crossing_calls_end_at_the_turns_deadline_and_say_who_waited_for_w
     async def call(name: str, method: str) -> Any:
         return await stage.run.call("k", method, {}, entity_type=name, service=CROSSING)
 
-    around = cast("Chassis[Any]", SimpleNamespace(js=stage.js, settings=SimpleNamespace(drain_s=1)))
+    around = cast(
+        "Chassis[Any]",
+        SimpleNamespace(js=stage.js, settings=SimpleNamespace(drain_s=1), tracing=Tracing(None)),
+    )
     with own_registry():
         offer_crossing()
         store = stage.store(turn_deadline_s=2.0, turn_silence_s=3.0)

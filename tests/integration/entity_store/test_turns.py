@@ -124,7 +124,7 @@ async def test_a_turn_that_kills_every_runner_fails_alone(js: JetStream) -> None
 
     turns = Turns(js, Tracing(None), SETTINGS, Limits.within(MAX_PAYLOAD_BYTES))
     async with runner(js, answer) as seen:
-        taking = (turns.take(SERVICE, turn(key), None) for key in ("a", "poison", "b"))
+        taking = (turns.take(SERVICE, turn(key)) for key in ("a", "poison", "b"))
         first, poison, second = await asyncio.gather(*taking, return_exceptions=True)
 
     assert isinstance(poison, TurnLostError)
@@ -156,7 +156,9 @@ async def test_a_host_tells_of_each_turn_as_it_ends_and_survives_one_that_ends_i
             await asyncio.sleep(0)
             return item
 
-        around = cast("Chassis[Any]", SimpleNamespace(js=js, settings=SimpleNamespace(drain_s=1)))
+        around = cast(
+            "Chassis[Any]", SimpleNamespace(js=js, settings=SimpleNamespace(drain_s=1), tracing=Tracing(None))
+        )
         runners = Runners(js, Settings(turn_silence_s=1.5))
         async with EntityHost(around, REGISTRY).serving(SERVICE):
             await js.nats.flush()

@@ -35,7 +35,7 @@ turns = st.lists(st.lists(outcomes, min_size=1, max_size=4), max_size=12)
 
 def commit(entity: Entity, done: list[InvocationDone]) -> EntityCommitted:
     letters = tuple(
-        Letter(entity.through + n, invocation("c", "m", invocation_id=outcome.invocation_id), None)
+        Letter(entity.through + n, invocation("c", "m", invocation_id=outcome.invocation_id))
         for n, outcome in enumerate(done, 1)
     )
     mail = Mail(letters, letters[-1].sequence)
@@ -181,4 +181,4 @@ def test_a_session_that_is_full_says_what_makes_room() -> None:
     done = (InvocationDone(invocation_id=asked.invocation_id, changes=said),)
 
     with pytest.raises(TooLargeError, match=r"session 'c' has 524,\d{3} bytes; .*auto_prune.*another id"):
-        commitment(Entity(remembers=1), Mail((Letter(1, asked, None),), 1), done, owner="me", limits=LIMITS)
+        commitment(Entity(remembers=1), Mail((Letter(1, asked),), 1), done, owner="me", limits=LIMITS)

@@ -6,14 +6,17 @@ from typing import Any
 import pytest
 import structlog
 
-from towpath import Context, function, local, workflow
+from towpath import Context, entity, function, local, workflow
 from towpath.components import REGISTRY
 from towpath.context_services.logs import RunLog
 from towpath.engine.call_execution import CallExecution
+from towpath.engine.entity_turns import take_turn
 from towpath.engine.execution import execute
 from towpath.testing import VirtualPlatform
 from towpath_schemas.attribution import AttributionClaim
+from towpath_schemas.entities import TurnRequested
 from towpath_testkit.builders import call_requested
+from towpath_testkit.entities import invocation
 from towpath_testkit.held import held
 from towpath_testkit.journals import run_started
 
@@ -139,6 +142,19 @@ async def test_a_line_says_the_trace_of_its_run_or_call() -> None:
         await calls.answer(call_requested("called"), nobody, traceparent="00-of-the-call")
 
     assert [line["traceparent"] for line in lines] == ["00-of-the-run"] * 2 + ["00-of-the-call"] * 2
+
+
+async def test_a_line_of_a_method_says_the_trace_of_its_own_caller() -> None:
+    entity("Cart").write(logs)
+    asked = [invocation("c", "logs", traceparent=trace) for trace in ("00-a", None, "00-b")]
+    turn = TurnRequested(entity_type="Cart", entity_key="c", state={}, invocations=tuple(asked))
+    nobody: Any = None
+
+    with structlog.testing.capture_logs() as lines:
+        done = await take_turn(REGISTRY, turn, nobody)
+
+    assert [one.failure for one in done] == [None] * 3
+    assert [line.get("traceparent") for line in lines] == ["00-a"] * 2 + [None] * 2 + ["00-b"] * 2
 
 
 async def test_a_line_says_the_name_of_a_secret_in_its_place(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,9 +33,8 @@ class EntityCalls:
         if shared:  # nothing is lost if nobody hears it: whoever asked asks again
             await self._js.tell(invocation.entity.readings, body, reply_to=asked.said.reply_to or "")
         else:
-            headers = {"traceparent": asked.traceparent} if asked.traceparent else None
             message_id = f"{invocation.invocation_id}:{asked.request.own_id}:{asked.at}"
-            await self._js.publish(invocation.entity.mailbox, body, headers=headers, message_id=message_id)
+            await self._js.publish(invocation.entity.mailbox, body, message_id=message_id)
 
     async def _method(self, asked: Asked[EntityCallRequested]) -> tuple[str, bool]:
         """Tell which service has the method, and whether it only reads."""
@@ -75,5 +74,6 @@ def _invocation(asked: Asked[EntityCallRequested], service: str) -> InvocationRe
         attribution=asked.by,
         agent=asked.by.agent,
         correlation_id=asked.own_id,
+        traceparent=asked.traceparent,
         reply_to=said.reply_to or f"_INBOX.{call_id}",  # where nobody listens
     )

@@ -47,7 +47,9 @@ class CallContext(LocalContext):
             attribution=call.attribution,
             surroundings=Surroundings(
                 registry=registry,
-                elsewhere=lambda inner: CalledEntities(registry, entities, call, inner, patience),
+                elsewhere=lambda inner: CalledEntities(
+                    registry, entities, call, inner, patience, traceparent=outside.traceparent
+                ),
                 memories=entities,
                 clock=lambda: datetime.fromtimestamp(outside.clock(), UTC),
                 random=outside.chance(f"{call.run_id}/{callee.place}@{callee.tried}"),

@@ -14,13 +14,22 @@ from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
 Command = CallRequested | InvocationRequested | ChildRequested
 
 
-def command(run_id: str, started: RunStarted, intent: CallIntended) -> Command | None:
-    """Write the message of an intent; None where nobody but a clock or a person has to do anything."""
+def command(
+    run_id: str, started: RunStarted, intent: CallIntended, traceparent: str | None = None
+) -> Command | None:
+    """Write the message of an intent; None where nobody but a clock or a person has to do anything.
+
+    Args:
+        run_id: The run.
+        started: How it was started.
+        intent: What it commands.
+        traceparent: Trace context of the span in which the run is held, if there is one.
+    """
     match intent.act:
         case "tool" | "task":
             return _call(run_id, started, intent)
         case "entity":
-            return invocation(run_id, started, intent)
+            return invocation(run_id, started, intent, traceparent)
         case "run":
             return _child(run_id, started, intent)
         case _:
@@ -38,7 +47,9 @@ def _call(run_id: str, started: RunStarted, intent: CallIntended) -> CallRequest
     )
 
 
-def invocation(run_id: str, started: RunStarted, intent: CallIntended) -> InvocationRequested:
+def invocation(
+    run_id: str, started: RunStarted, intent: CallIntended, traceparent: str | None = None
+) -> InvocationRequested:
     """Write the call of an entity's method; its id is the same however often it is made."""
     entity_type, _, method = intent.target.rpartition(".")
     return InvocationRequested(
@@ -48,6 +59,7 @@ def invocation(run_id: str, started: RunStarted, intent: CallIntended) -> Invoca
         entity_key=intent.input["key"],
         method=method,
         arguments=intent.input["arguments"],
+        traceparent=traceparent,
         **_common(run_id, started, intent),
     )
 

@@ -41,7 +41,16 @@ class Patience(NamedTuple):
 
 
 class CalledEntities:
-    """Makes the calls of one piece of code, which `callee` describes, within the execution of `base`."""
+    """Makes the calls of one piece of code, which `callee` describes, within the execution of `base`.
+
+    Args:
+        registry: What may be called.
+        entities: How it is called.
+        base: The call that is executed.
+        callee: The code.
+        patience: How long it waits for others; None for ever.
+        traceparent: Trace context of the span in which it is executed, if there is one.
+    """
 
     def __init__(
         self,
@@ -50,12 +59,15 @@ class CalledEntities:
         base: CallRequested | InvocationRequested,
         callee: Callee,
         patience: Patience | None = None,
+        *,
+        traceparent: str | None = None,
     ) -> None:
         self._patience = patience or Patience.of(None)
         self._registry = registry
         self._entities = entities
         self._base = base
         self._callee = callee
+        self._traceparent = traceparent
 
     async def call(self, call: EntityCall) -> Any:
         """Make a call; see `EntityCaller.call`."""
@@ -105,6 +117,7 @@ class CalledEntities:
             agent=self._base.agent,
             session_owner=self._base.session_owner,
             correlation_id=self._base.correlation_id,
+            traceparent=self._traceparent,
             callers=self._callee.callers,
         )
 

@@ -1,6 +1,7 @@
 """Executes methods of an entity: a turn is a state and the calls that wait for it, in order."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from towpath.components import ComponentType, Method, Registry
@@ -16,11 +17,22 @@ from towpath.values import to_json_value
 from towpath_schemas.entities import InvocationDone, InvocationRequested, TurnRequested
 from towpath_schemas.failure import Failure
 
+Traced = Callable[[InvocationRequested], AbstractContextManager[str | None]]
+"""Records the span in which a call is executed, if any is recorded, and gives its trace context."""
+
 _OUTSIDE = Outside()
 
 
+def _untraced(invocation: InvocationRequested) -> AbstractContextManager[str | None]:
+    return nullcontext(invocation.traceparent)
+
+
 async def take_turn(
-    registry: Registry, turn: TurnRequested, entities: Entities, outside: Outside = _OUTSIDE
+    registry: Registry,
+    turn: TurnRequested,
+    entities: Entities,
+    outside: Outside = _OUTSIDE,
+    traced: Traced = _untraced,
 ) -> tuple[InvocationDone, ...]:
     """Execute the calls of a turn one after the other, each on the state that those before it left.
 
@@ -29,11 +41,14 @@ async def take_turn(
         turn: The turn.
         entities: How its methods call other entities.
         outside: What their code takes from outside.
+        traced: Records the span of each.
     """
     state: Mapping[str, Any] = turn.state
     done: list[InvocationDone] = []
     for invocation in turn.invocations:
-        ended = await _invoke(registry, invocation, state, entities, turn, outside=outside)
+        with traced(invocation) as traceparent:
+            inside = outside._replace(traceparent=traceparent)
+            ended = await _invoke(registry, invocation, state, entities, turn, outside=inside)
         state = ended.changes.applied_to(state)
         done.append(ended)
     return tuple(done)

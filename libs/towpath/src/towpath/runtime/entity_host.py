@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
 import structlog
@@ -14,6 +14,7 @@ from towpath.runtime.entity_calls import NatsEntities
 from towpath_chassis.editions import Editions
 from towpath_chassis.messages import Message
 from towpath_chassis.service import Chassis
+from towpath_chassis.telemetry import CALL
 from towpath_schemas import subjects
 from towpath_schemas.components import CodeOffered
 from towpath_schemas.entities import (
@@ -24,6 +25,7 @@ from towpath_schemas.entities import (
     TurnsRequested,
 )
 from towpath_schemas.payloads import MAX_PAYLOAD_BYTES, too_large
+from towpath_schemas.telemetry import COMPONENT, KEY, RUN_ID
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +38,7 @@ class EntityHost:
     """Executes turns for the entities whose code this process has."""
 
     def __init__(self, chassis: Chassis[Any], registry: Registry) -> None:
-        self._js = chassis.js
+        self._js, self._tracing = chassis.js, chassis.tracing
         self._registry = registry
         self._entities = NatsEntities(chassis.js)
         self._drain_s = chassis.settings.drain_s
@@ -84,7 +86,13 @@ class EntityHost:
         """Execute a turn; None if it is left to others, before any of it has begun."""
         if await self._is_elsewhere(turn):
             return None
-        return await take_turn(self._registry, turn, self._entities)
+        return await take_turn(self._registry, turn, self._entities, traced=self._traced)
+
+    def _traced(self, asked: InvocationRequested) -> AbstractContextManager[str | None]:
+        """Record the span of a call, below its caller's: a turn may have calls of many traces."""
+        component = f"{asked.entity_type}.{asked.method}"
+        attributes = {RUN_ID: asked.run_id, COMPONENT: component, KEY: asked.key}
+        return self._tracing.span(CALL, parent=asked.traceparent, attributes=attributes)
 
     async def _is_elsewhere(self, turn: TurnRequested) -> bool:
         """Tell whether other runners of the service have what is not here: it is being upgraded."""

@@ -58,7 +58,8 @@ class NatsOutbox(NatsQuestions):
         await self._reachable()
         if intent.until is not None:
             await self._arm(intent, intent.until)
-        question = command(self._sender.run_id, self._sender.started, intent)
+        run = self._sender
+        question = command(run.run_id, run.started, intent, run.traceparent)
         if question is None:
             return None
         body = question.to_body()
@@ -119,8 +120,8 @@ class NatsOutbox(NatsQuestions):
 
     async def read(self, intent: CallIntended) -> Answered:
         """Ask a shared method of an entity; see `Outbox.read`."""
-        asked = invocation(self._sender.run_id, self._sender.started, intent)
-        return await self.read_entity(asked)
+        run = self._sender
+        return await self.read_entity(invocation(run.run_id, run.started, intent, run.traceparent))
 
     async def emit(self, signal_id: str, name: str, payload: Any, run_id: str | None) -> None:
         """Send a signal through the public door, where it is checked whose run it is for; see `Outbox.emit`."""

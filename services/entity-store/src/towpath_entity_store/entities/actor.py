@@ -271,14 +271,14 @@ class Actor:
         return await self._settle(entity, mail.first(1))
 
     async def _execute(self, entity: Entity, mail: Mail) -> tuple[InvocationDone, ...]:
-        first, invocations = mail.letters[0], tuple(letter.invocation for letter in mail.letters)
+        invocations = tuple(letter.invocation for letter in mail.letters)
         turn = TurnRequested(
             entity_type=self.name.entity_type,
             entity_key=self.name.key,
             state=needed(entity.state, invocations),
             invocations=invocations,
         )
-        return await self._around.turns.take(first.invocation.service, turn, first.traceparent)
+        return await self._around.turns.take(invocations[0].service, turn)
 
     # --- The log ------------------------------------------------------------------------------------
 

@@ -21,7 +21,6 @@ class Letter(NamedTuple):
 
     sequence: int
     invocation: InvocationRequested
-    traceparent: str | None
 
     @property
     def stands_alone(self) -> bool:
@@ -93,4 +92,4 @@ async def _letter(js: JetStream, message: StoredMessage) -> Letter | None:
     except (ValueError, PayloadLostError):  # its doorbell buries it with the reason
         log.warning("an invocation cannot be read", subject=message.subject, sequence=message.sequence)
         return None
-    return Letter(message.sequence, invocation, message.headers.get("traceparent"))
+    return Letter(message.sequence, invocation)

@@ -91,7 +91,7 @@ class Reads:
                 read_only=True,
             )
             try:
-                (outcome,) = await self._turns.take(invocation.service, turn, None)
+                (outcome,) = await self._turns.take(invocation.service, turn)
             except NoRunnerError:
                 await asyncio.sleep(_AGAIN_AFTER_S)
             else:

@@ -57,7 +57,7 @@ async def transacted(
     settled: dict[EntityName, Commitment] = {}
     for name, entity in entities.items():
         calls = [call for call in made if call.invocation.entity == name]
-        mail = Mail(tuple(Letter(0, call.invocation, None) for call in calls), entity.through)
+        mail = Mail(tuple(Letter(0, call.invocation) for call in calls), entity.through)
         outcomes = tuple(call.outcome for call in calls)
         if name == letter.invocation.entity:
             mail = Mail((*mail.letters, letter), letter.sequence)
@@ -75,7 +75,7 @@ async def _made(turns: Turns, letter: Letter, entities: Mapping[EntityName, Enti
         turn = TurnRequested(
             entity_type=name.entity_type, entity_key=name.key, state=states[name], invocations=(invocation,)
         )
-        (outcome,) = await turns.take(invocation.service, turn, letter.traceparent)
+        (outcome,) = await turns.take(invocation.service, turn)
         if outcome.failure is not None:
             raise RefusedTurnError(failure_of_call(invocation, number, outcome.failure))
         states[name] = outcome.changes.applied_to(states[name])

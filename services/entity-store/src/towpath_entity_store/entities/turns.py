@@ -40,8 +40,8 @@ class Turns:
         self._limits = limits
         self._missing_since: dict[tuple[str, str], float] = {}
 
-    async def take(self, service: str, turn: TurnRequested, traceparent: str | None) -> Outcomes:
-        """Have a runner of `service` execute a turn.
+    async def take(self, service: str, turn: TurnRequested) -> Outcomes:
+        """Have a runner of `service` execute a turn; it is traced below the first of its callers.
 
         Raises:
             NoRunnerError: If there is none that has the code, and has been none for `runner_patience_s`.
@@ -52,7 +52,8 @@ class Turns:
         body = turn.model_copy(update={"waits_s": waits_s}).to_body()
         if len(body) > self._limits.message_bytes:
             raise TooLargeError(f"a turn of {turn.entity_type!r}", len(body), self._limits.message_bytes)
-        with self._tracing.span(TURN, parent=traceparent, attributes={COMPONENT: turn.entity_type}):
+        parent = turn.invocations[0].traceparent
+        with self._tracing.span(TURN, parent=parent, attributes={COMPONENT: turn.entity_type}):
             return await self._settled(service, turn, body)
 
     async def _settled(self, service: str, turn: TurnRequested, body: bytes) -> Outcomes:
