@@ -223,7 +223,7 @@ async def test_a_tool_runner_whose_look_took_long_looks_again_whether_another_ha
     monkeypatch.setattr(ToolHost, "on_call", call.lost_by(ToolHost.on_call))
     monkeypatch.setattr(tool_host, "read_journal", hear_late_at_first)
     monkeypatch.setattr(tool_host, "_LATE", 0)
-    monkeypatch.setattr(tool_host, "_OUTDATED", 0)
+    monkeypatch.setattr(tool_host, "OUTDATED", 0)
     await asyncio.gather(towpath.router(), towpath.agent_runner())
     await towpath.tool_runner(capacity=1)
     run_id = await towpath.start("order")

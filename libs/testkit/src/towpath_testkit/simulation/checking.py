@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Generator
 
+from towpath.runtime.tool_host import OUTDATED
 from towpath_schemas import identity
 from towpath_schemas.journal import (
     ActAttemptFailed,
@@ -21,8 +22,12 @@ from towpath_testkit.simulation.checking_entities import wrongs_of_entities
 from towpath_testkit.simulation.checking_limits import wrongs_of_limits
 from towpath_testkit.simulation.effects import Effect, step_effect
 from towpath_testkit.simulation.seen import Entry, Simulated, Taken
+from towpath_testkit.simulation.world import ACK_WAIT_S
 
 Wrongs = Generator[str]
+
+_LOOK_S = OUTDATED * ACK_WAIT_S
+"""How old what a tool-runner goes by may be."""
 
 
 def wrongs(
@@ -167,7 +172,7 @@ def _owner(claims: list[Taken], at_s: float) -> Taken | None:
 
 
 def _of_effects(simulated: Simulated, once_at_most: frozenset[str]) -> Wrongs:
-    """See that nothing whose end is journaled is done again, but by those who do not know yet that they lost the run."""
+    """See that nothing whose end is journaled is done again, but by those who could not know of it."""
     ended: dict[str, tuple[str, Entry]] = {}
     for run_id, entries in simulated.journals.items():
         ended |= {of: (run_id, entry) for entry in entries if (of := _effect_of(run_id, entry.record))}
@@ -175,7 +180,7 @@ def _of_effects(simulated: Simulated, once_at_most: frozenset[str]) -> Wrongs:
         if effect.of not in ended:
             continue
         run_id, entry = ended[effect.of]
-        if effect.at_s > entry.at_s and not _is_outdated(effect, entry, simulated.claims[run_id]):
+        if effect.at_s > entry.at_s and not _may_not_know(effect, entry, simulated.claims[run_id]):
             yield f"{entry.record} of {run_id} was stored at {entry.at_s:.4f}, and done again: {effect}"
     times = Counter(effect.of for effect in simulated.effects)
     for of, (run_id, entry) in ended.items():
@@ -196,14 +201,16 @@ def _effect_of(run_id: str, record: JournalRecord) -> str | None:
             return None
 
 
-def _is_outdated(effect: Effect, entry: Entry, claims: list[Taken]) -> bool:
-    """Tell whether a step was done by a runner from whom the run had been taken."""
+def _may_not_know(effect: Effect, entry: Entry, claims: list[Taken]) -> bool:
+    """Tell whether whoever did it could not know that its end was stored.
+
+    A step is done by a runner from whom the run has been taken; a call by a tool-runner that looked before, since no
+    look is as new as what it leads to.
+    """
+    if isinstance(entry.record, CallSettled):
+        return effect.at_s - entry.at_s < _LOOK_S
     owner = _owner(claims, effect.at_s)
-    return (
-        isinstance(entry.record, StepSettled | ActAttemptFailed)
-        and owner is not None
-        and owner.runner != effect.by
-    )
+    return owner is not None and owner.runner != effect.by
 
 
 # --- What is told -------------------------------------------------------------------------------------

@@ -25,15 +25,15 @@ from towpath_testkit.simulation.listening import overheard, unheard
 from towpath_testkit.simulation.plan import CALM, Plan
 from towpath_testkit.simulation.seen import Simulated, seen
 from towpath_testkit.simulation.trouble import trouble
-from towpath_testkit.simulation.world import World, few_partitions, service_of
+from towpath_testkit.simulation.world import ACK_WAIT_S, World, few_partitions, service_of
 from towpath_testkit.virtual_time import VirtualTimeLoop, run_virtually
 
 ROLES = 2 * ("router", "agent-runner", "tool-runner", "entity-store", "audit-sink")
 _SETTINGS: dict[str, dict[str, Any]] = {
-    "router": {"ack_wait_s": 3.0},
-    "agent-runner": {"ack_wait_s": 3.0, "suspend_after_s": 2.0},
-    "tool-runner": {"ack_wait_s": 3.0},
-    "entity-store": {"ack_wait_s": 3.0, "snapshot_every": 5, "index_capacity": 64},
+    "router": {"ack_wait_s": ACK_WAIT_S},
+    "agent-runner": {"ack_wait_s": ACK_WAIT_S, "suspend_after_s": 2.0},
+    "tool-runner": {"ack_wait_s": ACK_WAIT_S},
+    "entity-store": {"ack_wait_s": ACK_WAIT_S, "snapshot_every": 5, "index_capacity": 64},
     "audit-sink": {},
 }
 _OF_THE_INDEX = ((AUDIT.name, RUNS_INDEX), (JOURNAL.name, RUNS_BEGUN))

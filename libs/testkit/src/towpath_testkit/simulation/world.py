@@ -21,9 +21,10 @@ from towpath_testkit.virtual_time import VirtualTimeLoop
 _APP = "towpath_testkit.served"
 _RUNNERS = {"agent-runner", "tool-runner"}
 _ENTITY_STORE = "entity-store"
-
-
 _PARTITIONS = 4
+
+ACK_WAIT_S = 3.0
+"""After how long the broker gives a message to another process."""
 
 
 @contextmanager

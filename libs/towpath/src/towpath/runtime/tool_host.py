@@ -39,7 +39,7 @@ log = structlog.get_logger(__name__)
 _AGAIN_AFTER_S = 0.2
 _LATE = 0.5
 """Part of `ack_wait_s` after which a call that was not delivered before may yet have been, for all that clocks tell."""
-_OUTDATED = 0.05
+OUTDATED = 0.05
 """Part of `ack_wait_s` after which what was found out about a call may not be so any more: others go on meanwhile."""
 _LOOKS = 3
 
@@ -113,7 +113,7 @@ class ToolHost:
         for _ in range(_LOOKS):
             began = clock()
             answered = await self._find_answer(call)
-            if answered is not None or clock() - began < self._chassis.settings.ack_wait_s * _OUTDATED:
+            if answered is not None or clock() - began < self._chassis.settings.ack_wait_s * OUTDATED:
                 return answered
         return None
 
