@@ -150,6 +150,8 @@ async def main() -> int:
             with Live(trail, console=console, refresh_per_second=8):
                 async with asyncio.timeout(FINISH_WITHIN_S):
                     await play(platform, trail)
+            if not console.is_terminal:
+                console.line()  # `Live` ends its last line on terminals only
         console.print(f"all over after {time.monotonic() - began:.1f} s")
         return 0 if verdict(console, trail, effects) else 1
 
