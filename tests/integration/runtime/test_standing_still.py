@@ -1,7 +1,9 @@
 """Runners stand still and go on, when others have taken over what was theirs: they take nothing away from those."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +25,8 @@ from towpath_testkit.settled import messages_in, settled, until, until_so
 from towpath_testkit.takeovers import ThreeSteps, dispatch_again, next_dispatch, taken_or_held
 
 pytestmark = pytest.mark.live
+
+ACK_WAIT_S = 1.0
 
 OnCall = Callable[[ToolHost, Message], Awaitable[None]]
 
@@ -170,6 +174,12 @@ async def test_a_run_is_not_lost_with_the_message_of_whoever_had_suspended_it(to
     assert (await towpath.finished(run_id)).result == 2
 
 
+async def passed(part: float) -> None:
+    """Wait until a part of `ack_wait_s` and a little more has passed."""
+    until = time.monotonic() + 1.1 * part * ACK_WAIT_S
+    await until_so(lambda: time.monotonic() > until)
+
+
 class OneCall:
     """A run that makes one call, which the broker gives to another tool-runner although the first has it."""
 
@@ -187,16 +197,15 @@ class OneCall:
         async def order(ctx: Context) -> Any:
             return await ctx.task(pay)
 
-    def lost_by(self, on_call: OnCall, stands_still: Callable[[], Awaitable[Any]] | None = None) -> OnCall:
-        """Make of how a call is handled one by which the first who has it loses it; it may stand still then."""
+    def lost_by(self, on_call: OnCall, stands_still: Callable[[], Awaitable[Any]]) -> OnCall:
+        """Make of how a call is handled one by which the first who has it loses it, and stands still."""
 
         async def lose_at_first(host: ToolHost, message: Message) -> None:
             if message.metadata.num_delivered > 1:
                 await on_call(host, message)
                 return
             await self._js.nats.publish(message.reply, b"-NAK")  # as if it had not been heard of for long
-            if stands_still is not None:
-                await stands_still()
+            await stands_still()
             await on_call(host, message)
             self.was_late.set()
 
@@ -204,6 +213,7 @@ class OneCall:
 
     async def is_late(self) -> None:
         """Let who has lost the call go on, and wait until it has handled it."""
+        await passed(tool_host.OUTDATED)
         self.go_on.set()
         await self.was_late.wait()
 
@@ -220,15 +230,14 @@ async def test_a_tool_runner_whose_look_took_long_looks_again_whether_another_ha
             await call.go_on.wait()
         return found
 
-    monkeypatch.setattr(ToolHost, "on_call", call.lost_by(ToolHost.on_call))
+    late = partial(passed, tool_host._LATE)
+    monkeypatch.setattr(ToolHost, "on_call", call.lost_by(ToolHost.on_call, late))
     monkeypatch.setattr(tool_host, "read_journal", hear_late_at_first)
-    monkeypatch.setattr(tool_host, "_LATE", 0)
-    monkeypatch.setattr(tool_host, "OUTDATED", 0)
     await asyncio.gather(towpath.router(), towpath.agent_runner())
-    await towpath.tool_runner(capacity=1)
+    await towpath.tool_runner(capacity=1, ack_wait_s=ACK_WAIT_S)
     run_id = await towpath.start("order")
     await until_so(lambda: len(looks) == 1)
-    await towpath.tool_runner()
+    await towpath.tool_runner(ack_wait_s=ACK_WAIT_S)
     await towpath.finished(run_id)
     await call.is_late()
 
@@ -245,13 +254,13 @@ async def test_a_tool_runner_that_stood_still_does_not_execute_what_another_has_
         await call.go_on.wait()
 
     monkeypatch.setattr(ToolHost, "on_call", call.lost_by(ToolHost.on_call, stand_still))
-    monkeypatch.setattr(tool_host, "_LATE", 0)
     await asyncio.gather(towpath.router(), towpath.agent_runner())
-    await towpath.tool_runner(capacity=1)
+    await towpath.tool_runner(capacity=1, ack_wait_s=ACK_WAIT_S)
     run_id = await towpath.start("order")
     await stood_still.wait()
-    await towpath.tool_runner()
+    await towpath.tool_runner(ack_wait_s=ACK_WAIT_S)
     finished = await towpath.finished(run_id)
+    await passed(tool_host._LATE)
     await call.is_late()
 
     assert finished.result == "paid"
